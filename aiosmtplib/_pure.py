@@ -1,0 +1,264 @@
+"""The codec in plain Python: the twin that runs where the compiled one cannot.
+
+It has the names, signatures, results and exceptions of ``aiosmtplib._speedups``. Only
+``aiosmtplib._codec`` imports it. What is done once per message goes through the byte methods of
+:class:`bytes`, which run in C, rather than through regular expressions.
+"""
+
+import re
+from operator import index
+
+from .response import SMTPResponse
+
+__all__ = (
+    "DataEncoder",
+    "ReplyParser",
+    "content_size",
+    "encode_command",
+    "encode_data",
+    "normalize_newlines",
+    "plain_address",
+)
+
+Buffer = bytes | bytearray | memoryview
+
+_CONTROLS = bytes(range(0x20)) + b"\x7f"
+_ECHOED = 200
+
+# RFC 5322 section 3.2.3 (dot-atom-text) and RFC 5321 section 4.1.2 (Domain). The display name takes only
+# what every version of email.utils reads as a phrase.
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_ADDRESS = rf"({_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*)"
+_match_bare = re.compile(rf"{_ADDRESS}\Z").match
+_match_named = re.compile(rf"[A-Za-z0-9 _.'-]*<{_ADDRESS}>\Z").match
+
+
+def _as_bytes(data: object) -> bytes:
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data)
+    raise TypeError(f"expected bytes, got {type(data).__name__}")
+
+
+class ReplyParser:
+    """Incremental reader of SMTP replies (RFC 5321 section 4.2).
+
+    Bad input never raises. It ends the list of replies with one of code -1; after that the parser
+    drops all it is given, since nothing behind a broken line can be matched to a command.
+    """
+
+    __slots__ = ("_code", "_partial", "_poisoned", "_size", "_texts")
+
+    def __init__(self) -> None:
+        self._partial = bytearray()  # the line whose end has not arrived
+        self._texts: list[bytes] = []  # the texts of the finished lines of an unfinished reply
+        self._code = b""
+        self._size = 0  # octets in those finished lines
+        self._poisoned = False
+
+    @property
+    def pending(self) -> bool:
+        """True while any byte of an incomplete line or reply is held."""
+        return bool(self._partial or self._size)
+
+    def feed(self, data: Buffer, max_line: int, max_reply: int) -> list[SMTPResponse]:
+        """Take what was received, return the replies that it completes.
+
+        :param max_line: longest line, in octets with its line end
+        :param max_reply: longest reply, in octets with all its line ends
+        :raises TypeError: if ``data`` is not bytes, or a limit is no integer
+        """
+        if not isinstance(data, bytes):
+            data = _as_bytes(data)
+        max_line = index(max_line)
+        max_reply = index(max_reply)
+        replies: list[SMTPResponse] = []
+        if self._poisoned:
+            return replies
+        start = 0
+        while end := data.find(b"\n", start) + 1:
+            size = len(self._partial) + end - start
+            self._size += size
+            if size > max_line or self._size > max_reply:
+                self._poison(replies, "Response too long")
+                return replies
+            line = data[start:end]
+            if self._partial:
+                line = bytes(self._partial) + line
+                self._partial.clear()
+            start = end
+            line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
+            code = line[:3]
+            separator = line[3:4]
+            if (
+                len(code) != 3
+                or not code.isdigit()
+                or separator not in b" -"
+                or (self._texts and code != self._code)
+            ):
+                self._poison(replies, f"Malformed SMTP response line: {_echo(line)}")
+                return replies
+            text = line[4:].strip()
+            if separator == b"-":
+                self._code = code
+                self._texts.append(text)
+                continue
+            if self._texts:
+                self._texts.append(text)
+                text = b"\n".join(self._texts)
+                self._texts.clear()
+            self._size = 0
+            # The constructor of a named tuple is Python code; this is not.
+            reply = tuple.__new__(SMTPResponse, (int(code), text.decode("utf-8", "surrogateescape")))
+            replies.append(reply)
+        rest = len(data) - start
+        if rest:
+            size = len(self._partial) + rest
+            if size > max_line or self._size + size > max_reply:
+                self._poison(replies, "Response too long")
+            else:
+                self._partial += data[start:]
+        return replies
+
+    def _poison(self, replies: list[SMTPResponse], message: str) -> None:
+        replies.append(SMTPResponse(-1, message))
+        self._partial.clear()
+        self._texts.clear()
+        self._size = 0
+        self._poisoned = True
+
+
+def _echo(line: bytes) -> str:
+    """What a log may show of a line that a server made up."""
+    return "".join(chr(c) if 0x20 <= c < 0x7F else f"\\x{c:02x}" for c in line[:_ECHOED])
+
+
+def encode_command(*args: bytes) -> bytes:
+    """Join a verb and its arguments by blanks and end the line (RFC 5321 section 4.1.1).
+
+    :raises ValueError: for a control character, which could end the line early and start another
+        command; the text does not repeat the argument, which may be a secret. Also without arguments.
+    :raises TypeError: if an argument is not bytes
+    """
+    if not args:
+        raise ValueError("an SMTP command needs a verb")
+    for arg in args:
+        if not isinstance(arg, bytes):
+            raise TypeError(f"expected bytes, got {type(arg).__name__}")
+    line = b" ".join(args)
+    if len(line.translate(None, _CONTROLS)) != len(line):
+        raise ValueError("an SMTP command must not contain control characters")
+    return line + b"\r\n"
+
+
+def normalize_newlines(message: Buffer) -> bytes:
+    """Make every line end CRLF: lone CR, lone LF and CRLF each become one (RFC 5321 section 2.3.8).
+
+    This is the form that BDAT sends (RFC 3030 section 2). Bytes that are in it already are returned
+    as the same object.
+
+    :raises TypeError: if ``message`` is not bytes
+    """
+    if not isinstance(message, bytes):
+        message = _as_bytes(message)
+    if b"\r" in message:
+        pairs = message.count(b"\r\n")
+        if message.count(b"\r") == pairs == message.count(b"\n"):
+            return message
+        message = message.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    elif b"\n" not in message:
+        return message
+    return message.replace(b"\n", b"\r\n")
+
+
+def _stuff(message: bytes, at_line_start: bool) -> bytes:
+    if b"\n." in message:
+        message = message.replace(b"\n.", b"\n..")
+    if at_line_start and message.startswith(b"."):
+        message = b"." + message
+    return message
+
+
+def encode_data(message: Buffer) -> bytes:
+    """Encode a message for DATA (RFC 5321 section 4.5.2).
+
+    Every line end becomes CRLF, a dot is put before each line that starts with one, and the message
+    ends with CRLF, dot, CRLF. That sequence occurs nowhere else in the result.
+
+    :raises TypeError: if ``message`` is not bytes
+    """
+    message = _stuff(normalize_newlines(message), True)
+    return message + (b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n")
+
+
+def content_size(message: Buffer) -> int:
+    """Count the octets of a message as SIZE does (RFC 1870 section 3).
+
+    :return: its length with CRLF line ends, the last line's included, without stuffed dots and the
+        final dot
+    :raises TypeError: if ``message`` is not bytes
+    """
+    if not isinstance(message, bytes):
+        message = _as_bytes(message)
+    size = len(message) + message.count(b"\r") + message.count(b"\n") - 2 * message.count(b"\r\n")
+    return size if message.endswith((b"\r", b"\n")) else size + 2
+
+
+class DataEncoder:
+    """:func:`encode_data` for a message that comes in pieces; without ``dots``, :func:`normalize_newlines`.
+
+    Wherever the message is cut, the pieces of the result add up to the same. No byte is held back.
+    """
+
+    __slots__ = ("_dots", "_finished", "_last")
+
+    def __init__(self, dots: bool = True) -> None:
+        self._dots = bool(dots)
+        self._last = (
+            b""  # the last byte taken: it says whether a line starts, and whether an LF is half a CRLF
+        )
+        self._finished = False
+
+    def encode(self, chunk: Buffer) -> bytes:
+        """Encode the next piece.
+
+        :raises ValueError: after :meth:`finish`
+        :raises TypeError: if ``chunk`` is not bytes
+        """
+        if self._finished:
+            raise ValueError("the message is finished")
+        if not isinstance(chunk, bytes):
+            chunk = _as_bytes(chunk)
+        last = self._last
+        if last == b"\r" and chunk.startswith(b"\n"):
+            self._last = last = b"\n"
+            chunk = chunk[1:]
+        if not chunk:
+            return b""
+        self._last = chunk[-1:]
+        chunk = normalize_newlines(chunk)
+        return _stuff(chunk, last in b"\r\n") if self._dots else chunk
+
+    def finish(self) -> bytes:
+        """End the message: the last CRLF where it is missing, and the final dot; without ``dots``, nothing.
+
+        :raises ValueError: if called again
+        """
+        if self._finished:
+            raise ValueError("the message is finished")
+        self._finished = True
+        if not self._dots:
+            return b""
+        return b".\r\n" if self._last and self._last in b"\r\n" else b"\r\n.\r\n"
+
+
+def plain_address(value: str) -> str | None:
+    """The address of a plain ``local@domain`` or ``Name <local@domain>``.
+
+    :return: what ``email.utils.parseaddr(value)[1]`` would be, or None where that has to be asked
+    :raises TypeError: if ``value`` is not a string
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"expected str, got {type(value).__name__}")
+    match = _match_bare(value) or _match_named(value)
+    return match[1] if match else None
