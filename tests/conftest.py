@@ -34,8 +34,11 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 def pytest_report_header() -> str:
-    codec = importlib.import_module("aiosmtplib._codec")
-    return f"aiosmtplib: {codec.IMPLEMENTATION} codec from {os.path.dirname(codec.__file__)}"
+    try:
+        codec = importlib.import_module("aiosmtplib._codec")
+    except ImportError as error:
+        return f"aiosmtplib: no codec: {error}"
+    return f"aiosmtplib: {codec.IMPLEMENTATION} codec from {os.path.dirname(str(codec.__file__))}"
 
 
 def pytest_collection_finish() -> None:
@@ -108,14 +111,9 @@ def loop_complaints(request: pytest.FixtureRequest) -> Iterator[list[logging.Log
     handler = _Complaints()
     logger = logging.getLogger("asyncio")
     logger.addHandler(handler)
-    function = getattr(request, "function", None)
-    is_async = inspect.iscoroutinefunction(inspect.unwrap(function)) if function is not None else False
     try:
-        if is_async:
-            # Set up first, hence torn down after the fixtures of the test have closed their servers.
-            request.getfixturevalue("_no_leaked_tasks")
         yield handler.records
-        if is_async:
+        if _is_async(request):
             # Futures and transports complain when they are collected.
             gc.collect()
     finally:
@@ -123,6 +121,17 @@ def loop_complaints(request: pytest.FixtureRequest) -> Iterator[list[logging.Log
     if handler.records:
         texts = "\n".join(logging.Formatter().format(record) for record in handler.records)
         pytest.fail(f"the event loop's exception handler was called:\n{texts}", pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _watch_tasks(request: pytest.FixtureRequest, loop_complaints: object) -> None:
+    # Set up before the fixtures that the test names, so torn down after they have closed their servers.
+    if _is_async(request):
+        request.getfixturevalue("_no_leaked_tasks")
+
+
+def _is_async(request: pytest.FixtureRequest) -> bool:
+    return inspect.iscoroutinefunction(inspect.unwrap(request.function))
 
 
 @pytest.fixture
