@@ -1,0 +1,93 @@
+# Every target works on a fresh clone with nothing but Python 3.10 or newer (with venv and pip) on the machine.
+# A C compiler is used where there is one: the extension is built in place, because tests that are run from here
+# import the package from here. Where there is none the suite runs on the pure twin and says what it left out.
+#
+#   make test PYTHON=python3.12 VENV=.venv-3.12    another interpreter
+#   make test ARGS="-k pool -x"                    more options for pytest
+
+PYTHON ?= $(shell command -v python3 || command -v python || echo python3)
+VENV ?= .venv
+ARGS ?=
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+# 1 where the extension is built in place, 0 where this interpreter cannot compile one.
+EXTENSION := $(VENV)/extension
+RUN = AIOSMTPLIB_EXPECT_EXTENSIONS=$$(cat $(EXTENSION)) $(PY)
+QUICK := not slow and not interop
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-pure interop bench types style docs clean FORCE
+
+help:
+	@echo "make demo       send 1,000 messages to an embedded server, on both twins"
+	@echo "make test       the test suite on both twins and both event loops"
+	@echo "make test-pure  the same without the extension"
+	@echo "make interop    against Postfix, where it is installed"
+	@echo "make bench      compiled against pure, side by side"
+	@echo "make types      mypy --strict, pyright, stubtest"
+	@echo "make style      ruff"
+	@echo "make docs       every example of the README"
+	@echo "make clean      remove what the above have made"
+
+demo: $(EXTENSION)
+	@$(PY) -m aiosmtplib demo $(ARGS)
+
+test: $(EXTENSION)
+	@$(RUN) -m pytest -m "$(QUICK)" $(ARGS)
+
+test-pure: $(VENV)/group-test
+	@AIOSMTPLIB_NO_EXTENSIONS=1 $(PY) -m pytest -m "$(QUICK)" $(ARGS)
+
+interop: $(EXTENSION)
+	@$(RUN) -m pytest -m interop $(ARGS)
+
+bench: $(EXTENSION) $(VENV)/group-bench
+	@$(RUN) -m pytest benchmarks $(ARGS)
+
+types: $(EXTENSION) $(VENV)/group-types
+	$(PY) -m mypy
+	$(PY) -m pyright --pythonpath $(PY)
+	@if [ "$$(cat $(EXTENSION))" = 1 ]; then set -x; $(PY) -m mypy.stubtest aiosmtplib._speedups; \
+	else echo "stubtest skipped: no compiled extension here"; fi
+
+style: $(VENV)/group-style
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+docs: $(EXTENSION)
+	@$(RUN) -m pytest tests/test_readme.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .coverage .coverage.*
+	rm -f aiosmtplib/_speedups*.so aiosmtplib/_speedups*.pyd _speedups/_speedups.c
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	  echo "Python 3.10 or newer is needed, and $(PYTHON) is not one. Name yours: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >$(VENV).log 2>&1 || $(PYTHON) -m virtualenv -q $(VENV) >>$(VENV).log 2>&1 || { \
+	  cat $(VENV).log; rm -rf $(VENV) $(VENV).log; \
+	  echo "$(PYTHON) cannot make virtual environments. Install its venv module (Debian and Ubuntu: python3-venv)."; \
+	  exit 1; }
+	@rm -f $(VENV).log
+	@echo "Installing into $(VENV) ..."
+	@$(PIP) install --upgrade "pip>=25.1"
+
+$(VENV)/group-%: pyproject.toml | $(PY)
+	@$(PIP) install --group $*
+	@touch $@
+
+# A compiler may have appeared since, or the built file may be gone: then look again.
+ifneq ($(shell cat $(EXTENSION) 2>/dev/null),1)
+$(EXTENSION): FORCE
+else ifeq ($(wildcard aiosmtplib/_speedups*.so),)
+$(EXTENSION): FORCE
+endif
+
+# With a compiler a failed build is an error of ours, not a reason to go on.
+$(EXTENSION): $(VENV)/group-test setup.py $(wildcard _speedups/*.pyx _speedups/*.pxi)
+	@if $(PY) -m tests.toolchain; then \
+	  unset AIOSMTPLIB_NO_EXTENSIONS; \
+	  AIOSMTPLIB_REQUIRE_EXTENSIONS=1 $(PY) setup.py --quiet build_ext --inplace && echo 1 >$@; \
+	else \
+	  echo "Going on with the pure-Python twin."; echo 0 >$@; \
+	fi
