@@ -16,7 +16,10 @@ SOURCE = """
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "probe", NULL, -1, NULL};
 PyMODINIT_FUNC PyInit_probe(void) { return PyModule_Create(&module); }
 """
-SETUP = "from setuptools import Extension, setup; setup(name='probe', ext_modules=[Extension('probe', ['probe.c'])])"
+SETUP = """
+from setuptools import Extension, setup
+setup(name="probe", ext_modules=[Extension("probe", ["probe.c"])])
+"""
 
 
 def missing(python: str = sys.executable, env: dict[str, str] | None = None) -> str | None:

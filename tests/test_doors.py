@@ -1,0 +1,90 @@
+"""The doors agree: what one takes, every other takes, in the same order and with the same default.
+
+Options are stated once and derived from there. These tests see to it that no door is forgotten.
+"""
+
+import inspect
+import typing
+
+import aiosmtplib
+from aiosmtplib import SMTP, errors, send, status
+from aiosmtplib.typing import Default
+
+#: What ``send`` takes for the mail itself; all its other parameters are about the connection.
+MAIL = ["message", "sender", "recipients", "mail_options", "rcpt_options"]
+
+#: What only one door takes, and why.
+NOT_IN_SEND: set[str] = set()
+
+
+def parameters(door: typing.Callable[..., object]) -> dict[str, inspect.Parameter]:
+    found = dict(inspect.signature(door).parameters)
+    found.pop("self", None)
+    return found
+
+
+def test_connect_takes_the_options_of_the_constructor() -> None:
+    assert sorted(parameters(SMTP.connect)) == sorted(parameters(SMTP.__init__))
+
+
+def test_send_takes_the_options_of_the_constructor() -> None:
+    of_send = [name for name in parameters(send) if name not in MAIL]
+    assert sorted(of_send) == sorted(set(parameters(SMTP.__init__)) - NOT_IN_SEND)
+    assert set(MAIL) <= set(parameters(send))
+
+
+def test_send_has_the_defaults_of_the_constructor() -> None:
+    constructor, function = parameters(SMTP.__init__), parameters(send)
+    differing = {
+        name: (parameter.default, function[name].default)
+        for name, parameter in constructor.items()
+        if name in function and function[name].default != parameter.default
+    }
+    # The one-call door documents the host that both fall back to.
+    assert differing == {"hostname": (None, "localhost")}
+
+
+def test_connect_leaves_what_is_not_given_alone() -> None:
+    """Each default of ``connect`` means "as stored"; none may overwrite what the constructor was given."""
+    for name, parameter in parameters(SMTP.connect).items():
+        assert isinstance(parameter.default, Default) or (
+            # None cannot be a setting of these two, so it means the same.
+            name in ("use_tls", "validate_certs") and parameter.default is None
+        ), name
+
+
+def test_sendmail_and_send_message_take_the_same_options() -> None:
+    assert set(MAIL) <= set(parameters(SMTP.sendmail))
+    assert set(MAIL) <= set(parameters(SMTP.send_message))
+
+
+def test_synchronous_forms_take_what_the_others_take() -> None:
+    assert list(parameters(SMTP.sendmail_sync)) == list(parameters(SMTP.sendmail))
+    assert list(parameters(SMTP.send_message_sync)) == list(parameters(SMTP.send_message))
+
+
+def test_everything_listed_is_exported_once() -> None:
+    assert len(aiosmtplib.__all__) == len(set(aiosmtplib.__all__))
+    assert [name for name in aiosmtplib.__all__ if not hasattr(aiosmtplib, name)] == []
+
+
+def test_every_error_and_status_is_exported() -> None:
+    assert set(errors.__all__) <= set(aiosmtplib.__all__)
+    assert set(status.__all__) <= set(aiosmtplib.__all__)
+
+
+def test_doors_have_docstrings() -> None:
+    for name in aiosmtplib.__all__:
+        exported = getattr(aiosmtplib, name)
+        if inspect.isclass(exported) or inspect.isfunction(exported):
+            assert exported.__doc__, name
+    for name, method in vars(SMTP).items():
+        if not name.startswith("_") and inspect.isfunction(method):
+            assert method.__doc__, name
+
+
+def test_options_are_explained_where_they_are_taken() -> None:
+    """A reader of ``help(SMTP)`` meets every option by name."""
+    text = f"{SMTP.__doc__}\n{SMTP.__init__.__doc__}"
+    unexplained = {name for name in parameters(SMTP.__init__) if f"{name}:" not in text}
+    assert not unexplained

@@ -1,0 +1,116 @@
+"""The layers of the package hold: imports point down, and the lower half does no I/O.
+
+What a bytes-in, bytes-out core buys (tests without loops, twins that can be swapped, other front ends) is
+lost with the first import in the wrong direction. So is the overview, with files that grow without bound.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "aiosmtplib"
+
+#: Each module may import from lower layers, and from modules to its left in its own layer.
+LAYERS = (
+    ("values", ("status", "response", "typing", "errors")),
+    ("codec", ("_pure", "_speedups", "_codec")),
+    ("functions", ("_address", "esmtp", "email", "auth")),
+    ("sans-I/O", ("_session", "_dialogues")),
+    ("rim", ("protocol", "_options")),
+    ("client", ("_connection", "_verbs", "smtp")),
+    ("many", ("lmtp", "pool", "api")),
+    ("package", ("__init__",)),
+    ("people", ("testing", "_cli_dialogue", "cli", "__main__")),
+)
+RANK = {name: (height, place) for height, (_, names) in enumerate(LAYERS) for place, name in enumerate(names)}
+WITHOUT_IO = [name for _, names in LAYERS[:4] for name in names]
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+MAX_LINES = 400
+SOURCES = sorted(
+    path
+    for pattern in ("setup.py", "aiosmtplib/*.py*", "_speedups/*.p*", "tests/*.py", "benchmarks/*.py")
+    for path in ROOT.glob(pattern)
+    if path.suffix in (".py", ".pyi", ".pyx", ".pxi")
+)
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
+    """Yield the absolute name of everything imported, and whether a test of the version guards it."""
+    guarded = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "sys.version_info" in ast.unparse(node.test)
+        for branch in (node.body, node.orelse)
+        for statement in branch
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level < 2, "the package is flat"
+            base = ".".join(part for part in ("aiosmtplib" if node.level else "", node.module) if part)
+            names = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            yield name, node in guarded
+
+
+def siblings(name: str) -> set[str]:
+    """Return the modules of the package that ``name`` imports."""
+    found = set()
+    for imported, _ in imports(parse(PACKAGE / f"{name}.py")):
+        package, _, rest = imported.partition(".")
+        if package == "aiosmtplib":
+            module = rest.partition(".")[0]
+            found.add(module if module in RANK else "__init__")
+    return found
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_has_a_place_in_the_table(name: str) -> None:
+    assert name in RANK
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name in RANK])
+def test_imports_point_down_or_to_the_left(name: str) -> None:
+    upwards = {other for other in siblings(name) if RANK[other] >= RANK[name]}
+    assert not upwards
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name in WITHOUT_IO])
+def test_the_lower_half_does_no_io(name: str) -> None:
+    found = {
+        imported
+        for imported, guarded in imports(parse(PACKAGE / f"{name}.py"))
+        if imported.partition(".")[0] in ("asyncio", "socket", "ssl", "_ssl", "_socket", "_asyncio")
+        # Before Python 3.11 asyncio had a TimeoutError of its own, and errors has to derive from it.
+        and not (name == "errors" and imported == "asyncio.TimeoutError" and guarded)
+    }
+    assert not found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_only_the_chooser_imports_the_twins(name: str) -> None:
+    if name != "_codec":
+        assert not siblings(name) & {"_pure", "_speedups"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_stay_short_and_say_why_they_exist(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_LINES
+    if path.suffix in (".py", ".pyi"):
+        assert ast.get_docstring(ast.parse(text))
+    else:  # Cython: directives may come first
+        first = next(line for line in text.splitlines() if line.strip() and not line.startswith("# cython:"))
+        assert first.startswith(('"""', "# "))
