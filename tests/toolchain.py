@@ -1,15 +1,22 @@
-"""Tells whether this interpreter can compile C extensions here.
+"""Tells what this machine can build with: a compiler for extensions, and which interpreters.
 
-The extension is optional for users and expected by the tests. Those two meet in this question: with a
+The extension is optional for users and expected by the tests. Those two meet in the first question: with a
 working compiler a missing extension is a failure, without one it is a reason to skip.
-``python -m tests.toolchain`` exits 0 if the answer is yes, and else says what is missing.
+
+``python -m tests.toolchain`` exits 0 if extensions can be compiled, and else says what is missing.
+``python -m tests.toolchain interpreters`` prints the supported Pythons that are installed, one a line.
 """
 
+import os
+import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+
+SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 SOURCE = """
 #include <Python.h>
@@ -22,14 +29,13 @@ setup(name="probe", ext_modules=[Extension("probe", ["probe.c"])])
 """
 
 
-def missing(python: str = sys.executable, env: dict[str, str] | None = None) -> str | None:
-    """Return why ``python`` cannot compile extensions, or ``None`` if it can."""
+def missing() -> str | None:
+    """Return why this interpreter cannot compile extensions, or ``None`` if it can."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "probe.c").write_text(SOURCE)
         done = subprocess.run(
-            [python, "-c", SETUP, "-q", "build_ext", "--inplace"],
+            [sys.executable, "-c", SETUP, "-q", "build_ext", "--inplace"],
             cwd=folder,
-            env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -44,8 +50,30 @@ def _suffix() -> str:
     return str(sysconfig.get_config_var("EXT_SUFFIX") or "").rpartition(".")[2]
 
 
+def interpreters() -> Mapping[str, Path]:
+    """Return the supported interpreters that are installed: on PATH, or by pyenv."""
+    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
+    found = {}
+    for version in SUPPORTED:
+        on_path = shutil.which(f"python{version}")
+        candidates = [
+            *sorted(versions.glob(f"{version}.*/bin/python")),
+            *([Path(on_path)] if on_path else []),
+        ]
+        for candidate in candidates:
+            # pyenv puts a command for each version on PATH, also for those that it has not activated.
+            code = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
+            done = subprocess.run([candidate, "-c", code], capture_output=True, text=True)
+            if done.stdout.strip() == version:
+                found[version] = candidate
+                break
+    return found
+
+
 if __name__ == "__main__":
-    reason = missing()
-    if reason is not None:
+    if sys.argv[1:] == ["interpreters"]:
+        for version, path in interpreters().items():
+            print(version, path)
+    elif reason := missing():
         print(f"No C compiler for Python extensions here ({reason}).")
         raise SystemExit(1)
