@@ -1,0 +1,1 @@
+"""Benchmarks: codec, session, sending. Run them with ``make bench``."""
