@@ -1,0 +1,80 @@
+"""What callers hand in, on its way into a command line: checked, parsed once, encoded.
+
+An argument of MAIL or RCPT that holds ``>`` or a line end could add parameters or commands (RFC 5321
+section 4.1.2). It is refused here, before anything is written.
+"""
+
+import re
+
+from .email import parse_address
+
+__all__ = ("ascii_address", "check_argument", "envelope_path")
+
+_control = re.compile(r"[\x00-\x1f\x7f]").search
+# A quoted local part may hold angle brackets; the empty mailbox of the AUTH parameter is made of them (RFC
+# 4954 section 5).
+_may_hold_brackets = re.compile(r'"(?:[^"\\]|\\.)*"(?:@[^<>]*)?|[A-Za-z0-9-]+=<>').fullmatch
+_is_ascii_domain = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?").fullmatch
+
+
+def check_argument(value: str, what: str) -> None:
+    """Let pass only what stays one argument of one command.
+
+    :param what: the name of the argument, for the error text
+    :raises ValueError: for a control character, or ``<`` or ``>`` outside of a quoted local part
+    :raises TypeError: if ``value`` is not a ``str``
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"The {what} must be a str, not {type(value).__name__}")
+    control = _control(value)
+    if control:
+        raise ValueError(f"The {what} must not hold the control character {control[0]!a}")
+    if ("<" in value or ">" in value) and not _may_hold_brackets(value):
+        raise ValueError(f'The {what} must not hold "<" or ">"')
+
+
+def envelope_path(address: str, encoding: str) -> bytes:
+    """What goes between ``<`` and ``>`` in MAIL and RCPT (RFC 5321 section 4.1.2).
+
+    :param address: with or without a display name; ``""`` is the null reverse-path
+    :param encoding: ``"ascii"``, or ``"utf-8"`` with SMTPUTF8 (RFC 6531 section 3.3)
+    :raises ValueError: if it is no address, or could inject something
+    :raises UnicodeEncodeError: if it has characters that are not in ``encoding``
+    :raises TypeError: if ``address`` is not a ``str``
+    """
+    return parse_address(address).encode(encoding)
+
+
+def ascii_address(address: str) -> str:
+    """The address with an internationalized domain as A-labels (RFC 5891 section 4.4).
+
+    The ``idna`` package is used where installed, else the older rules of the standard library.
+
+    :return: ``address`` itself where it is ASCII already
+    :raises ValueError: if the local part is not ASCII, or the domain has no A-label form
+    :raises TypeError: if ``address`` is not a ``str``
+    """
+    if isinstance(address, str) and address.isascii():
+        return address
+    path = parse_address(address)
+    if path.isascii():
+        return path
+    local, at, domain = path.rpartition("@")
+    if not at or not local.isascii():
+        raise ValueError(f"The local part of {path!a} is not ASCII: only a server with SMTPUTF8 can take it")
+    try:
+        labels = _a_labels(domain)
+    except UnicodeError as error:
+        raise ValueError(f"The domain of {path!a} has no ASCII form: {error}") from error
+    # The standard codec maps full-width forms of any character, brackets included, to ASCII.
+    if not _is_ascii_domain(labels):
+        raise ValueError(f"The domain of {path!a} has no ASCII form")
+    return f"{local}@{labels}"
+
+
+def _a_labels(domain: str) -> str:
+    try:
+        import idna
+    except ImportError:
+        return domain.encode("idna").decode("ascii")
+    return idna.encode(domain, uts46=True).decode("ascii")

@@ -1,0 +1,316 @@
+"""Messages and addresses: who sends, who receives, and the bytes of the message (RFC 5322, RFC 5321).
+
+Addresses are read by a parser of our own. That of :mod:`email.utils` has become strict in the middle of
+several Python series, and where it is lenient it takes ``a@b> AUTH=<c`` for ``a@b``. This one gives the same
+on every Python: what is well-formed reads as it always did, what could be a second address or an injected
+parameter is refused. It also keeps :mod:`email.utils`, and with it sockets and dates, out of the import.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ._codec import plain_address
+
+if TYPE_CHECKING:
+    from email.header import Header
+    from email.headerregistry import AddressHeader
+    from email.message import EmailMessage, Message
+
+__all__ = (
+    "extract_recipients",
+    "extract_sender",
+    "flatten_message",
+    "parse_address",
+    "quote_address",
+)
+
+_ECHOED = 200
+
+# RFC 5322 section 3.2: quoted-string, domain-literal, atoms with their dots and at-signs, white space, and
+# what remains, one by one.
+_next_token = re.compile(
+    r"""
+      "[^"\\]*(?:\\.[^"\\]*)*"
+    | \[[^][<>()"\\]*\]
+    | [^][<>()",:;\\\ \t\r\n]+
+    | (?P<space>[\ \t\r\n]+)
+    | .
+    """,
+    re.DOTALL | re.VERBOSE,
+).match
+_next_in_comment = re.compile(r"\\.|[()]", re.DOTALL).search
+_SEPARATORS = frozenset(",;")
+
+# What may stand between < and > on the wire. More than the Mailbox of RFC 5321 section 4.1.2 allows: dots in
+# odd places or a missing domain are for the server to judge. Nothing in it can end the path or the line.
+_CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+_QUOTED = rf'"(?:[^"\\{_CONTROL}]|\\[^{_CONTROL}])*"'
+_WORD = rf'[^][<>()",:;\\\s{_CONTROL}]+'
+_LITERAL = rf'\[[^][<>()",;\\\s{_CONTROL}]*\]'
+_is_path = re.compile(rf"{_QUOTED}(?:@(?:{_WORD}|{_LITERAL})?)?|{_WORD}(?:(?<=@){_LITERAL})?").fullmatch
+
+_drop_space = re.compile(r" ?([.@]) ?").sub
+_has_control = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
+_has_surrogate = re.compile(r"[\ud800-\udfff]").search
+_likely_address = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+").search
+
+
+def parse_address(address: str) -> str:
+    """The one address in ``address``, with or without a display name, as it goes between ``<`` and ``>``.
+
+    An empty string stays one: it is the null reverse-path (RFC 5321 section 4.5.5). The ``>`` may be missing
+    at the end.
+
+    :raises ValueError: if there is no address or more than one, or if it holds what could inject a parameter
+        or a command
+    :raises TypeError: if it is not a ``str``
+    """
+    if not isinstance(address, str):
+        raise TypeError(f"An address must be a str, not {type(address).__name__}")
+    plain = plain_address(address)
+    if plain is not None:
+        return plain
+    address = address.strip()
+    if not address:
+        return ""
+    if _has_control(address):
+        raise _invalid(address, "it holds a control character")
+    found = _mailboxes(address)
+    if len(found) != 1:
+        raise _invalid(address, f"it holds {len(found) or 'no'} addresses instead of one")
+    if not found[0]:
+        raise _invalid(address, 'nothing stands between "<" and ">"; the null reverse-path is ""')
+    return found[0]
+
+
+def quote_address(address: str) -> str:
+    """The path of an address: ``"<local@domain>"``, and ``"<>"`` for ``""`` (RFC 5321 section 4.1.2).
+
+    :raises ValueError: as :func:`parse_address` does
+    """
+    return f"<{parse_address(address)}>"
+
+
+def extract_addresses(header: "str | AddressHeader | Header") -> list[str]:
+    """The addresses in the value of one header field, in their order, groups dissolved, ``""`` for ``<>``.
+
+    :raises ValueError: if the value is not a list of addresses
+    """
+    parsed = getattr(header, "addresses", None)
+    if parsed is not None:
+        specs = [address.addr_spec for address in parsed]
+        return ["" if spec == "<>" else _decode_surrogates(spec) for spec in specs]
+    text = _header_text(header)
+    found = []
+    for part in text.split(","):
+        plain = plain_address(part.strip())
+        if plain is None:
+            return _mailboxes(text)
+        found.append(plain)
+    return found
+
+
+def extract_sender(message: "EmailMessage | Message") -> str | None:
+    """The address that the message comes from: ``Sender``, else the first in ``From`` (RFC 5322 section 3.6.2).
+
+    Where the message was resent, that of ``Resent-Sender`` or ``Resent-From`` (section 3.6.6).
+
+    :raises ValueError: for more than one Resent block, or a header field that is not a list of addresses
+    """
+    prefix = _resent_prefix(message)
+    for name in ("Sender", "From"):
+        value = message[prefix + name]
+        if value is None:
+            continue
+        try:
+            found = extract_addresses(value)
+        except ValueError:
+            # Old-style messages take any text for a header field. One with a line break in it has always been
+            # sent, from the address that can be made out; flatten_message keeps the rest of it harmless.
+            text = str(value)
+            likely = _likely_address(text)
+            if likely is None or ("\n" not in text and "\r" not in text):
+                raise
+            return likely[0]
+        if found:
+            return found[0]
+    return None
+
+
+def extract_recipients(message: "EmailMessage | Message") -> list[str]:
+    """All addresses in ``To``, ``Cc`` and ``Bcc``, in this order, repeated ones repeated.
+
+    Where the message was resent, those of ``Resent-To``, ``Resent-Cc`` and ``Resent-Bcc`` (RFC 5322 section
+    3.6.6).
+
+    :raises ValueError: as :func:`extract_sender` does
+    """
+    prefix = _resent_prefix(message)
+    return [
+        address
+        for name in ("To", "Cc", "Bcc")
+        for value in message.get_all(prefix + name, ())
+        for address in extract_addresses(value)
+        if address
+    ]
+
+
+def flatten_message(message: "EmailMessage | Message", utf8: bool = False, cte_type: str = "8bit") -> bytes:
+    """The bytes of a message, without ``Bcc`` and ``Resent-Bcc``. The message itself is not changed.
+
+    Line ends are those of the message's policy.
+
+    :param utf8: write header fields as UTF-8 (RFC 6532) instead of encoding them (RFC 2047)
+    :param cte_type: ``"8bit"``, or ``"7bit"`` to have 8-bit parts encoded
+    """
+    from copy import copy
+    from email.generator import BytesGenerator
+    from io import BytesIO
+
+    _need_message(message)
+    if "Bcc" in message or "Resent-Bcc" in message:
+        message = copy(message)
+        # Deletion gives the copy a list of header fields of its own.
+        del message["Bcc"]
+        del message["Resent-Bcc"]
+    policy = message.policy.clone(cte_type=cte_type)
+    if hasattr(policy, "utf8"):
+        policy = policy.clone(utf8=utf8)
+    buffer = BytesIO()
+    BytesGenerator(buffer, policy=policy).flatten(message)
+    return buffer.getvalue()
+
+
+def _resent_prefix(message: "EmailMessage | Message") -> str:
+    _need_message(message)
+    blocks = message.get_all("Resent-Date")
+    if blocks is None:
+        return ""
+    if len(blocks) > 1:
+        raise ValueError("The message has more than one block of Resent- header fields: which one counts?")
+    return "Resent-"
+
+
+def _need_message(message: object) -> None:
+    from email.message import Message
+
+    if not isinstance(message, Message):
+        raise TypeError(f"Expected an email.message.EmailMessage or Message, not {type(message).__name__}")
+
+
+def _header_text(header: object) -> str:
+    """The text of a header field that the message's policy did not parse."""
+    if isinstance(header, str):
+        return _decode_surrogates(header)
+    from email.header import Header, decode_header
+
+    if not isinstance(header, Header):
+        raise TypeError(f"A header field must be a str or a Header, not {type(header).__name__}")
+    # A field with raw 8-bit bytes comes as a Header in "unknown-8bit", for which there is no codec.
+    return "".join(
+        chunk
+        if isinstance(chunk, str)
+        else chunk.decode("utf-8" if charset == "unknown-8bit" else charset or "ascii")
+        for chunk, charset in decode_header(header)
+    )
+
+
+def _decode_surrogates(text: str) -> str:
+    """Undo what the parsers of the standard library do to 8-bit bytes in a header field."""
+    if text.isascii() or not _has_surrogate(text):
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError as error:
+        raise _invalid(text, "it is not UTF-8") from error
+
+
+def _mailboxes(text: str) -> list[str]:
+    """The addresses of an address-list (RFC 5322 section 3.4), ``""`` for a ``<>``."""
+    found: list[str] = []
+    words: list[str] = []  # of the address, or of the display name before <
+    path: list[str] | None = None  # what comes after <
+    closed = False
+    for token in _tokenize(text):
+        if token == "<":
+            if path is not None:
+                raise _invalid(text, 'it has more than one "<"')
+            path = []
+        elif token == ">":
+            if path is None or closed:
+                raise _invalid(text, 'it has a ">" without "<"')
+            closed = True
+        elif token in _SEPARATORS and (path is None or closed):
+            found += _mailbox(text, words, path)
+            words, path, closed = [], None, False
+        elif closed:
+            if token != " ":
+                raise _invalid(text, 'it goes on after ">"')
+        elif path is not None:
+            path.append(token)
+        elif token == ":" and not _has_at(words):
+            words.clear()  # the name of a group
+        else:
+            words.append(token)
+    return found + _mailbox(text, words, path)
+
+
+def _mailbox(text: str, words: list[str], path: list[str] | None) -> list[str]:
+    """The address of one element of a list, as a list: an element may be empty."""
+    if path is None:
+        return [_path(text, words)] if words not in ([], [" "]) else []
+    address = _path(text, path) if path not in ([], [" "]) else ""
+    # "x@y <a@b>" reads as either address, depending on who reads.
+    if _has_at(words) and "".join(words).strip() != address:
+        raise _invalid(text, 'it has an "@" before "<"')
+    return [address]
+
+
+def _path(text: str, tokens: list[str]) -> str:
+    local = ""
+    rest = tokens[1:] if tokens[0] == " " else tokens
+    if rest[0][0] == '"':
+        local, *rest = rest
+    path = local + _drop_space(r"\1", "".join(rest)).rstrip(" ")
+    if not _is_path(path):
+        raise _invalid(text, "it has blanks or other characters where an SMTP mailbox must not have them")
+    return path
+
+
+def _has_at(words: list[str]) -> bool:
+    return any("@" in word and word[0] != '"' for word in words)
+
+
+def _tokenize(text: str) -> Iterator[str]:
+    """The tokens of a header field, a run of white space and comments as one blank."""
+    position = 0
+    after_blank = False
+    while match := _next_token(text, position):
+        token, position = match[0], match.end()
+        if token == '"':
+            raise _invalid(text, "a quoted string has no end")
+        if token == "(":
+            position = _end_of_comment(text, position)
+        blank = token == "(" or match.lastgroup == "space"
+        if not blank:
+            yield token
+        elif not after_blank:
+            yield " "
+        after_blank = blank
+
+
+def _end_of_comment(text: str, position: int) -> int:
+    # Comments nest (RFC 5322 section 3.2.2), and quotes mean nothing in them.
+    depth = 1
+    while depth:
+        match = _next_in_comment(text, position)
+        if match is None:
+            raise _invalid(text, "a comment has no end")
+        depth += {"(": 1, ")": -1}.get(match[0], 0)
+        position = match.end()
+    return position
+
+
+def _invalid(text: str, reason: str) -> ValueError:
+    return ValueError(f"Not an address for SMTP: {text[:_ECHOED]!a}: {reason}")

@@ -1,0 +1,50 @@
+"""What a server announces in its EHLO reply (RFC 5321 section 4.1.1.1), as values.
+
+The text comes from a stranger: nothing here raises for it, and the work is linear in its length, which the
+reply parser bounds.
+"""
+
+from collections.abc import Mapping
+
+__all__ = ("parse_esmtp_extensions",)
+
+#: RFC 1870 section 4: the number has at most twenty digits.
+_MAX_SIZE_DIGITS = 20
+
+
+def parse_esmtp_extensions(message: str) -> tuple[dict[str, str], list[str]]:
+    """Read the lines after the greeting of an EHLO reply.
+
+    A keyword that comes twice has the parameters of its last line. ``AUTH=LOGIN``, as servers announced it
+    before RFC 2554 was published, counts as ``AUTH LOGIN``.
+
+    :param message: the text of the reply, its lines joined by ``"\\n"``
+    :return: the parameters (possibly empty) by lower-case keyword, and the SASL mechanisms in lower case,
+        in the server's order, each once
+    """
+    extensions: dict[str, str] = {}
+    mechanisms: dict[str, None] = {}
+    for line in message.split("\n")[1:]:
+        keyword, _, parameters = line.strip().replace("\t", " ").partition(" ")
+        if not keyword:
+            continue
+        keyword = keyword.lower()
+        if keyword.startswith("auth="):
+            parameters = f"{line.strip()[5:]}"
+            keyword = "auth"
+        extensions[keyword] = parameters = parameters.strip()
+        if keyword == "auth":
+            mechanisms.update(dict.fromkeys(parameters.lower().split()))
+    return extensions, list(mechanisms)
+
+
+def parse_size_limit(extensions: Mapping[str, str]) -> int | None:
+    """The fixed maximum size of a message that the server announces (RFC 1870 section 4).
+
+    :param extensions: as :func:`parse_esmtp_extensions` returns them
+    :return: octets, or None where there is no fixed limit: no SIZE, no number, 0, or no valid number
+    """
+    number = extensions.get("size", "").partition(" ")[0]
+    if number.isascii() and number.isdigit() and len(number) <= _MAX_SIZE_DIGITS:
+        return int(number) or None
+    return None
