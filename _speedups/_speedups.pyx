@@ -1,0 +1,63 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""The codec in Cython: the byte loops that every message and every reply goes through.
+
+It has the names, signatures, results and exceptions of ``aiosmtplib._pure``, which says in its
+docstrings what each function does. Only ``aiosmtplib._codec`` imports it.
+"""
+
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memchr, memcpy
+
+from aiosmtplib.response import SMTPResponse
+
+__all__ = (
+    "DataEncoder",
+    "ReplyParser",
+    "content_size",
+    "encode_command",
+    "encode_data",
+    "normalize_newlines",
+    "plain_address",
+)
+
+
+cdef bytes as_bytes(data):
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(f"expected bytes, got {type(data).__name__}")
+
+
+include "reply.pxi"
+include "data.pxi"
+include "address.pxi"
+
+
+def encode_command(*args):
+    cdef Py_ssize_t i, total = 0
+    cdef const unsigned char *source
+    cdef unsigned char *out
+    cdef unsigned char c
+    cdef bint bad = False
+    if not args:
+        raise ValueError("an SMTP command needs a verb")
+    for arg in args:
+        if not isinstance(arg, bytes):
+            raise TypeError(f"expected bytes, got {type(arg).__name__}")
+        total += PyBytes_GET_SIZE(arg) + 1
+    line = PyBytes_FromStringAndSize(NULL, total + 1)
+    out = <unsigned char *>PyBytes_AS_STRING(line)
+    for arg in args:
+        source = <const unsigned char *>PyBytes_AS_STRING(arg)
+        for i in range(PyBytes_GET_SIZE(arg)):
+            c = source[i]
+            bad |= (c < 0x20) | (c == 0x7F)
+            out[i] = c
+        out += PyBytes_GET_SIZE(arg)
+        out[0] = c' '
+        out += 1
+    if bad:
+        raise ValueError("an SMTP command must not contain control characters")
+    (out - 1)[0] = c'\r'
+    out[0] = c'\n'
+    return line

@@ -1,0 +1,74 @@
+# Plain addresses: what needs no parser. The caller asks email.utils about all others.
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object value)
+    Py_ssize_t PyUnicode_GET_LENGTH(object value)
+    const unsigned char *PyUnicode_1BYTE_DATA(object value)
+    str PyUnicode_FromStringAndSize(const char *u, Py_ssize_t size)
+
+cdef enum:
+    ALPHANUMERIC = 1
+    ATOM = 2  # atext, RFC 5322 section 3.2.3
+    NAME = 4  # what every version of email.utils reads as part of a phrase
+
+cdef unsigned char[256] KIND
+
+
+cdef int mark(bytes characters, unsigned char kind) except -1:
+    cdef unsigned char character
+    for character in characters:
+        KIND[character] |= kind
+    return 0
+
+
+mark(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", ALPHANUMERIC | ATOM | NAME)
+mark(b"!#$%&'*+-/=?^_`{|}~", ATOM)
+mark(b" _.'-", NAME)
+
+
+cdef bint is_plain(const unsigned char *p, const unsigned char *end) noexcept:
+    """Whether this is dot-atom-text (RFC 5322), "@", Domain (RFC 5321 section 4.1.2)."""
+    cdef const unsigned char *start = p
+    while True:
+        while p < end and KIND[p[0]] & ATOM:
+            p += 1
+        if p == end or p == start:
+            return False
+        if p[0] == c'@':
+            break
+        if p[0] != c'.':
+            return False
+        p += 1
+        start = p
+    while True:
+        p += 1
+        start = p
+        while p < end and (KIND[p[0]] & ALPHANUMERIC or p[0] == c'-'):
+            p += 1
+        if p == start or start[0] == c'-' or (p - 1)[0] == c'-':
+            return False
+        if p == end:
+            return True
+        if p[0] != c'.':
+            return False
+
+
+def plain_address(value):
+    cdef const unsigned char *start
+    cdef const unsigned char *end
+    if not isinstance(value, str):
+        raise TypeError(f"expected str, got {type(value).__name__}")
+    if not PyUnicode_IS_COMPACT_ASCII(value) or PyUnicode_GET_LENGTH(value) == 0:
+        return None
+    start = PyUnicode_1BYTE_DATA(value)
+    end = start + PyUnicode_GET_LENGTH(value)
+    if (end - 1)[0] == c'>':
+        end -= 1
+        while KIND[start[0]] & NAME:  # "<", ">" and the NUL after the last character are not in it
+            start += 1
+        if start[0] != c'<':
+            return None
+        start += 1
+    if not is_plain(start, end):
+        return None
+    return PyUnicode_FromStringAndSize(<const char *>start, end - start)
