@@ -42,7 +42,7 @@ interop: $(EXTENSION)
 	@$(RUN) -m pytest -m interop $(ARGS)
 
 bench: $(EXTENSION) $(VENV)/group-bench
-	@$(RUN) -m pytest benchmarks $(ARGS)
+	@$(RUN) -m pytest benchmarks --benchmark-columns=min,median,stddev,ops,rounds $(ARGS)
 
 types: $(EXTENSION) $(VENV)/group-types
 	$(PY) -m mypy

@@ -17,13 +17,13 @@ PACKAGE = ROOT / "aiosmtplib"
 LAYERS = (
     ("values", ("status", "response", "typing", "errors")),
     ("codec", ("_pure", "_speedups", "_codec")),
-    ("functions", ("_address", "esmtp", "email", "auth")),
+    ("functions", ("esmtp", "_flatten", "email", "auth", "_address")),
     ("sans-I/O", ("_session", "_dialogues")),
-    ("rim", ("protocol", "_options")),
+    ("rim", ("protocol", "_tls", "_options")),
     ("client", ("_connection", "_verbs", "smtp")),
-    ("many", ("lmtp", "pool", "api")),
+    ("many", ("api",)),
     ("package", ("__init__",)),
-    ("people", ("testing", "_cli_dialogue", "cli", "__main__")),
+    ("people", ("testing", "_cli_dialogue", "_cli_console", "_cli_options", "_cli_send", "cli", "__main__")),
 )
 RANK = {name: (height, place) for height, (_, names) in enumerate(LAYERS) for place, name in enumerate(names)}
 WITHOUT_IO = [name for _, names in LAYERS[:4] for name in names]
@@ -76,9 +76,8 @@ def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_every_module_has_a_place_in_the_table(name: str) -> None:
-    assert name in RANK
+def test_every_module_has_a_place_in_the_table() -> None:
+    assert set(RANK) - {"_speedups"} == set(MODULES)
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name in RANK])
