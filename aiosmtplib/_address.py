@@ -54,9 +54,9 @@ def ascii_address(address: str) -> str:
     :raises ValueError: if the local part is not ASCII, or the domain has no A-label form
     :raises TypeError: if ``address`` is not a ``str``
     """
-    if isinstance(address, str) and address.isascii():
-        return address
-    path = parse_address(address)
+    if not isinstance(address, str):
+        raise TypeError(f"An address must be a str, not {type(address).__name__}")
+    path = address if address.isascii() else parse_address(address)
     if path.isascii():
         return path
     local, at, domain = path.rpartition("@")

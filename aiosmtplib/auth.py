@@ -17,7 +17,7 @@ _ECHOED = 100
 # Neither alphabet nor padding are a matter of taste: what decodes leniently gets something else signed.
 _is_base64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?").fullmatch
 
-_has_surrogate = re.compile("[\ud800-\udfff]").search
+_has_surrogate = re.compile(r"[\ud800-\udfff]").search
 
 
 class InvalidChallengeError(SMTPAuthenticationError, ValueError):
@@ -39,12 +39,12 @@ def auth_crammd5_verify(username: str | bytes, password: str | bytes, challenge:
     user = _octets(username, "user name", b"\0")
     key = _octets(password, "password", b"\0")
     if isinstance(challenge, str):
-        challenge = challenge.encode("utf-8", "surrogateescape")
+        challenge = challenge.encode("utf-8", "backslashreplace")
     challenge = challenge.strip()
     if not _is_base64(challenge):
+        echo = challenge[:_ECHOED].decode("ascii", "backslashreplace")
         raise InvalidChallengeError(
-            SMTPStatus.auth_continue,
-            f"Invalid CRAM-MD5 challenge from server: {challenge[:_ECHOED].decode('ascii', 'backslashreplace')!r}",
+            SMTPStatus.auth_continue, f"Invalid CRAM-MD5 challenge from server: {echo!r}"
         )
     digest = hmac.new(key, a2b_base64(challenge), "md5").hexdigest()
     return _base64(b"%b %b" % (user, digest.encode("ascii")))

@@ -26,10 +26,11 @@ __all__ = (
 )
 
 _ECHOED = 200
+_WHITE_SPACE = " \t\r\n"
 
 # RFC 5322 section 3.2: quoted-string, domain-literal, atoms with their dots and at-signs, white space, and
 # what remains, one by one.
-_next_token = re.compile(
+_next_piece = re.compile(
     r"""
       "[^"\\]*(?:\\.[^"\\]*)*"
     | \[[^][<>()"\\]*\]
@@ -71,7 +72,7 @@ def parse_address(address: str) -> str:
     plain = plain_address(address)
     if plain is not None:
         return plain
-    address = address.strip()
+    address = address.strip(_WHITE_SPACE)
     if not address:
         return ""
     if _has_control(address):
@@ -112,9 +113,10 @@ def extract_addresses(header: "str | AddressHeader | Header") -> list[str]:
 
 
 def extract_sender(message: "EmailMessage | Message") -> str | None:
-    """The address that the message comes from: ``Sender``, else the first in ``From`` (RFC 5322 section 3.6.2).
+    """The address that the message comes from: ``Sender``, else the first in ``From``, or None.
 
-    Where the message was resent, that of ``Resent-Sender`` or ``Resent-From`` (section 3.6.6).
+    RFC 5322 section 3.6.2. Where the message was resent, that of ``Resent-Sender`` or ``Resent-From``
+    (section 3.6.6).
 
     :raises ValueError: for more than one Resent block, or a header field that is not a list of addresses
     """
@@ -159,27 +161,18 @@ def extract_recipients(message: "EmailMessage | Message") -> list[str]:
 def flatten_message(message: "EmailMessage | Message", utf8: bool = False, cte_type: str = "8bit") -> bytes:
     """The bytes of a message, without ``Bcc`` and ``Resent-Bcc``. The message itself is not changed.
 
-    Line ends are those of the message's policy.
+    An ``EmailMessage`` is written with CRLF, an old-style ``Message`` with LF, whatever their policies say:
+    those are for reading and building a message. Line breaks in a header value become folding white space.
 
-    :param utf8: write header fields as UTF-8 (RFC 6532) instead of encoding them (RFC 2047)
+    :param utf8: write the header fields of an ``EmailMessage`` as UTF-8 (RFC 6532), not encoded (RFC 2047)
     :param cte_type: ``"8bit"``, or ``"7bit"`` to have 8-bit parts encoded
+    :raises ValueError: for another ``cte_type``
+    :raises TypeError: if ``message`` is no message
+    :raises email.errors.HeaderParseError: if a value in an old-style message holds a whole header field
     """
-    from copy import copy
-    from email.generator import BytesGenerator
-    from io import BytesIO
+    from ._flatten import flatten
 
-    _need_message(message)
-    if "Bcc" in message or "Resent-Bcc" in message:
-        message = copy(message)
-        # Deletion gives the copy a list of header fields of its own.
-        del message["Bcc"]
-        del message["Resent-Bcc"]
-    policy = message.policy.clone(cte_type=cte_type)
-    if hasattr(policy, "utf8"):
-        policy = policy.clone(utf8=utf8)
-    buffer = BytesIO()
-    BytesGenerator(buffer, policy=policy).flatten(message)
-    return buffer.getvalue()
+    return flatten(message, utf8, cte_type)
 
 
 def _resent_prefix(message: "EmailMessage | Message") -> str:
@@ -207,13 +200,18 @@ def _header_text(header: object) -> str:
 
     if not isinstance(header, Header):
         raise TypeError(f"A header field must be a str or a Header, not {type(header).__name__}")
-    # A field with raw 8-bit bytes comes as a Header in "unknown-8bit", for which there is no codec.
-    return "".join(
-        chunk
-        if isinstance(chunk, str)
-        else chunk.decode("utf-8" if charset == "unknown-8bit" else charset or "ascii")
-        for chunk, charset in decode_header(header)
-    )
+    text = ""
+    for chunk, charset in decode_header(header):
+        if isinstance(chunk, str):
+            text += chunk
+            continue
+        # A field with raw 8-bit bytes comes as a Header in "unknown-8bit", for which there is no codec.
+        codec = "utf-8" if charset in (None, "unknown-8bit") else charset
+        try:
+            text += chunk.decode(codec)
+        except (LookupError, UnicodeError) as error:
+            raise _invalid(chunk.decode("latin-1"), f"it is not {codec}") from error
+    return text
 
 
 def _decode_surrogates(text: str) -> str:
@@ -232,27 +230,27 @@ def _mailboxes(text: str) -> list[str]:
     words: list[str] = []  # of the address, or of the display name before <
     path: list[str] | None = None  # what comes after <
     closed = False
-    for token in _tokenize(text):
-        if token == "<":
+    for piece in _pieces(text):
+        if piece == "<":
             if path is not None:
                 raise _invalid(text, 'it has more than one "<"')
             path = []
-        elif token == ">":
+        elif piece == ">":
             if path is None or closed:
                 raise _invalid(text, 'it has a ">" without "<"')
             closed = True
-        elif token in _SEPARATORS and (path is None or closed):
+        elif piece in _SEPARATORS and (path is None or closed):
             found += _mailbox(text, words, path)
             words, path, closed = [], None, False
         elif closed:
-            if token != " ":
+            if piece != " ":
                 raise _invalid(text, 'it goes on after ">"')
         elif path is not None:
-            path.append(token)
-        elif token == ":" and not _has_at(words):
+            path.append(piece)
+        elif piece == ":" and not _has_at(words):
             words.clear()  # the name of a group
         else:
-            words.append(token)
+            words.append(piece)
     return found + _mailbox(text, words, path)
 
 
@@ -267,9 +265,9 @@ def _mailbox(text: str, words: list[str], path: list[str] | None) -> list[str]:
     return [address]
 
 
-def _path(text: str, tokens: list[str]) -> str:
+def _path(text: str, pieces: list[str]) -> str:
     local = ""
-    rest = tokens[1:] if tokens[0] == " " else tokens
+    rest = pieces[1:] if pieces[0] == " " else pieces
     if rest[0][0] == '"':
         local, *rest = rest
     path = local + _drop_space(r"\1", "".join(rest)).rstrip(" ")
@@ -282,19 +280,19 @@ def _has_at(words: list[str]) -> bool:
     return any("@" in word and word[0] != '"' for word in words)
 
 
-def _tokenize(text: str) -> Iterator[str]:
-    """The tokens of a header field, a run of white space and comments as one blank."""
+def _pieces(text: str) -> Iterator[str]:
+    """The pieces of a header field, a run of white space and comments as one blank."""
     position = 0
     after_blank = False
-    while match := _next_token(text, position):
-        token, position = match[0], match.end()
-        if token == '"':
+    while match := _next_piece(text, position):
+        piece, position = match[0], match.end()
+        if piece == '"':
             raise _invalid(text, "a quoted string has no end")
-        if token == "(":
+        if piece == "(":
             position = _end_of_comment(text, position)
-        blank = token == "(" or match.lastgroup == "space"
+        blank = piece == "(" or match.lastgroup == "space"
         if not blank:
-            yield token
+            yield piece
         elif not after_blank:
             yield " "
         after_blank = blank
