@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, auto_pickle=False
 """The codec in Cython: the byte loops that every message and every reply goes through.
 
 It has the names, signatures, results and exceptions of ``aiosmtplib._pure``, which says in its
