@@ -1,0 +1,61 @@
+"""aiosmtplib: an SMTP client for asyncio.
+
+``send`` sends one message; ``SMTP`` is a client with a connection that stays open. Everything here may be
+imported from the package itself.
+"""
+
+from . import auth as auth
+from . import email as email
+from . import esmtp as esmtp
+from . import protocol as protocol
+from .api import send
+from .errors import (
+    SMTPAuthenticationError,
+    SMTPConnectError,
+    SMTPConnectResponseError,
+    SMTPConnectTimeoutError,
+    SMTPDataError,
+    SMTPException,
+    SMTPHeloError,
+    SMTPNotSupported,
+    SMTPReadTimeoutError,
+    SMTPRecipientRefused,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPSenderRefused,
+    SMTPServerDisconnected,
+    SMTPTimeoutError,
+)
+from .response import SMTPResponse
+from .smtp import SMTP
+from .status import SMTPStatus
+from .typing import SMTPTokenGenerator
+
+__title__ = "aiosmtplib"
+__version__ = "5.2.0"
+__author__ = "aiosmtplib contributors"
+__license__ = "MIT"
+__copyright__ = "Copyright 2026 aiosmtplib contributors"
+
+__all__ = (
+    "SMTP",
+    "SMTPAuthenticationError",
+    "SMTPConnectError",
+    "SMTPConnectResponseError",
+    "SMTPConnectTimeoutError",
+    "SMTPDataError",
+    "SMTPException",
+    "SMTPHeloError",
+    "SMTPNotSupported",
+    "SMTPReadTimeoutError",
+    "SMTPRecipientRefused",
+    "SMTPRecipientsRefused",
+    "SMTPResponse",
+    "SMTPResponseException",
+    "SMTPSenderRefused",
+    "SMTPServerDisconnected",
+    "SMTPStatus",
+    "SMTPTimeoutError",
+    "SMTPTokenGenerator",
+    "send",
+)

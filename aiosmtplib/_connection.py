@@ -1,0 +1,319 @@
+"""Opening, securing and closing the connection of a client, and what is known about the server at its end."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Literal, TypeVar
+
+from . import _dialogues
+from ._address import check_argument
+from ._options import Options, check_timeout
+from ._session import Dialogue
+from ._tls import tls_error
+from .errors import (
+    SMTPConnectError,
+    SMTPConnectResponseError,
+    SMTPConnectTimeoutError,
+    SMTPException,
+    SMTPHeloError,
+    SMTPReadTimeoutError,
+    SMTPServerDisconnected,
+)
+from .esmtp import parse_esmtp_extensions
+from .protocol import SMTPProtocol
+from .response import SMTPResponse
+from .status import SMTPStatus
+from .typing import Default, _default
+
+T = TypeVar("T")
+
+
+class Connection(Options):
+    """A client's connection: at most one at a time, opened and closed any number of times.
+
+    :ivar protocol: the protocol of the open connection, else ``None``
+    :ivar transport: the transport of the open connection, else ``None``
+    :ivar last_helo_response: the last reply to HELO on this connection, else ``None``
+    :ivar last_ehlo_response: the last reply to EHLO on this connection, else ``None``
+    :ivar esmtp_extensions: announced extensions, lower case, with their parameters (RFC 5321 section 4.1.1.1)
+    :ivar server_auth_methods: announced SASL mechanisms, lower case
+    :ivar supports_esmtp: whether the server accepted EHLO
+    """
+
+    def _set_up(self) -> None:
+        self.protocol: SMTPProtocol | None = None
+        self.transport: asyncio.Transport | None = None
+        self._fqdn: str | None = None
+        self._trace: Callable[[str, bytes], None] | None = None
+        # Held from the start of connecting until the connection is gone.
+        self._connect_lock = asyncio.Lock()
+        self._opening = False
+        self._opening_timeout: float | None = None
+        self._forget_server()
+
+    def _forget_server(self) -> None:
+        self.last_helo_response: SMTPResponse | None = None
+        self._last_ehlo_response: SMTPResponse | None = None
+        self.esmtp_extensions: dict[str, str] = {}
+        self.server_auth_methods: list[str] = []
+        self.supports_esmtp = False
+        #: The 220 to a STARTTLS that nobody asked for by name, for the recipe of the 1.1 series.
+        self._auto_starttls_response: SMTPResponse | None = None
+
+    # -- state ---------------------------------------------------------------------------------------
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether commands can be sent."""
+        return self.protocol is not None and self.protocol.is_connected
+
+    @property
+    def is_ehlo_or_helo_needed(self) -> bool:
+        """Whether neither EHLO nor HELO has been accepted on this connection."""
+        return self.last_ehlo_response is None and self.last_helo_response is None
+
+    @property
+    def last_ehlo_response(self) -> SMTPResponse | None:
+        """The last reply to EHLO. Setting it updates what is known about the server."""
+        return self._last_ehlo_response
+
+    @last_ehlo_response.setter
+    def last_ehlo_response(self, response: SMTPResponse | None) -> None:
+        self._last_ehlo_response = response
+        self.supports_esmtp = response is not None and response.code == SMTPStatus.completed
+        self.esmtp_extensions, self.server_auth_methods = {}, []
+        if response is not None and self.supports_esmtp:
+            self.esmtp_extensions, self.server_auth_methods = parse_esmtp_extensions(response.message)
+
+    def supports_extension(self, extension: str) -> bool:
+        """Whether the server announced an extension, in any case (``"starttls"``, ``"SMTPUTF8"``)."""
+        return extension.lower() in self.esmtp_extensions
+
+    def get_transport_info(self, key: str) -> Any:
+        """Ask the transport, as :meth:`asyncio.BaseTransport.get_extra_info` does.
+
+        :raises SMTPServerDisconnected: if not connected
+        """
+        self._connected_protocol()
+        assert self.transport is not None
+        return self.transport.get_extra_info(key)
+
+    # -- talking -------------------------------------------------------------------------------------
+
+    def _connected_protocol(self) -> SMTPProtocol:
+        protocol = self.protocol
+        if protocol is None or not protocol.is_connected:
+            raise SMTPServerDisconnected("Server not connected")
+        return protocol
+
+    def _seconds(self, timeout: float | Literal[Default.token] | None) -> float | None:
+        """The timeout to use where one may be given."""
+        if timeout is _default:
+            return self._opening_timeout if self._opening else self.timeout
+        check_timeout(timeout)
+        return timeout
+
+    async def _run(self, dialogue: Dialogue[T], timeout: float | Literal[Default.token] | None) -> T:
+        return await self._connected_protocol().run(dialogue, self._seconds(timeout))
+
+    async def execute_command(
+        self, *args: bytes, timeout: float | Literal[Default.token] | None = _default
+    ) -> SMTPResponse:
+        """Send one command, its parts joined by blanks, and wait for the reply.
+
+        :param timeout: seconds, ``None`` for no limit; by default the client's
+        :return: the reply, whatever its code; after a 421 the connection is closed
+        :raises ValueError: if an argument holds a control character; nothing has been sent
+        :raises SMTPServerDisconnected: if the connection is not there, or gets lost
+        :raises SMTPReadTimeoutError: after ``timeout``; the connection is closed
+        :raises SMTPResponseException: with code -1, if what comes is no SMTP reply; the connection is closed
+        """
+        return await self._connected_protocol().execute_command(*args, timeout=self._seconds(timeout))
+
+    async def _ehlo_or_helo_if_needed(self) -> None:
+        """Introduce ourselves, unless that has been done on this connection.
+
+        :raises SMTPHeloError: if the server refuses EHLO and HELO
+        """
+        if not self.is_ehlo_or_helo_needed:
+            return
+        self._connected_protocol()
+        name = await self._hello_name(None)
+        ehlo, helo = await self._run(_dialogues.hello(name), _default)
+        self.last_ehlo_response = ehlo
+        if helo is not None:
+            self.last_helo_response = helo
+        refused = helo or ehlo
+        if refused.code != SMTPStatus.completed:
+            raise SMTPHeloError(*refused)
+
+    async def _hello_name(self, hostname: str | None) -> bytes:
+        """What to call this host in EHLO (RFC 5321 section 4.1.4)."""
+        name = hostname or self.local_hostname or self._fqdn
+        if name is None:
+            loop = asyncio.get_running_loop()
+            name = self._fqdn = await loop.run_in_executor(None, socket.getfqdn)
+        check_argument(name, "hostname")
+        return name.encode("ascii")
+
+    # -- opening -------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _opening_connection(self, timeout: float | None) -> AsyncIterator[None]:
+        """While the connection is being opened, ``timeout`` is the default, and a failure closes it."""
+        await self._connect_lock.acquire()
+        self._opening = True
+        self._opening_timeout = timeout
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._opening = False
+            if self.protocol is None:
+                self._connect_lock.release()
+
+    def _leave_closed_loop(self) -> None:
+        """Forget a connection, and a lock, that belong to an event loop that is no more."""
+        if self.loop is not None and self.loop.is_closed():
+            self.loop = self.protocol = self.transport = None
+            self._connect_lock = asyncio.Lock()
+            self._forget_server()
+
+    async def _open(self) -> SMTPResponse:
+        """Connect, read the greeting, introduce ourselves, and upgrade to TLS where that was chosen."""
+        greeting = await self._connect(self._opening_timeout)
+        if greeting.code != SMTPStatus.ready:
+            raise SMTPConnectResponseError(*greeting)
+        await self._ehlo_or_helo_if_needed()
+        if not self.use_tls and self._start_tls is not False:
+            if self._start_tls or self.supports_extension("starttls"):
+                self._auto_starttls_response = await self._upgrade(self._server_name, self._opening_timeout)
+                await self._ehlo_or_helo_if_needed()
+        return greeting
+
+    async def _connect(self, timeout: float | None) -> SMTPResponse:
+        """One deadline for name resolution, connection, TLS handshake and greeting."""
+        loop = self.loop = asyncio.get_running_loop()
+        deadline = None if timeout is None else loop.time() + timeout
+        protocol = self.protocol = SMTPProtocol(loop, self._on_connection_lost)
+        protocol.trace = self._trace
+        try:
+            await asyncio.wait_for(self._create_connection(loop, protocol, timeout), timeout)
+            self.transport = protocol.transport
+            # Not 0, which would be the caller's wish to time out.
+            rest = None if deadline is None else max(deadline - loop.time(), 0.001)
+            return await protocol.read_response(rest)
+        except SMTPReadTimeoutError as error:
+            raise SMTPConnectTimeoutError("Timed out waiting for server ready message") from error
+        except SMTPServerDisconnected as error:
+            raise SMTPConnectError(f"Error connecting to {self._destination}: {error}") from error
+        except SMTPException:
+            raise
+        except asyncio.TimeoutError as error:
+            raise SMTPConnectTimeoutError(f"Timed out connecting to {self._destination}") from error
+        except ssl.SSLError as error:
+            raise tls_error(f"Error connecting to {self._destination}", error) from error
+        except OSError as error:
+            raise SMTPConnectError(f"Error connecting to {self._destination}: {error}") from error
+
+    async def _create_connection(
+        self, loop: asyncio.AbstractEventLoop, protocol: SMTPProtocol, timeout: float | None
+    ) -> None:
+        tls: dict[str, Any] = {}
+        if self.use_tls:
+            tls = {
+                "ssl": await self._get_tls_context(),
+                "server_hostname": self._server_name,
+                "ssl_handshake_timeout": timeout or None,
+            }
+        if self.sock is not None:
+            await loop.create_connection(lambda: protocol, sock=self.sock, **tls)
+        elif self.socket_path is not None:
+            path = os.fspath(self.socket_path)
+            await loop.create_unix_connection(lambda: protocol, path, **tls)  # type: ignore[arg-type]
+        else:
+            await loop.create_connection(
+                lambda: protocol,
+                host=self._server_name,
+                port=self._effective_port,
+                local_addr=self.source_address,
+                **tls,
+            )
+
+    async def _upgrade(self, server_hostname: str, timeout: float | None) -> SMTPResponse:
+        """STARTTLS and the handshake. What was known about the server is forgotten (RFC 3207 section 4.2)."""
+        if not self.supports_extension("starttls"):
+            raise SMTPException("SMTP STARTTLS extension not supported by server.")
+        context = await self._get_tls_context()
+        protocol = self._connected_protocol()
+        try:
+            response = await protocol.start_tls(context, server_hostname, timeout)
+        except SMTPException:
+            raise
+        except ssl.SSLError as error:
+            raise tls_error(f"TLS handshake with {self._destination} failed", error) from error
+        except OSError as error:
+            raise SMTPServerDisconnected(f"Connection lost during the TLS handshake: {error}") from error
+        self.transport = protocol.transport
+        self._forget_server()
+        return response
+
+    async def starttls(
+        self,
+        server_hostname: str | None = None,
+        validate_certs: bool | None = None,
+        client_cert: str | Literal[Default.token] | None = _default,
+        client_key: str | Literal[Default.token] | None = _default,
+        cert_bundle: str | Literal[Default.token] | None = _default,
+        tls_context: ssl.SSLContext | Literal[Default.token] | None = _default,
+        timeout: float | Literal[Default.token] | None = _default,
+    ) -> SMTPResponse:
+        """Upgrade the connection to TLS (RFC 3207). The next command sends EHLO again.
+
+        The TLS options are those of the client, and are stored as those of ``connect`` are.
+
+        :param server_hostname: name to verify the certificate against; by default the one connected to
+        :param timeout: seconds for each reply and for the handshake, ``None`` for no limit; by default the
+            client's
+        :return: the 220 to STARTTLS
+        :raises SMTPException: if the server does not announce STARTTLS, or the connection uses TLS already
+        :raises SMTPResponseException: if the server refuses, or sends anything between its 220 and the
+            handshake
+        :raises SMTPConnectError: if the handshake fails (also an :class:`ssl.SSLError`); the connection is
+            closed
+        :raises SMTPTimeoutError: if it takes too long; the connection is closed
+        :raises SMTPServerDisconnected: if the connection is not there, or gets lost
+        """
+        self._connected_protocol()
+        if self.get_transport_info("sslcontext") is not None:
+            if self._no_tls_asked and self._start_tls is None and self._auto_starttls_response is not None:
+                return self._auto_starttls_response
+            raise SMTPException("Connection already using TLS")
+        self._store(
+            validate_certs=validate_certs,
+            client_cert=client_cert,
+            client_key=client_key,
+            cert_bundle=cert_bundle,
+            tls_context=tls_context,
+        )
+        await self._ehlo_or_helo_if_needed()
+        return await self._upgrade(server_hostname or self._server_name, self._seconds(timeout))
+
+    # -- closing -------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the connection at once, without QUIT. Does nothing if there is none."""
+        if self.protocol is not None:
+            self.protocol.close()
+
+    def _on_connection_lost(self, protocol: SMTPProtocol) -> None:
+        if protocol is self.protocol:
+            self.protocol = self.transport = None
+            self._forget_server()
+            if not self._opening:
+                self._connect_lock.release()

@@ -1,0 +1,252 @@
+"""What a caller can choose about a connection: stated once, checked once, before anything is sent.
+
+The options live as attributes of the client, because programs read and assign them between connects.
+``SMTP.connect`` and ``aiosmtplib.send`` repeat the names in their signatures, so that editors and type
+checkers see them; a test compares the three.
+"""
+
+import asyncio
+import os
+import socket
+import ssl
+import warnings
+from typing import Any, Final, cast
+
+from ._address import check_argument
+from ._tls import make_tls_context
+from .typing import SMTPTokenGenerator, SocketPathType, _default
+
+SMTP_PORT = 25
+SMTP_TLS_PORT = 465
+SMTP_STARTTLS_PORT = 587
+DEFAULT_TIMEOUT = 60
+
+
+class _Unsaid(int):
+    """The default of ``use_tls``: false, and yet not the same as a ``False`` that the caller wrote."""
+
+    def __repr__(self) -> str:
+        return "False"
+
+
+UNSAID: Final = cast(bool, _Unsaid(0))
+
+
+class Options:
+    """The connection options of a client.
+
+    :param hostname: name or address of the server; ``None`` means ``"localhost"``
+    :param port: port of the server; by default 465 with ``use_tls``, 587 with ``start_tls=True``, else 25
+    :param username: log in as this user after connecting
+    :param password: the password for ``username``
+    :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2
+    :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
+        may take a DNS query
+    :param source_address: ``(host, port)`` to connect from
+    :param timeout: seconds to wait for a connection, and for each reply; ``None`` for no limit
+    :param use_tls: speak TLS from the first byte (RFC 8314 section 3.3)
+    :param start_tls: upgrade with STARTTLS (RFC 3207): ``None`` if the server offers it, ``True`` in any case
+        (connecting fails where it cannot be done), ``False`` never
+    :param validate_certs: verify the certificate of the server and its name
+    :param client_cert: path of a PEM file with the certificate to present
+    :param client_key: path of a PEM file with its key, if ``client_cert`` does not hold it
+    :param tls_context: a context to use as it is, instead of the four TLS options around it
+    :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
+    :param socket_path: path of a Unix domain socket to connect to
+    :param sock: a connected socket to use
+    :raises ValueError: if options exclude each other
+    :raises TypeError: if an option is of the wrong type
+    """
+
+    def __init__(
+        self,
+        hostname: str | None = None,
+        port: int | None = None,
+        username: str | bytes | None = None,
+        password: str | bytes | None = None,
+        source_address: tuple[str, int] | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        loop: asyncio.AbstractEventLoop | None = None,
+        use_tls: bool = UNSAID,
+        start_tls: bool | None = None,
+        validate_certs: bool = True,
+        client_cert: str | None = None,
+        client_key: str | None = None,
+        tls_context: ssl.SSLContext | None = None,
+        cert_bundle: str | None = None,
+        socket_path: SocketPathType | None = None,
+        sock: socket.socket | None = None,
+        *,
+        oauth_token_generator: SMTPTokenGenerator | None = None,
+        local_hostname: str | None = None,
+    ) -> None:
+        self.hostname: str | None = None
+        self.port: int | None = None
+        self.local_hostname: str | None = None
+        self.source_address: tuple[str, int] | None = None
+        self.timeout: float | None = timeout
+        self.use_tls: bool = False
+        self.validate_certs: bool = True
+        self.client_cert: str | None = None
+        self.client_key: str | None = None
+        self.tls_context: ssl.SSLContext | None = None
+        self.cert_bundle: str | None = None
+        self.socket_path: SocketPathType | None = None
+        self.sock: socket.socket | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._username: str | bytes | None = None
+        self._password: str | bytes | None = None
+        self._oauth_token_generator: SMTPTokenGenerator | None = None
+        self._start_tls: bool | None = None
+        #: Whether the caller wrote ``use_tls=False`` (the recipe of the 1.1 series; see ``starttls``).
+        self._no_tls_asked = False
+        self._store(
+            hostname=hostname,
+            port=port,
+            username=username,
+            password=password,
+            source_address=source_address,
+            loop=loop,
+            use_tls=None if use_tls is UNSAID else use_tls,
+            start_tls=start_tls,
+            validate_certs=validate_certs,
+            client_cert=client_cert,
+            client_key=client_key,
+            tls_context=tls_context,
+            cert_bundle=cert_bundle,
+            socket_path=socket_path,
+            sock=sock,
+            oauth_token_generator=oauth_token_generator,
+            local_hostname=local_hostname,
+        )
+        check_timeout(timeout)
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """Give the layers above their own state, so that this is the one constructor."""
+
+    def _store(self, **given: Any) -> None:
+        """Store options, unless together with those stored before they make no sense.
+
+        ``_default`` stands for "not given", as does ``None`` for the two that are never ``None``.
+        """
+        before = vars(self).copy()
+        if given.pop("loop", None) not in (None, _default):
+            _deprecated("The loop option does nothing any more: the running event loop is used.")
+        source_address = given.get("source_address")
+        if isinstance(source_address, str):
+            _deprecated("A source_address that is a name is deprecated: pass it as local_hostname.")
+            given["source_address"] = None
+            if given.get("local_hostname") in (None, _default):
+                given["local_hostname"] = source_address
+        port = given.get("port")
+        if isinstance(port, str) and port.isdecimal():  # as it comes from an environment variable
+            given["port"] = int(port)
+        for name in ("use_tls", "validate_certs"):
+            if given.get(name) is None:
+                given.pop(name, None)
+        for name, value in given.items():
+            if value is not _default:
+                setattr(self, _PRIVATE.get(name, name), value)
+        if "use_tls" in given:
+            self._no_tls_asked = not self.use_tls
+        try:
+            self._check_options()
+        except (TypeError, ValueError):
+            vars(self).update(before)
+            raise
+
+    def _check_options(self) -> None:
+        for name, types in _TYPES.items():
+            value = getattr(self, _PRIVATE.get(name, name))
+            if value is not None and not isinstance(value, types):
+                raise TypeError(f"The {name} option cannot be of type {type(value).__name__}")
+        if self.hostname is not None:
+            check_argument(self.hostname, "hostname")
+        if self.local_hostname is not None:
+            check_argument(self.local_hostname, "local_hostname")
+        if self.port is not None and not 0 < self.port < 65536:
+            raise ValueError(f"The port option must be from 1 to 65535, not {self.port}")
+        if self.use_tls and self._start_tls:
+            raise ValueError("The start_tls and use_tls options are not compatible.")
+        if self.tls_context is not None and (self.client_cert is not None or self.client_key is not None):
+            raise ValueError("Either a TLS context or a certificate/key must be provided, not both")
+        if self.client_key is not None and self.client_cert is None:
+            raise ValueError("A client_key needs the client_cert that it belongs to")
+        if self.sock is not None and self.socket_path is not None:
+            raise ValueError("Either a socket or a socket path must be provided, not both")
+        if self.port is not None and (self.sock is not None or self.socket_path is not None):
+            raise ValueError("A port makes no sense together with a socket or a socket path")
+        if self._password is not None and self._oauth_token_generator is not None:
+            raise ValueError("password and oauth_token_generator are mutually exclusive")
+
+    # -- what follows from the options ---------------------------------------------------------------
+
+    @property
+    def _server_name(self) -> str:
+        """The name of the server, to resolve and to verify its certificate against."""
+        return self.hostname or "localhost"
+
+    @property
+    def _effective_port(self) -> int:
+        if self.port is not None:
+            return self.port
+        if self.use_tls:
+            return SMTP_TLS_PORT
+        return SMTP_STARTTLS_PORT if self._start_tls else SMTP_PORT
+
+    @property
+    def _destination(self) -> str:
+        """Where a connection goes, in the words of error messages."""
+        if self.socket_path is not None:
+            return os.fsdecode(self.socket_path)
+        if self.sock is not None:
+            return f"{self._server_name} on the given socket"
+        return f"{self._server_name} on port {self._effective_port}"
+
+    async def _get_tls_context(self) -> ssl.SSLContext:
+        """The given context, or one made from the options.
+
+        Reading certificates blocks for milliseconds, so a thread does it.
+
+        :raises SMTPConnectError: if a file cannot be read or is no PEM file
+        """
+        if self.tls_context is not None:
+            return self.tls_context
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            None, make_tls_context, self.validate_certs, self.cert_bundle, self.client_cert, self.client_key
+        )
+
+
+_PRIVATE = {
+    "username": "_username",
+    "password": "_password",
+    "oauth_token_generator": "_oauth_token_generator",
+    "start_tls": "_start_tls",
+}
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "hostname": (str,),
+    "port": (int,),
+    "username": (str, bytes),
+    "password": (str, bytes),
+    "source_address": (tuple,),
+    "tls_context": (ssl.SSLContext,),
+    "client_cert": (str, os.PathLike),
+    "client_key": (str, os.PathLike),
+    "cert_bundle": (str, os.PathLike),
+    "socket_path": (str, bytes, os.PathLike),
+    "sock": (socket.socket,),
+    "local_hostname": (str,),
+}
+
+
+def check_timeout(timeout: float | None) -> None:
+    """:raises TypeError: if ``timeout`` is neither a number of seconds nor ``None``"""
+    if timeout is not None and not isinstance(timeout, int | float):
+        raise TypeError(f"A timeout is a number of seconds or None, not {type(timeout).__name__}")
+
+
+def _deprecated(message: str) -> None:
+    warnings.warn(message, DeprecationWarning, stacklevel=5)

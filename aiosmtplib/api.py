@@ -1,0 +1,93 @@
+"""``send``: a connection, one message, and goodbye."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ._options import DEFAULT_TIMEOUT, UNSAID
+from .response import SMTPResponse
+from .smtp import SMTP
+from .typing import SMTPTokenGenerator, SocketPathType
+
+if TYPE_CHECKING:
+    import email.message
+
+__all__ = ("send",)
+
+
+async def send(
+    message: "email.message.EmailMessage | email.message.Message | str | bytes",
+    sender: str | None = None,
+    recipients: str | Sequence[str] | None = None,
+    *,
+    mail_options: Sequence[str] | None = None,
+    rcpt_options: Sequence[str] | None = None,
+    hostname: str | None = "localhost",
+    port: int | None = None,
+    username: str | bytes | None = None,
+    password: str | bytes | None = None,
+    source_address: tuple[str, int] | None = None,
+    timeout: float | None = DEFAULT_TIMEOUT,
+    loop: asyncio.AbstractEventLoop | None = None,
+    use_tls: bool = UNSAID,
+    start_tls: bool | None = None,
+    validate_certs: bool = True,
+    client_cert: str | None = None,
+    client_key: str | None = None,
+    tls_context: ssl.SSLContext | None = None,
+    cert_bundle: str | None = None,
+    socket_path: SocketPathType | None = None,
+    sock: socket.socket | None = None,
+    oauth_token_generator: SMTPTokenGenerator | None = None,
+    local_hostname: str | None = None,
+) -> tuple[dict[str, SMTPResponse], str]:
+    """Connect, log in if there are credentials, send one message, and close the connection.
+
+    >>> await aiosmtplib.send(message, hostname="127.0.0.1", port=1025)
+
+    The connection options are those of :class:`aiosmtplib.SMTP`.
+
+    :param message: a message object, or one that is ready to go (header and body) as ``str`` or ``bytes``
+    :param sender: the reverse-path; by default that of the message object
+    :param recipients: one forward-path or several; by default those of the message object
+    :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``
+    :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461)
+    :return: the recipients that were refused with the replies to them, and the text of the final reply
+    :raises ValueError: if options exclude each other, an address is none, or ``sender`` or ``recipients`` is
+        missing where the message is no object; nothing has been sent
+    :raises TypeError: if an argument is of the wrong type; nothing has been sent
+    :raises SMTPException: whatever :meth:`SMTP.connect`, :meth:`SMTP.send_message` and :meth:`SMTP.sendmail`
+        raise. Its ``delivery`` says what became of the message.
+    """
+    if isinstance(message, str | bytes):
+        if not recipients:
+            raise ValueError("Recipients must be provided with raw messages.")
+        if not sender:
+            raise ValueError("Sender must be provided with raw messages.")
+    client = SMTP(
+        hostname=hostname,
+        port=port,
+        username=username,
+        password=password,
+        source_address=source_address,
+        timeout=timeout,
+        loop=loop,
+        use_tls=use_tls,
+        start_tls=start_tls,
+        validate_certs=validate_certs,
+        client_cert=client_cert,
+        client_key=client_key,
+        tls_context=tls_context,
+        cert_bundle=cert_bundle,
+        socket_path=socket_path,
+        sock=sock,
+        oauth_token_generator=oauth_token_generator,
+        local_hostname=local_hostname,
+    )
+    async with client:
+        if isinstance(message, str | bytes):
+            assert sender is not None and recipients is not None
+            return await client.sendmail(sender, recipients, message, mail_options, rcpt_options)
+        return await client.send_message(message, sender, recipients, mail_options, rcpt_options)
