@@ -32,6 +32,8 @@ LAYERS = (
             "_cli_options",
             "_cli_send",
             "_cli_probe",
+            "_cli_ask",
+            "_demo",
             "cli",
             "__main__",
         ),
