@@ -36,6 +36,9 @@ MAX_RESPONSE_LENGTH = MAX_LINE_LENGTH * 4
 #: between two pieces and memory is not taken twice.
 _PIECE = 1 << 18
 
+#: What one read takes at most, in bytes. Replies are short.
+_RECEIVED = 1 << 13
+
 
 def normalize_message_line_endings(message: bytes) -> bytes:
     """Make every line of ``message`` end with CRLF (RFC 5321 section 2.3.8)."""
@@ -81,7 +84,7 @@ class _Ticket:
         self.error: BaseException | None = None
 
 
-class SMTPProtocol(FlowControlMixin):
+class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
     """An SMTP client connection as an :class:`asyncio.Protocol`.
 
     Usually :class:`aiosmtplib.SMTP` drives it. By hand: pass the class to ``loop.create_connection``, then
@@ -101,6 +104,7 @@ class SMTPProtocol(FlowControlMixin):
         #: Called with ``("C", bytes)`` and ``("S", bytes)`` for all that is written and received.
         self.trace: Callable[[str, bytes], None] | None = None
         self._connection_lost_callback = connection_lost_callback
+        self._buffer = memoryview(bytearray(_RECEIVED))
         self._session = Session()
         self._running: _Ticket | None = None
         self._waiting: deque[_Ticket] = deque()
@@ -119,6 +123,14 @@ class SMTPProtocol(FlowControlMixin):
         self.transport = cast(asyncio.Transport, transport)
         if self._lost:  # closed while it was being opened
             self.transport.abort()
+
+    # Without a buffer of ours, asyncio allocates 256 KiB for every read, which costs more than all of SMTP.
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(self._buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         if self.trace is not None:
