@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 import ssl
+import sys
 import warnings
 from typing import Any, Final, cast
 
@@ -249,4 +250,10 @@ def check_timeout(timeout: float | None) -> None:
 
 
 def _deprecated(message: str) -> None:
-    warnings.warn(message, DeprecationWarning, stacklevel=5)
+    """Warn whoever called into this package, through whichever of its doors."""
+    level = 1
+    frame = sys._getframe()
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith(f"{__package__}."):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, DeprecationWarning, stacklevel=level)

@@ -157,13 +157,15 @@ class Session:
         try:
             dialogue.throw(error)
         except SMTPException as raised:
-            self.error = raised
-            if unwritten:
-                raised.delivery = Delivery.NOT_SENT
-                raised.phase = "body"
-        else:
+            error = raised
+        except StopIteration:
+            pass  # whatever it makes of the loss, its result is not one
+        finally:
             dialogue.close()
-            self.error = error
+        if unwritten:
+            error.delivery = Delivery.NOT_SENT
+            error.phase = "body"
+        self.error = error
 
     def _step(self, reply: SMTPResponse | None) -> bytes:
         assert self._dialogue is not None
