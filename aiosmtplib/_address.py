@@ -10,11 +10,10 @@ from .email import parse_address
 
 __all__ = ("ascii_address", "check_argument", "envelope_path")
 
-_control = re.compile(r"[\x00-\x1f\x7f]").search
 # A quoted local part may hold angle brackets; the empty mailbox of the AUTH parameter is made of them (RFC
 # 4954 section 5).
-_may_hold_brackets = re.compile(r'"(?:[^"\\]|\\.)*"(?:@[^<>]*)?|[A-Za-z0-9-]+=<>').fullmatch
-_is_ascii_domain = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?").fullmatch
+_MAY_HOLD_BRACKETS = r'(?s)"(?:[^"\\]|\\.)*"(?:@[^<>]*)?|[A-Za-z0-9-]+=<>'
+_ASCII_DOMAIN = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?"
 
 
 def check_argument(value: str, what: str) -> None:
@@ -26,10 +25,11 @@ def check_argument(value: str, what: str) -> None:
     """
     if not isinstance(value, str):
         raise TypeError(f"The {what} must be a str, not {type(value).__name__}")
-    control = _control(value)
+    # What is printable holds no control character, and almost everything is.
+    control = None if value.isprintable() else re.search(r"[\x00-\x1f\x7f]", value)
     if control:
         raise ValueError(f"The {what} must not hold the control character {control[0]!a}")
-    if ("<" in value or ">" in value) and not _may_hold_brackets(value):
+    if ("<" in value or ">" in value) and not re.fullmatch(_MAY_HOLD_BRACKETS, value):
         raise ValueError(f'The {what} must not hold "<" or ">"')
 
 
@@ -67,7 +67,7 @@ def ascii_address(address: str) -> str:
     except UnicodeError as error:
         raise ValueError(f"The domain of {path!a} has no ASCII form: {error}") from error
     # The standard codec maps full-width forms of any character, brackets included, to ASCII.
-    if not _is_ascii_domain(labels):
+    if not re.fullmatch(_ASCII_DOMAIN, labels):
         raise ValueError(f"The domain of {path!a} has no ASCII form")
     return f"{local}@{labels}"
 

@@ -15,9 +15,7 @@ _CONTROLS = bytes(range(0x20)) + b"\x7f"
 _ECHOED = 100
 
 # Neither alphabet nor padding are a matter of taste: what decodes leniently gets something else signed.
-_is_base64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?").fullmatch
-
-_has_surrogate = re.compile(r"[\ud800-\udfff]").search
+_BASE64 = rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 
 
 class InvalidChallengeError(SMTPAuthenticationError, ValueError):
@@ -41,7 +39,7 @@ def auth_crammd5_verify(username: str | bytes, password: str | bytes, challenge:
     if isinstance(challenge, str):
         challenge = challenge.encode("utf-8", "backslashreplace")
     challenge = challenge.strip()
-    if not _is_base64(challenge):
+    if not re.fullmatch(_BASE64, challenge):
         echo = challenge[:_ECHOED].decode("ascii", "backslashreplace")
         raise InvalidChallengeError(
             SMTPStatus.auth_continue, f"Invalid CRAM-MD5 challenge from server: {echo!r}"
@@ -90,7 +88,7 @@ def _base64(octets: bytes) -> bytes:
 def _octets(value: str | bytes, what: str, forbidden: bytes) -> bytes:
     if isinstance(value, str):
         # Not left to encode(): its error would carry the secret.
-        if _has_surrogate(value):
+        if re.search(r"[\ud800-\udfff]", value):
             raise ValueError(f"The {what} holds a lone surrogate, which UTF-8 cannot encode")
         octets = value.encode("utf-8")
     elif isinstance(value, bytes):

@@ -28,19 +28,17 @@ __all__ = (
 _ECHOED = 200
 _WHITE_SPACE = " \t\r\n"
 
+# The patterns are for what is not plain: they are compiled by ``re``, and kept by it, when that comes first.
+
 # RFC 5322 section 3.2: quoted-string, domain-literal, atoms with their dots and at-signs, white space, and
 # what remains, one by one.
-_next_piece = re.compile(
-    r"""
+_PIECE = r"""(?xs)
       "[^"\\]*(?:\\.[^"\\]*)*"
     | \[[^][<>()"\\]*\]
     | [^][<>()",:;\\\ \t\r\n]+
     | (?P<space>[\ \t\r\n]+)
     | .
-    """,
-    re.DOTALL | re.VERBOSE,
-).match
-_next_in_comment = re.compile(r"\\.|[()]", re.DOTALL).search
+    """
 _SEPARATORS = frozenset(",;")
 
 # What may stand between < and > on the wire. More than the Mailbox of RFC 5321 section 4.1.2 allows: dots in
@@ -49,12 +47,9 @@ _CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 _QUOTED = rf'"(?:[^"\\{_CONTROL}]|\\[^{_CONTROL}])*"'
 _WORD = rf'[^][<>()",:;\\\s{_CONTROL}]+'
 _LITERAL = rf'\[[^][<>()",;\\\s{_CONTROL}]*\]'
-_is_path = re.compile(rf"{_QUOTED}(?:@(?:{_WORD}|{_LITERAL})?)?|{_WORD}(?:(?<=@){_LITERAL})?").fullmatch
+_PATH = rf"{_QUOTED}(?:@(?:{_WORD}|{_LITERAL})?)?|{_WORD}(?:(?<=@){_LITERAL})?"
 
-_drop_space = re.compile(r" ?([.@]) ?").sub
-_has_control = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
-_has_surrogate = re.compile(r"[\ud800-\udfff]").search
-_likely_address = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+").search
+_LIKELY_ADDRESS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+"
 
 
 def parse_address(address: str) -> str:
@@ -75,7 +70,7 @@ def parse_address(address: str) -> str:
     address = address.strip(_WHITE_SPACE)
     if not address:
         return ""
-    if _has_control(address):
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", address):
         raise _invalid(address, "it holds a control character")
     found = _mailboxes(address)
     if len(found) != 1:
@@ -105,7 +100,7 @@ def extract_addresses(header: "str | AddressHeader | Header") -> list[str]:
     text = _header_text(header)
     found = []
     for part in text.split(","):
-        plain = plain_address(part.strip())
+        plain = plain_address(part.strip(_WHITE_SPACE))
         if plain is None:
             return _mailboxes(text)
         found.append(plain)
@@ -131,7 +126,7 @@ def extract_sender(message: "EmailMessage | Message") -> str | None:
             # Old-style messages take any text for a header field. One with a line break in it has always been
             # sent, from the address that can be made out; flatten_message keeps the rest of it harmless.
             text = str(value)
-            likely = _likely_address(text)
+            likely = re.search(_LIKELY_ADDRESS, text)
             if likely is None or ("\n" not in text and "\r" not in text):
                 raise
             return likely[0]
@@ -176,20 +171,14 @@ def flatten_message(message: "EmailMessage | Message", utf8: bool = False, cte_t
 
 
 def _resent_prefix(message: "EmailMessage | Message") -> str:
-    _need_message(message)
+    if not hasattr(message, "get_all"):
+        raise TypeError(f"Expected an email.message.EmailMessage or Message, not {type(message).__name__}")
     blocks = message.get_all("Resent-Date")
     if blocks is None:
         return ""
     if len(blocks) > 1:
         raise ValueError("The message has more than one block of Resent- header fields: which one counts?")
     return "Resent-"
-
-
-def _need_message(message: object) -> None:
-    from email.message import Message
-
-    if not isinstance(message, Message):
-        raise TypeError(f"Expected an email.message.EmailMessage or Message, not {type(message).__name__}")
 
 
 def _header_text(header: object) -> str:
@@ -200,23 +189,19 @@ def _header_text(header: object) -> str:
 
     if not isinstance(header, Header):
         raise TypeError(f"A header field must be a str or a Header, not {type(header).__name__}")
-    text = ""
-    for chunk, charset in decode_header(header):
-        if isinstance(chunk, str):
-            text += chunk
-            continue
+    try:
         # A field with raw 8-bit bytes comes as a Header in "unknown-8bit", for which there is no codec.
-        codec = "utf-8" if charset in (None, "unknown-8bit") else charset
-        try:
-            text += chunk.decode(codec)
-        except (LookupError, UnicodeError) as error:
-            raise _invalid(chunk.decode("latin-1"), f"it is not {codec}") from error
-    return text
+        return " ".join(
+            chunk.decode("utf-8" if charset == "unknown-8bit" else charset)
+            for chunk, charset in decode_header(header)
+        )
+    except UnicodeError as error:
+        raise _invalid(str(header), "it is not UTF-8") from error
 
 
 def _decode_surrogates(text: str) -> str:
     """Undo what the parsers of the standard library do to 8-bit bytes in a header field."""
-    if text.isascii() or not _has_surrogate(text):
+    if text.isascii() or not re.search(r"[\ud800-\udfff]", text):
         return text
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8")
@@ -228,6 +213,7 @@ def _mailboxes(text: str) -> list[str]:
     """The addresses of an address-list (RFC 5322 section 3.4), ``""`` for a ``<>``."""
     found: list[str] = []
     words: list[str] = []  # of the address, or of the display name before <
+    has_at = False  # in those words, outside of quotes
     path: list[str] | None = None  # what comes after <
     closed = False
     for piece in _pieces(text):
@@ -240,27 +226,28 @@ def _mailboxes(text: str) -> list[str]:
                 raise _invalid(text, 'it has a ">" without "<"')
             closed = True
         elif piece in _SEPARATORS and (path is None or closed):
-            found += _mailbox(text, words, path)
-            words, path, closed = [], None, False
+            found += _mailbox(text, words, has_at, path)
+            words, has_at, path, closed = [], False, None, False
         elif closed:
             if piece != " ":
                 raise _invalid(text, 'it goes on after ">"')
         elif path is not None:
             path.append(piece)
-        elif piece == ":" and not _has_at(words):
-            words.clear()  # the name of a group
+        elif piece == ":" and not has_at:
+            words = []  # the name of a group
         else:
             words.append(piece)
-    return found + _mailbox(text, words, path)
+            has_at = has_at or ("@" in piece and piece[0] != '"')
+    return found + _mailbox(text, words, has_at, path)
 
 
-def _mailbox(text: str, words: list[str], path: list[str] | None) -> list[str]:
+def _mailbox(text: str, words: list[str], has_at: bool, path: list[str] | None) -> list[str]:
     """The address of one element of a list, as a list: an element may be empty."""
     if path is None:
         return [_path(text, words)] if words not in ([], [" "]) else []
     address = _path(text, path) if path not in ([], [" "]) else ""
     # "x@y <a@b>" reads as either address, depending on who reads.
-    if _has_at(words) and "".join(words).strip() != address:
+    if has_at and "".join(words).strip() != address:
         raise _invalid(text, 'it has an "@" before "<"')
     return [address]
 
@@ -270,21 +257,18 @@ def _path(text: str, pieces: list[str]) -> str:
     rest = pieces[1:] if pieces[0] == " " else pieces
     if rest[0][0] == '"':
         local, *rest = rest
-    path = local + _drop_space(r"\1", "".join(rest)).rstrip(" ")
-    if not _is_path(path):
+    path = local + re.sub(r" ?([.@]) ?", r"\1", "".join(rest)).rstrip(" ")
+    if not re.fullmatch(_PATH, path):
         raise _invalid(text, "it has blanks or other characters where an SMTP mailbox must not have them")
     return path
 
 
-def _has_at(words: list[str]) -> bool:
-    return any("@" in word and word[0] != '"' for word in words)
-
-
 def _pieces(text: str) -> Iterator[str]:
     """The pieces of a header field, a run of white space and comments as one blank."""
+    next_piece = re.compile(_PIECE).match
     position = 0
     after_blank = False
-    while match := _next_piece(text, position):
+    while match := next_piece(text, position):
         piece, position = match[0], match.end()
         if piece == '"':
             raise _invalid(text, "a quoted string has no end")
@@ -300,9 +284,10 @@ def _pieces(text: str) -> Iterator[str]:
 
 def _end_of_comment(text: str, position: int) -> int:
     # Comments nest (RFC 5322 section 3.2.2), and quotes mean nothing in them.
+    next_mark = re.compile(r"(?s)\\.|[()]").search
     depth = 1
     while depth:
-        match = _next_in_comment(text, position)
+        match = next_mark(text, position)
         if match is None:
             raise _invalid(text, "a comment has no end")
         depth += {"(": 1, ")": -1}.get(match[0], 0)

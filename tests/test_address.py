@@ -1,0 +1,483 @@
+"""Addresses and arguments on their way to the wire: what passes, what is refused, that nothing gets out.
+
+The corpus of attacks goes through every door: ``parse_address``, ``quote_address``, ``envelope_path``,
+``ascii_address``. What comes out of a door is read again by a reader written for this test.
+"""
+
+import email.utils
+import smtplib
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiosmtplib._address import ascii_address, check_argument, envelope_path
+from aiosmtplib.email import parse_address, quote_address
+
+#: Caller's string, address. The same on every Python.
+ACCEPTED = [
+    ("", ""),
+    (" ", ""),
+    ("\r\n", ""),
+    ("a@b", "a@b"),
+    ("user@example.com", "user@example.com"),
+    ("<user@example.com>", "user@example.com"),
+    ("Name <user@example.com>", "user@example.com"),
+    ("Name<user@example.com>", "user@example.com"),
+    ('"Last, First" <user@example.com>', "user@example.com"),
+    ('"<x@y>" <user@example.com>', "user@example.com"),
+    ('"x@y" <user@example.com>', "user@example.com"),
+    ("user@example.com <user@example.com>", "user@example.com"),
+    ("Müller GmbH & Co. <a@b>", "a@b"),
+    ("=?utf-8?q?N=C3=A4me?= <a@b>", "a@b"),
+    ("O'Brien [work] :) <a@b>", "a@b"),
+    ("B. Smith <b@example.com", "b@example.com"),
+    ("<b@example.com", "b@example.com"),
+    (" a@b ", "a@b"),
+    ("a@b\r\n", "a@b"),
+    ("\ta@b", "a@b"),
+    ("A\tB\t<a@b>", "a@b"),
+    ("Name < a @ b . c >", "a@b.c"),
+    ("a . b@c", "a.b@c"),
+    ("a\t@b", "a@b"),
+    ("postmaster", "postmaster"),
+    ("<postmaster>", "postmaster"),
+    ("user@[127.0.0.1]", "user@[127.0.0.1]"),
+    ("user@[IPv6:::1]", "user@[IPv6:::1]"),
+    ("N <user@[IPv6:2001:db8::1]>", "user@[IPv6:2001:db8::1]"),
+    ("a@b (comment)", "a@b"),
+    ("(one (two) \\) three) a@b", "a@b"),
+    ('(it"s) a(,)@b(<)', "a@b"),
+    ("Name (c) <a@b> (d)", "a@b"),
+    ('"a b"@c', '"a b"@c'),
+    ('<"a b"@c>', '"a b"@c'),
+    ('"a<b"@c', '"a<b"@c'),
+    ('"a>b"@c', '"a>b"@c'),
+    ('"> AUTH=<"@c', '"> AUTH=<"@c'),
+    ('N <"a>b"@c>', '"a>b"@c'),
+    ('"a\\"b"@c', '"a\\"b"@c'),
+    ('"a . b@c" @ d', '"a . b@c"@d'),
+    ('"a"@[127.0.0.1]', '"a"@[127.0.0.1]'),
+    ('"a"', '"a"'),
+    ('""@b', '""@b'),
+    ("group: a@b;", "a@b"),
+    ("mailto:a@b", "a@b"),
+    ("Dr: X <a@b>", "a@b"),
+    ("a@b,", "a@b"),
+    ("é@b", "é@b"),
+    ("é <ü@ö.example>", "ü@ö.example"),
+    ('"aé"@b', '"aé"@b'),
+    # not for us to judge
+    ("a..b@c", "a..b@c"),
+    (".a.@b.", ".a.@b."),
+    ("a@b_c", "a@b_c"),
+    ("a@", "a@"),
+    ("@b", "@b"),
+    ("a@b@c", "a@b@c"),
+    ("a%b!c@d", "a%b!c@d"),
+]
+
+#: What could become a parameter, a command or a second recipient, and what nobody can read.
+REFUSED = [
+    "a@b> AUTH=<c",
+    "<a@b> AUTH=<c>",
+    "a@b> SIZE=1",
+    "a@b>",
+    "<a@b>>",
+    "<<a@b>>",
+    "<a@b>x",
+    "<a@b> x",
+    "Name <a@b> x",
+    "<a@b>\r\nRCPT TO:<c@d>",
+    "a@b\r\nRCPT TO:<c@d>",
+    "a@b\nDATA",
+    "a@b\rDATA",
+    "a\0@b",
+    "a@b\0",
+    "a\x7f@b",
+    "a\x0b@b",
+    "Na\x1bme <a@b>",
+    '"a\r\nDATA"@b',
+    '"a\0b"@c',
+    '"a\tb"@c',
+    '"a\\\nb"@c',
+    "a\x85@b",
+    '"a\x85b"@c',
+    "a\u2028@b",
+    '"a\u2029b"@c',
+    "a\xa0b@c",
+    "a@b\xa0",
+    "\u3000a@b",
+    "a b@c",
+    "a@b c@d",
+    "a@b SIZE=1",
+    "a(c)b@d",
+    "a b",
+    "a@b, c@d",
+    "a@b; c@d",
+    "a@b,c@d",
+    "<a@b>, <c@d>",
+    "<a@b, c@d>",
+    "<a@b, c@d",
+    "<a@b; c@d>",
+    "a,b@c",
+    "Last, First <a@b>",
+    "x@y <a@b>",
+    "A@B Corp <a@b>",
+    "<x@y> <a@b>",
+    "group: a@b, c@d;",
+    "undisclosed-recipients:;",
+    ",",
+    "<>",
+    "Name <>",
+    "< >",
+    "<(c)>",
+    "<@a,@b:c@d>",
+    "a@b:25",
+    "<mailto:a@b>",
+    "a\\@b",
+    "a@b\\",
+    "a@b\\>",
+    '"a@b',
+    'a"@b',
+    '"',
+    '"a\\"@b',
+    '"a"b@c',
+    '"a" b@c',
+    'a"b"@c',
+    '"a"."b"@c',
+    'a@"b"',
+    '"a"<b@c> "',
+    "a[b@c",
+    "[a]@b",
+    "a@[b",
+    "a@b[c]",
+    "a@[b]c",
+    "a@[b c]",
+    "a@[1.2>.3.4]",
+    "a@[1.2\\].3]",
+    '"a"x@[1.2.3.4]',
+    "(",
+    "a@b (",
+    "a@b (\\)",
+    ")",
+    "a@b)",
+]
+
+WRONG_TYPES = [None, b"a@b", 1, ["a@b"], object()]
+
+
+def path_problem(path: str) -> str | None:
+    """Read ``path`` as a server does: a ``<``, then a mailbox in which only quotes hide a ``>``."""
+    quoted = escaped = False
+    for index, character in enumerate(path):
+        if character < " " or "\x7f" <= character <= "\x9f" or character in "\u2028\u2029":
+            return f"control character at {index}"
+        if escaped:
+            escaped = False
+        elif quoted:
+            escaped = character == "\\"
+            quoted = character != '"'
+        elif character == '"':
+            quoted = True
+        elif character == "<" and index:
+            return f"< at {index}"
+        elif character == ">" and index != len(path) - 1:
+            return f"> at {index}"
+        elif character.isspace() or character in "\\,;()":
+            return f"{character!a} at {index}"
+    if quoted or path[0] != "<" or path[-1] != ">":
+        return "open end"
+    return None
+
+
+@pytest.mark.parametrize(("value", "address"), ACCEPTED)
+def test_accepted(value: str, address: str) -> None:
+    assert parse_address(value) == address
+    assert quote_address(value) == f"<{address}>"
+    assert envelope_path(value, "utf-8") == address.encode()
+    assert path_problem(f"<{address}>") is None
+    assert parse_address(address) == address
+
+
+@pytest.mark.parametrize("value", REFUSED)
+def test_refused(value: str) -> None:
+    for door in (parse_address, quote_address):
+        with pytest.raises(ValueError, match="Not an address for SMTP") as caught:
+            door(value)
+        assert str(caught.value).isprintable()
+    for encoding in ("ascii", "utf-8"):
+        with pytest.raises(ValueError):
+            envelope_path(value, encoding)
+
+
+def test_refusal_is_short() -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_address("x y" * 100_000)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("value", WRONG_TYPES)
+def test_wrong_type(value: object) -> None:
+    for door in (parse_address, quote_address, ascii_address):
+        with pytest.raises(TypeError, match="An address must be a str"):
+            door(value)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="An address must be a str"):
+        envelope_path(value, "ascii")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="The option must be a str"):
+        check_argument(value, "option")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("address", ["é@example.com", "a@é.example", "N <é@b>"])
+def test_not_ascii(address: str) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        envelope_path(address, "ascii")
+    assert envelope_path(address, "utf-8") == parse_address(address).encode()
+
+
+def test_name_that_is_not_ascii_stays_here() -> None:
+    assert envelope_path("é <a@b>", "ascii") == b"a@b"
+
+
+def test_lone_surrogate() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        envelope_path("a\udcff@b", "utf-8")
+
+
+def pieces() -> st.SearchStrategy[str]:
+    """Strings dense in what matters to a parser of addresses."""
+    atoms = ["a", "b@c", "é", "@", ".", " ", "\t", "\r\n", "\n", "\r", "\0", "\x85", "\u2028", "\xa0"]
+    marks = ["<", ">", '"', "\\", "(", ")", "[", "]", ",", ";", ":", "a@b", "<a@b>", '"a b"@c', " AUTH=<c>"]
+    return st.lists(st.sampled_from(atoms + marks), max_size=12).map("".join)
+
+
+@given(st.one_of(st.text(), pieces()), st.sampled_from(["ascii", "utf-8"]))
+def test_nothing_gets_out(value: str, encoding: str) -> None:
+    try:
+        path = envelope_path(value, encoding).decode(encoding)
+    except ValueError:
+        return
+    assert path_problem(f"<{path}>") is None
+    assert parse_address(path) == path
+
+
+@given(st.one_of(st.text(), pieces()))
+def test_pieces_are_contained_where_accepted(value: str) -> None:
+    # The address is in what the caller wrote, but for blanks and comments around dots and at-signs.
+    try:
+        address = parse_address(value)
+    except ValueError:
+        return
+    assert address.replace(" ", "") in value.translate(dict.fromkeys(map(ord, " \t\r\n"))) or "(" in value
+
+
+ATEXT = "abcXYZ019!#$%&'*+-/=?^_`{|}~"
+dot_atoms = st.lists(st.text(ATEXT, min_size=1, max_size=8), min_size=1, max_size=3).map(".".join)
+domains = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?(\.[a-z]{2,8}){0,2}", fullmatch=True)
+literals = st.sampled_from(["[127.0.0.1]", "[IPv6:::1]", "[IPv6:2001:db8::1]"])
+qtext = st.text(
+    st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters='"\\'), min_size=1, max_size=10
+)
+quoted = st.builds('"{}"'.format, qtext)
+comments = st.from_regex(r"\([a-z ,.@<]{0,8}\)", fullmatch=True)
+
+
+@st.composite
+def mailboxes(draw: st.DrawFn) -> tuple[str, str]:
+    """A mailbox by the rules of RFC 5322 section 3.4, and the address in it."""
+    spec = f"{draw(dot_atoms | quoted)}@{draw(domains | literals)}"
+    if draw(st.booleans()):
+        return f"{spec} {draw(comments | st.just(''))}", spec
+    words = st.lists(st.text(ATEXT, min_size=1, max_size=6) | quoted, max_size=3)
+    return f"{' '.join(draw(words))} <{spec}>", spec
+
+
+@given(mailboxes())
+def test_valid_mailboxes(mailbox: tuple[str, str]) -> None:
+    value, address = mailbox
+    assert parse_address(value) == address
+
+
+@given(mailboxes())
+def test_email_utils_agrees(mailbox: tuple[str, str]) -> None:
+    value, address = mailbox
+    expected = email.utils.parseaddr(value)[1]
+    # Where it is strict, email.utils gives up on commas in comments and on escapes; it is never wrong then.
+    assert expected in (address, "")
+
+
+@given(st.builds("{}@{}".format, dot_atoms, domains))
+def test_smtplib_agrees(address: str) -> None:
+    assert quote_address(address) == smtplib.quoteaddr(address)
+    assert quote_address(f"Name <{address}>") == smtplib.quoteaddr(f"Name <{address}>")
+
+
+@pytest.mark.parametrize("unit", ["(", '"', "<", "[", "a ", "@:", "x ", " ", "a,", "\\", '"a', "(\\", ". "])
+def test_long_input_takes_linear_work(unit: str) -> None:
+    # Counted, not timed: the calls and lines that Python executes must not grow faster than the input.
+    def steps(size: int) -> int:
+        count = 0
+
+        def tracer(frame: object, event: str, argument: object) -> object:
+            nonlocal count
+            count += 1
+            return tracer
+
+        previous = sys.gettrace()
+        sys.settrace(tracer)  # type: ignore[arg-type]
+        try:
+            parse_address(unit * size + "@b")
+        except ValueError:
+            pass
+        finally:
+            sys.settrace(previous)
+        return count
+
+    assert steps(400) <= 5 * steps(100)
+
+
+ARGUMENTS_ACCEPTED = [
+    "",
+    "BODY=8BITMIME",
+    "SIZE=100",
+    "AUTH=<>",
+    "auth=<>",
+    "ENVID=QQ314159",
+    "ORCPT=rfc822;a+2Bb@example.com",
+    "é",
+    "\xa0",
+    "two words",
+    '"a<b"@c',
+    '"a>b\\">"@c',
+]
+ARGUMENTS_REFUSED = [
+    "a<b",
+    "a>",
+    "AUTH=<a@b>",
+    "AUTH=<>>",
+    "X Y=<>",
+    "=<>",
+    '"a"<b',
+    '"a@<"@<',
+    '"a\\"<b@c',
+    "X\r\nDATA",
+    "X\n",
+    "X\r",
+    "\0",
+    "\t",
+    "\x7f",
+    "\x1b[2J",
+    "é\n",
+]
+
+
+@pytest.mark.parametrize("value", ARGUMENTS_ACCEPTED)
+def test_argument_accepted(value: str) -> None:
+    check_argument(value, "option")
+
+
+@pytest.mark.parametrize("value", ARGUMENTS_REFUSED)
+def test_argument_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="^The option must not hold") as caught:
+        check_argument(value, "option")
+    assert str(caught.value).isprintable()
+
+
+def test_argument_is_not_echoed() -> None:
+    with pytest.raises(ValueError) as caught:
+        check_argument("s3cr3t\n", "option")
+    assert "s3cr3t" not in str(caught.value)
+
+
+@given(st.text())
+def test_argument_any_text(value: str) -> None:
+    try:
+        check_argument(value, "option")
+    except ValueError:
+        return
+    assert not any(character < " " or character == "\x7f" for character in value)
+    assert not {"<", ">"} & set(value) or value.endswith("=<>") or value.startswith('"')
+
+
+@pytest.fixture(params=["idna", "standard library"])
+def idna_codec(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Both ways to A-labels: with the package, and as if it were not installed."""
+    if request.param == "idna":
+        pytest.importorskip("idna")
+        yield "idna"
+        return
+    installed = {name: sys.modules[name] for name in sys.modules if name.partition(".")[0] == "idna"}
+    for name in installed:
+        del sys.modules[name]
+    sys.modules["idna"] = None  # type: ignore[assignment]
+    try:
+        yield "standard library"
+    finally:
+        del sys.modules["idna"]
+        sys.modules.update(installed)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("a@b.example", "a@b.example"),
+        ("a@bücher.example", "a@xn--bcher-kva.example"),
+        ("a@BÜCHER.example", "a@xn--bcher-kva.example"),
+        ("Jürgen <a@bücher.example>", "a@xn--bcher-kva.example"),
+        ("Jürgen <a@b.example>", "a@b.example"),
+        ('"a@b"@bücher.example', '"a@b"@xn--bcher-kva.example'),
+        ("a@例え.テスト", "a@xn--r8jz45g.xn--zckzah"),
+        ("a@bücher。example", "a@xn--bcher-kva.example"),
+    ],
+)
+def test_ascii_address(address: str, expected: str, idna_codec: str) -> None:
+    assert ascii_address(address) == expected
+
+
+def test_newer_rules_where_idna_is_installed(idna_codec: str) -> None:
+    # RFC 5891 keeps the sharp s, RFC 3490 wrote it as two.
+    expected = "a@xn--strae-oqa.example" if idna_codec == "idna" else "a@strasse.example"
+    assert ascii_address("a@straße.example") == expected
+
+
+def test_ascii_address_is_the_same_object() -> None:
+    address = " ".join(["Name", "<a@b.example>"])
+    assert ascii_address(address) is address
+
+
+@pytest.mark.parametrize(
+    ("address", "match"),
+    [
+        ("é@b.example", "local part .* not ASCII"),
+        ("é@bücher.example", "local part .* not ASCII"),
+        ("é", "local part .* not ASCII"),
+        ("a@[é]", "no ASCII form"),
+        ("a@b..é", "no ASCII form"),
+        ("a@" + "é" * 70, "no ASCII form"),
+        # Full-width forms, which compatibility mapping turns into < > @ and a blank.
+        ("a@b\uff1eé", "no ASCII form"),
+        ("a@b\uff1e.example", "no ASCII form"),
+        ("a@b\uff1cc.example", "no ASCII form"),
+        ("a@b\uff20c.example", "no ASCII form"),
+        ("a@b\u3000c", "Not an address"),
+        ("a@b\ufe68.example", "no ASCII form"),
+        ("a@é> AUTH=<c", "Not an address"),
+        ("a@é, b@c", "Not an address"),
+    ],
+)
+def test_no_ascii_address(address: str, match: str, idna_codec: str) -> None:
+    with pytest.raises(ValueError, match=match) as caught:
+        ascii_address(address)
+    assert str(caught.value).isprintable()
+
+
+@given(st.text(min_size=1))
+def test_ascii_address_of_any_domain(domain: str) -> None:
+    try:
+        address = ascii_address(f"a@é{domain}")
+    except ValueError:
+        return
+    assert address.isascii()
+    assert path_problem(f"<{address}>") is None
