@@ -5,6 +5,7 @@ It has the names, signatures, results and exceptions of ``aiosmtplib._pure``, wh
 docstrings what each function does. Only ``aiosmtplib._codec`` imports it.
 """
 
+cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memchr, memcpy

@@ -58,6 +58,8 @@ def plain_address(value):
     cdef const unsigned char *end
     if not isinstance(value, str):
         raise TypeError(f"expected str, got {type(value).__name__}")
+    if type(value) is not str:
+        value = str.__str__(value)  # a subclass keeps its characters elsewhere
     if not PyUnicode_IS_COMPACT_ASCII(value) or PyUnicode_GET_LENGTH(value) == 0:
         return None
     start = PyUnicode_1BYTE_DATA(value)

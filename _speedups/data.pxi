@@ -199,6 +199,7 @@ def content_size(message):
     return size + smtp_growth(source, size, True, False)
 
 
+@cython.final
 cdef class DataEncoder:
     """``encode_data`` for a message that comes in pieces; without ``dots``, ``normalize_newlines``."""
 

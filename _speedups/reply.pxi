@@ -52,6 +52,7 @@ cdef int append(bytearray buffer, const char *source, Py_ssize_t size) except -1
     return 0
 
 
+@cython.final
 cdef class ReplyParser:
     """Incremental reader of SMTP replies (RFC 5321 section 4.2)."""
 
@@ -61,7 +62,7 @@ cdef class ReplyParser:
     cdef Py_ssize_t _size  # octets in those finished lines
     cdef bint _poisoned
 
-    def __init__(self):
+    def __cinit__(self):
         self._partial = bytearray()
         self._texts = bytearray()
         self._size = 0

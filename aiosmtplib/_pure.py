@@ -7,6 +7,7 @@ It has the names, signatures, results and exceptions of ``aiosmtplib._speedups``
 
 import re
 from operator import index
+from typing import final
 
 from .response import SMTPResponse
 
@@ -40,6 +41,7 @@ def _as_bytes(data: object) -> bytes:
     raise TypeError(f"expected bytes, got {type(data).__name__}")
 
 
+@final
 class ReplyParser:
     """Incremental reader of SMTP replies (RFC 5321 section 4.2).
 
@@ -206,6 +208,7 @@ def content_size(message: _Buffer) -> int:
     return size if message.endswith((b"\r", b"\n")) else size + 2
 
 
+@final
 class DataEncoder:
     """:func:`encode_data` for a message that comes in pieces; without ``dots``, :func:`normalize_newlines`.
 

@@ -1,5 +1,7 @@
 """The types of the compiled codec. Its signatures are those of ``aiosmtplib._pure``; tests hold that."""
 
+from typing import final
+
 from .response import SMTPResponse
 
 __all__ = (
@@ -12,14 +14,15 @@ __all__ = (
     "plain_address",
 )
 
+@final
 class ReplyParser:
-    def __init__(self) -> None: ...
     @property
     def pending(self) -> bool: ...
     def feed(
         self, data: bytes | bytearray | memoryview, max_line: int, max_reply: int
     ) -> list[SMTPResponse]: ...
 
+@final
 class DataEncoder:
     def __init__(self, dots: bool = True) -> None: ...
     def encode(self, chunk: bytes | bytearray | memoryview) -> bytes: ...
