@@ -1,0 +1,142 @@
+"""The command line: ``aiosmtplib send``, ``probe`` and ``demo``, or questions without arguments.
+
+Each command has a module, which is imported when the command runs. Here is what they share with each other:
+which there are, and what becomes of an error. An error is one line, never a traceback and never a secret.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from ._cli_console import Console, Exit, UsageError
+from .errors import (
+    SMTPAuthenticationError,
+    SMTPConnectError,
+    SMTPDataError,
+    SMTPException,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPSenderRefused,
+    SMTPServerDisconnected,
+    SMTPTimeoutError,
+)
+from .status import Delivery
+
+__all__ = ("main",)
+
+COMMANDS = {
+    "send": ("_cli_send", "send a message from a file or standard input"),
+    "probe": ("_cli_probe", "show a server's TLS facts and extensions"),
+    "demo": ("_demo", "send 1,000 messages to an embedded server, and measure"),
+}
+
+EPILOG = """
+Without a command: ask for host, port, From, To and a message, and send it.
+
+examples:
+  aiosmtplib send message.eml --host mail.example.com
+  aiosmtplib probe mail.example.com
+  aiosmtplib demo
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    :param argv: the arguments, by default those of the process
+    :return: the exit code (see ``aiosmtplib send --help``)
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    console = Console()
+    try:
+        try:
+            return _run(argv, console)
+        finally:
+            sys.stdout.flush()
+    except SystemExit as exc:  # argparse: 0 after --help, 2 for what it does not understand
+        return int(exc.code or 0)
+    except KeyboardInterrupt:
+        console.note("Interrupted.")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # What is still buffered must not be tried again when the interpreter exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.BROKEN_PIPE
+    except SMTPException as exc:
+        return _explain(exc, console)
+    except (UsageError, ImportError, ValueError) as exc:
+        console.complain(str(exc))
+        return Exit.USAGE
+    except OSError as exc:
+        console.complain(str(exc))
+        return Exit.CONNECTION
+
+
+def _run(argv: Sequence[str], console: Console) -> int:
+    if not argv:
+        code: int = import_module("._cli_ask", __package__).run(console)
+        return code
+    parser, commands = _parser()
+    # The arguments of a command are defined by its module, and only that module is imported.
+    name = next((word for word in argv if not word.startswith("-")), "")
+    if name in COMMANDS:
+        module = import_module(f".{COMMANDS[name][0]}", __package__)
+        module.add_arguments(commands[name])
+        commands[name].set_defaults(run=module.run)
+    args = parser.parse_args(argv)
+    command: Callable[[argparse.Namespace, Console], int] = args.run
+    return command(args, console)
+
+
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    parser = argparse.ArgumentParser(
+        prog="aiosmtplib",
+        description="Send mail, and look at mail servers.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version", action=_Version, help="show the version, and which twin of the codec runs"
+    )
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    return parser, {name: subparsers.add_parser(name, help=text) for name, (_, text) in COMMANDS.items()}
+
+
+class _Version(argparse.Action):
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, dest=argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from . import __version__
+        from ._codec import IMPLEMENTATION
+
+        twin = "compiled (cython)" if IMPLEMENTATION == "cython" else "pure Python"
+        parser.exit(message=f"aiosmtplib {__version__}, codec: {twin}\n")
+
+
+def _explain(exc: SMTPException, console: Console) -> int:
+    """Say what went wrong, whose doing it is, and what became of the message."""
+    text = f"{exc.code} {exc.message}" if isinstance(exc, SMTPResponseException) else str(exc)
+    if exc.delivery is Delivery.UNKNOWN:
+        console.complain(f"{text}. The message was written, and may have been accepted.")
+        return Exit.UNKNOWN
+    if isinstance(exc, SMTPRecipientsRefused):
+        for refused in exc.recipients:
+            console.complain(f"Refused: {refused.recipient}: {refused.code} {refused.message}")
+        return Exit.REFUSED
+    if isinstance(exc, SMTPSenderRefused | SMTPDataError):
+        console.complain(f"Refused: {text}")
+        return Exit.REFUSED
+    if isinstance(exc, SMTPConnectError | SMTPTimeoutError | SMTPServerDisconnected):
+        console.complain(text)
+        return Exit.CONNECTION
+    if isinstance(exc, SMTPAuthenticationError):
+        text = f"The login was refused: {text}"
+    elif isinstance(exc, SMTPResponseException):
+        text = (
+            f"The server replied {text}" if exc.code > 0 else f"The server sent no SMTP reply: {exc.message}"
+        )
+    console.complain(text)
+    return Exit.UNABLE
