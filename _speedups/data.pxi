@@ -226,7 +226,7 @@ cdef class DataEncoder:
             return b""
         source = <const unsigned char *>PyBytes_AS_STRING(chunk)
         at_line_start = not self._started or smtp_is_newline(self._last)
-        skipped = self._started and self._last == c'\r' and source[0] == c'\n'
+        skipped = self._last == c'\r' and source[0] == c'\n'
         self._started = True
         self._last = source[size - 1]
         return encode(chunk, skipped, at_line_start, self._dots, False)
@@ -237,4 +237,4 @@ cdef class DataEncoder:
         self._finished = True
         if not self._dots:
             return b""
-        return b".\r\n" if self._started and smtp_is_newline(self._last) else b"\r\n.\r\n"
+        return b".\r\n" if smtp_is_newline(self._last) else b"\r\n.\r\n"

@@ -68,7 +68,7 @@ def test_edges_of_blocks(codec: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", [b"\r", b"\n", b".", b"\r\n", b"\n.", b".\r\n", b"x\n", b"\r.\n", b"\r\n.\r.\n"]
+    "unit", [b"\r", b"\n", b".", b"\r\n", b"\n.", b".\r\n", b"x\n", b"\r.", b"\r.\n", b"\r\n.\r.\n"]
 )
 def test_long_runs(codec: ModuleType, unit: bytes) -> None:
     # Beyond 127 blocks of 16, where counters of one byte are emptied, and beyond 255.

@@ -150,6 +150,8 @@ ADDRESSES: list[tuple[str, str | None]] = [
     ("a@b\r\nRCPT TO:<c@d>", None),
     ("a@b\0", None),
     ("a@b>", None),
+    ("Name,a@b>", None),
+    (",a@b>", None),
     ("<a@b", None),
     ("<<a@b>>", None),
     ("<a@b>>", None),
