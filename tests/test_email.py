@@ -161,6 +161,10 @@ def test_headers_as_objects() -> None:
     two_charsets.append("Ü <a@b>, c@d", "iso-8859-1")
     assert extract_addresses(two_charsets) == ["a@b", "c@d"]
     assert extract_addresses(Header("é@b", "utf-8")) == ["é@b"]
+    two_charsets = Header("é@b", "utf-8")
+    two_charsets.append("ü@d", "iso-8859-1")
+    with pytest.raises(ValueError, match="Not an address"):
+        extract_addresses(two_charsets)
     assert extract_addresses(EmailMessage()["To"] or "a@b, c@d") == ["a@b", "c@d"]
     assert extract_addresses(build(EmailMessage, [("To", "é <a@b>, c@d")])["To"]) == ["a@b", "c@d"]
     assert extract_addresses("") == []
@@ -399,6 +403,20 @@ def test_parsed_value_with_an_odd_line_break(policy: Policy, line_break: str, ta
     assert fields_and_body(content) == ([b"Subject", b"To"], b"hi\n")
 
 
+@pytest.mark.parametrize("line_break", ["\n", "\r", "\r\n"])
+def test_value_that_ends_in_a_line_break(line_break: str) -> None:
+    message = build(EmailMessage, [("Subject", f"a{line_break}"), ("To", "c@d")])
+    content = flatten_message(message)
+    assert fields_and_body(content) == ([b"Subject", b"To"], b"")
+    assert content.count(b"\r") == content.count(b"\r\n") == 3
+
+
+def test_value_that_went_around_the_policy() -> None:
+    message = EmailMessage()
+    message.set_raw("Subject", "a\n\n \nBcc: x@y\nbody")
+    assert flatten_message(message) == b"Subject: a\r\n Bcc: x@y\r\n body\r\n\r\n"
+
+
 def test_part_with_a_line_break_in_a_value() -> None:
     message = MIMEMultipart(boundary="=1=")
     part = MIMEText("x")
@@ -415,6 +433,7 @@ def test_part_with_a_line_break_in_a_value() -> None:
     [
         ("a@b\r\nBcc: x@y", "a@b"),
         ("a@b\nX", "a@b"),
+        ("a@b\rX", "a@b"),
         ("Na\r\nme <a@b>", "a@b"),
         ("Na\rme <a@b>", "a@b"),
         ("a@b\r\n RCPT TO:<x>", "a@b"),
