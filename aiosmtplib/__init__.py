@@ -28,7 +28,7 @@ from .errors import (
 )
 from .response import SMTPResponse
 from .smtp import SMTP
-from .status import SMTPStatus
+from .status import Delivery, SMTPStatus
 from .typing import SMTPTokenGenerator
 
 __title__ = "aiosmtplib"
@@ -38,6 +38,7 @@ __license__ = "MIT"
 __copyright__ = "Copyright 2026 aiosmtplib contributors"
 
 __all__ = (
+    "Delivery",
     "SMTP",
     "SMTPAuthenticationError",
     "SMTPConnectError",

@@ -143,12 +143,12 @@ class Connection(Options):
         self._connected_protocol()
         name = await self._hello_name(None)
         ehlo, helo = await self._run(_dialogues.hello(name), _default)
+        last = helo or ehlo
+        if last.code != SMTPStatus.completed:
+            raise SMTPHeloError(*last)
         self.last_ehlo_response = ehlo
         if helo is not None:
             self.last_helo_response = helo
-        refused = helo or ehlo
-        if refused.code != SMTPStatus.completed:
-            raise SMTPHeloError(*refused)
 
     async def _hello_name(self, hostname: str | None) -> bytes:
         """What to call this host in EHLO (RFC 5321 section 4.1.4)."""
@@ -185,26 +185,31 @@ class Connection(Options):
             self._forget_server()
 
     async def _open(self) -> SMTPResponse:
-        """Connect, read the greeting, introduce ourselves, and upgrade to TLS where that was chosen."""
-        greeting = await self._connect(self._opening_timeout)
+        """Connect, read the greeting, and upgrade to TLS where that was chosen."""
+        may_upgrade = not self.use_tls and self._start_tls is not False
+        context = None
+        if self.use_tls or self._start_tls or (may_upgrade and self._tls_files_named):
+            context = await self._get_tls_context()
+        greeting = await self._connect(context if self.use_tls else None, self._opening_timeout)
         if greeting.code != SMTPStatus.ready:
             raise SMTPConnectResponseError(*greeting)
-        await self._ehlo_or_helo_if_needed()
-        if not self.use_tls and self._start_tls is not False:
+        if may_upgrade:
+            await self._ehlo_or_helo_if_needed()
             if self._start_tls or self.supports_extension("starttls"):
-                self._auto_starttls_response = await self._upgrade(self._server_name, self._opening_timeout)
-                await self._ehlo_or_helo_if_needed()
+                response = await self._upgrade(self._server_name, context, self._opening_timeout)
+                self._auto_starttls_response = response
         return greeting
 
-    async def _connect(self, timeout: float | None) -> SMTPResponse:
+    async def _connect(self, tls_context: ssl.SSLContext | None, timeout: float | None) -> SMTPResponse:
         """One deadline for name resolution, connection, TLS handshake and greeting."""
         loop = self.loop = asyncio.get_running_loop()
         deadline = None if timeout is None else loop.time() + timeout
         protocol = self.protocol = SMTPProtocol(loop, self._on_connection_lost)
         protocol.trace = self._trace
         try:
-            await asyncio.wait_for(self._create_connection(loop, protocol, timeout), timeout)
-            self.transport = protocol.transport
+            await asyncio.wait_for(self._create_connection(loop, protocol, tls_context, timeout), timeout)
+            if protocol is self.protocol:  # else it is lost again
+                self.transport = protocol.transport
             # Not 0, which would be the caller's wish to time out.
             rest = None if deadline is None else max(deadline - loop.time(), 0.001)
             return await protocol.read_response(rest)
@@ -222,12 +227,16 @@ class Connection(Options):
             raise SMTPConnectError(f"Error connecting to {self._destination}: {error}") from error
 
     async def _create_connection(
-        self, loop: asyncio.AbstractEventLoop, protocol: SMTPProtocol, timeout: float | None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        protocol: SMTPProtocol,
+        tls_context: ssl.SSLContext | None,
+        timeout: float | None,
     ) -> None:
         tls: dict[str, Any] = {}
-        if self.use_tls:
+        if tls_context is not None:
             tls = {
-                "ssl": await self._get_tls_context(),
+                "ssl": tls_context,
                 "server_hostname": self._server_name,
                 "ssl_handshake_timeout": timeout or None,
             }
@@ -245,11 +254,14 @@ class Connection(Options):
                 **tls,
             )
 
-    async def _upgrade(self, server_hostname: str, timeout: float | None) -> SMTPResponse:
+    async def _upgrade(
+        self, server_hostname: str, context: ssl.SSLContext | None, timeout: float | None
+    ) -> SMTPResponse:
         """STARTTLS and the handshake. What was known about the server is forgotten (RFC 3207 section 4.2)."""
         if not self.supports_extension("starttls"):
             raise SMTPException("SMTP STARTTLS extension not supported by server.")
-        context = await self._get_tls_context()
+        if context is None:
+            context = await self._get_tls_context()
         protocol = self._connected_protocol()
         try:
             response = await protocol.start_tls(context, server_hostname, timeout)
@@ -301,8 +313,9 @@ class Connection(Options):
             cert_bundle=cert_bundle,
             tls_context=tls_context,
         )
+        context = await self._get_tls_context() if self._tls_files_named else None
         await self._ehlo_or_helo_if_needed()
-        return await self._upgrade(server_hostname or self._server_name, self._seconds(timeout))
+        return await self._upgrade(server_hostname or self._server_name, context, self._seconds(timeout))
 
     # -- closing -------------------------------------------------------------------------------------
 

@@ -45,6 +45,7 @@ class Options:
         may take a DNS query
     :param source_address: ``(host, port)`` to connect from
     :param timeout: seconds to wait for a connection, and for each reply; ``None`` for no limit
+    :param loop: does nothing; accepted, with a ``DeprecationWarning``, for programs of the 1.1 series
     :param use_tls: speak TLS from the first byte (RFC 8314 section 3.3)
     :param start_tls: upgrade with STARTTLS (RFC 3207): ``None`` if the server offers it, ``True`` in any case
         (connecting fails where it cannot be done), ``False`` never
@@ -166,6 +167,8 @@ class Options:
             check_argument(self.hostname, "hostname")
         if self.local_hostname is not None:
             check_argument(self.local_hostname, "local_hostname")
+            if not self.local_hostname or " " in self.local_hostname:
+                raise ValueError("The local_hostname must not be empty or hold a blank")
         if self.port is not None and not 0 < self.port < 65536:
             raise ValueError(f"The port option must be from 1 to 65535, not {self.port}")
         if self.use_tls and self._start_tls:
@@ -178,8 +181,13 @@ class Options:
             raise ValueError("Either a socket or a socket path must be provided, not both")
         if self.port is not None and (self.sock is not None or self.socket_path is not None):
             raise ValueError("A port makes no sense together with a socket or a socket path")
-        if self._password is not None and self._oauth_token_generator is not None:
-            raise ValueError("password and oauth_token_generator are mutually exclusive")
+        if self.use_tls and self.hostname is None and (self.sock is not None or self.socket_path is not None):
+            raise ValueError("TLS on a socket needs the hostname to verify the certificate against")
+        if self._oauth_token_generator is not None:
+            if self._password is not None:
+                raise ValueError("password and oauth_token_generator are mutually exclusive")
+            if self._username is None:
+                raise ValueError("An oauth_token_generator needs the username that it is for")
 
     # -- what follows from the options ---------------------------------------------------------------
 
@@ -204,6 +212,11 @@ class Options:
         if self.sock is not None:
             return f"{self._server_name} on the given socket"
         return f"{self._server_name} on port {self._effective_port}"
+
+    @property
+    def _tls_files_named(self) -> bool:
+        """Whether files must be read for TLS: better before there is a connection than in its middle."""
+        return self.cert_bundle is not None or self.client_cert is not None
 
     async def _get_tls_context(self) -> ssl.SSLContext:
         """The given context, or one made from the options.

@@ -51,7 +51,8 @@ class Verbs(Connection):
         self._connected_protocol()
         name = await self._hello_name(hostname)
         response = await self._run(_dialogues.command(encode_command(b"HELO", name)), timeout)
-        self.last_helo_response = response
+        if self.is_connected:
+            self.last_helo_response = response
         if response.code != SMTPStatus.completed:
             raise SMTPHeloError(*response)
         return response
@@ -65,7 +66,8 @@ class Verbs(Connection):
         self._connected_protocol()
         name = await self._hello_name(hostname)
         response = await self._run(_dialogues.command(encode_command(b"EHLO", name)), timeout)
-        self.last_ehlo_response = response
+        if self.is_connected:
+            self.last_ehlo_response = response
         if response.code != SMTPStatus.completed:
             raise SMTPHeloError(*response)
         return response
@@ -289,9 +291,11 @@ class Verbs(Connection):
     async def _cancel_auth(self, timeout: Timeout) -> None:
         """Leave an exchange that has gone wrong (RFC 4954 section 4), so that the next command is one."""
         try:
-            await self.execute_command(b"*", timeout=timeout)
+            response = await self.execute_command(b"*", timeout=timeout)
         except SMTPException:
-            pass  # what went wrong before says more
+            return  # what went wrong before says more
+        if response.code == SMTPStatus.auth_continue:
+            self.close()
 
 
 def _refused(response: SMTPResponse) -> SMTPAuthenticationError:

@@ -326,12 +326,14 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
 
     def _abandon(self, ticket: _Ticket) -> None:
         """A task was cancelled while it waited. A connection out of step is never used again."""
-        if ticket is self._running:
-            ticket.dialogue.close()
-            self._lose(SMTPServerDisconnected("Connection closed: a command was cancelled"))
-        elif ticket in self._waiting:
+        if ticket in self._waiting:
             self._waiting.remove(ticket)
             ticket.dialogue.close()
+        elif ticket is self._running or self._reserved_for is (
+            self if ticket.upgrade else asyncio.current_task()
+        ):
+            ticket.dialogue.close()
+            self._lose(SMTPServerDisconnected("Connection closed: a command was cancelled"))
 
     def _lose(self, error: SMTPException, *, abort: bool = True) -> None:
         """The connection is of no more use: tell everyone who waits for it, once."""

@@ -77,7 +77,7 @@ class SMTP(Verbs):
         oauth_token_generator: SMTPTokenGenerator | Literal[Default.token] | None = _default,
         local_hostname: str | Literal[Default.token] | None = _default,
     ) -> SMTPResponse:
-        """Connect, send EHLO, upgrade to TLS and log in, as the options say.
+        """Connect, upgrade to TLS and log in, as the options say.
 
         The options are those of the class. All but ``timeout`` are stored for later connects. If another task
         is just connecting this client, wait until that connection has been closed.
@@ -126,6 +126,9 @@ class SMTP(Verbs):
         if self._username is None:
             return
         if self._oauth_token_generator is not None:
+            await self._ehlo_or_helo_if_needed()
+            if "xoauth2" not in self.server_auth_methods:
+                raise SMTPException("oauth_token_generator provided but server does not support XOAUTH2")
             await self.auth_xoauth2(self._username, await self._oauth_token_generator())
         else:
             await self.login(self._username, "" if self._password is None else self._password)
@@ -302,7 +305,13 @@ class SMTP(Verbs):
             async with self:
                 return await method(*args, **kwargs)
 
-        return asyncio.run(connect_and_send())
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(connect_and_send())
+        raise RuntimeError(
+            f"An event loop is running here: await {method.__name__} instead of its _sync form"
+        )
 
 
 def _path(address: str, utf8: bool) -> bytes:
