@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 from . import _dialogues
 from ._codec import encode_command, encode_data, normalize_newlines
 from ._session import Dialogue, Session
+from ._waiting import Deadline, Ticket
 from .errors import (
     SMTPException,
     SMTPReadTimeoutError,
@@ -62,28 +63,6 @@ class FlowControlMixin(asyncio.Protocol):
         self._paused = False
 
 
-class _Ticket:
-    """One dialogue that a task waits for."""
-
-    __slots__ = ("dialogue", "error", "future", "owner", "result", "timeout", "upgrade")
-
-    def __init__(
-        self,
-        dialogue: Dialogue[Any],
-        timeout: float | None,
-        future: "asyncio.Future[None]",
-        owner: "asyncio.Task[Any] | None",
-        upgrade: bool,
-    ) -> None:
-        self.dialogue = dialogue
-        self.timeout = timeout
-        self.future = future
-        self.owner = owner
-        self.upgrade = upgrade
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-
 class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
     """An SMTP client connection as an :class:`asyncio.Protocol`.
 
@@ -106,16 +85,13 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         self._connection_lost_callback = connection_lost_callback
         self._buffer = memoryview(bytearray(_RECEIVED))
         self._session = Session()
-        self._running: _Ticket | None = None
-        self._waiting: deque[_Ticket] = deque()
+        self._running: Ticket | None = None
+        self._waiting: deque[Ticket] = deque()
         #: Who alone may go on: the task that got a 3yz reply, or this object while TLS is being set up.
         self._reserved_for: object = None
         self._lost = False
         self._unwritten: memoryview | None = None
-        self._timeout: float | None = None
-        self._deadline: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._deadline = Deadline(self._on_timeout)
 
     # -- asyncio's side ------------------------------------------------------------------------------
 
@@ -146,7 +122,7 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
             if answer:
                 self._send(answer)
             if session.active:
-                self._restart_timeout()
+                self._deadline.restart()
             elif self._running is not None:
                 self._settle(self._running)
 
@@ -163,7 +139,7 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         if self._unwritten is not None:
-            self._restart_timeout()  # the server took something: it is slow, not dead
+            self._deadline.restart()  # the server took something: it is slow, not dead
             self._write_pieces()
 
     # -- the caller's side ---------------------------------------------------------------------------
@@ -272,7 +248,7 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         owner = asyncio.current_task() if exchange else None
-        ticket = _Ticket(dialogue, timeout, self._loop.create_future(), owner, upgrade)
+        ticket = Ticket(dialogue, timeout, self._loop.create_future(), owner, upgrade)
         if self._running is None and (
             self._reserved_for is None or self._reserved_for is asyncio.current_task()
         ):
@@ -288,15 +264,14 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
             raise ticket.error
         return cast(T, ticket.result)
 
-    def _begin(self, ticket: _Ticket) -> None:
+    def _begin(self, ticket: Ticket) -> None:
         self._running = ticket
         self._reserved_for = None
         data = self._session.start(ticket.dialogue)
-        self._timeout = ticket.timeout
         if data:
             self._send(data)
         if self._session.active:
-            self._restart_timeout()
+            self._deadline.start(ticket.future.get_loop(), ticket.timeout)
         else:
             self._settle(ticket)
 
@@ -304,27 +279,26 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         while self._waiting and self._running is None and self._reserved_for is None:
             self._begin(self._waiting.popleft())
 
-    def _settle(self, ticket: _Ticket) -> None:
+    def _settle(self, ticket: Ticket) -> None:
         """The running dialogue is over: wake its task, and go on with the next one."""
         session = self._session
         self._running = None
-        self._deadline = None
-        ticket.result, ticket.error = session.result, session.error
+        self._deadline.pause()
+        result, error = session.result, session.error
         session.result = session.error = None
-        if ticket.upgrade and ticket.error is None and ticket.result.code == SMTPStatus.ready:
+        if ticket.upgrade and error is None and result.code == SMTPStatus.ready:
             self._reserved_for = self
             if session.interrupted:
-                ticket.error = _injected()
+                error = _injected()
                 self._lose(_injected())
-        elif ticket.owner is not None and ticket.error is None and 300 <= ticket.result.code < 400:
+        elif ticket.owner is not None and error is None and 300 <= result.code < 400:
             self._reserved_for = ticket.owner
-            self._restart_timeout()
-        if not ticket.future.done():
-            ticket.future.set_result(None)
+            self._deadline.restart()
+        ticket.settle(result, error)
         if self._waiting:
             self._begin_next()
 
-    def _abandon(self, ticket: _Ticket) -> None:
+    def _abandon(self, ticket: Ticket) -> None:
         """A task was cancelled while it waited. A connection out of step is never used again."""
         if ticket in self._waiting:
             self._waiting.remove(ticket)
@@ -343,10 +317,7 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         session = self._session
         session.fail(error, self._unwritten is not None)
         self._unwritten = None
-        self._deadline = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadline.stop()
         if self.transport is not None:
             if abort:
                 self.transport.abort()
@@ -357,17 +328,18 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
             self._settle(self._running)
         for ticket in waiting:
             ticket.dialogue.close()
-            ticket.error = SMTPServerDisconnected(error.message)
-            if not ticket.future.done():
-                ticket.future.set_result(None)
+            ticket.settle(None, SMTPServerDisconnected(error.message))
         if self._connection_lost_callback is not None:
             self._connection_lost_callback(self)
+
+    def _on_timeout(self) -> None:
+        self._lose(_timed_out())
 
     def _check_connected(self) -> None:
         if not self.is_connected:
             raise self._session.take_unseen() or SMTPServerDisconnected("Connection lost")
 
-    # -- writing and timing --------------------------------------------------------------------------
+    # -- writing -------------------------------------------------------------------------------------
 
     def _send(self, data: bytes) -> None:
         assert self.transport is not None
@@ -385,33 +357,6 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
             piece, rest = self._unwritten[:_PIECE], self._unwritten[_PIECE:]
             self._unwritten = rest if rest else None
             self.transport.write(piece)
-
-    def _restart_timeout(self) -> None:
-        """Give the server ``timeout`` seconds from now. The timer is moved only when it would be late."""
-        if self._timeout is None:
-            self._deadline = None
-            return
-        assert self._loop is not None
-        self._deadline = deadline = self._loop.time() + self._timeout
-        if self._timer is None or self._timer_at > deadline:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._set_timer(deadline)
-
-    def _set_timer(self, when: float) -> None:
-        assert self._loop is not None
-        self._timer_at = when
-        self._timer = self._loop.call_at(when, self._on_timer)
-
-    def _on_timer(self) -> None:
-        assert self._loop is not None
-        self._timer = None
-        if self._deadline is None:
-            return
-        if self._loop.time() < self._deadline:
-            self._set_timer(self._deadline)
-        else:
-            self._lose(_timed_out())
 
     # -- TLS -----------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ LAYERS = (
     ("codec", ("_pure", "_speedups", "_codec")),
     ("functions", ("esmtp", "_flatten", "email", "auth", "_address")),
     ("sans-I/O", ("_session", "_dialogues")),
-    ("rim", ("protocol", "_tls", "_options")),
+    ("rim", ("_waiting", "protocol", "_tls", "_options")),
     ("client", ("_connection", "_verbs", "smtp")),
     ("many", ("api",)),
     ("package", ("__init__",)),

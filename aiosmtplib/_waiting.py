@@ -1,0 +1,101 @@
+"""Who waits for the server, and for how long."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from ._session import Dialogue
+
+
+class Ticket:
+    """One dialogue, and the task that waits for its end.
+
+    :param timeout: seconds for each reply, or ``None`` for no limit
+    :param owner: the task to reserve the connection for, if the reply is 3yz and asks for more
+    :param upgrade: whether a 220 reply is to be followed by a TLS handshake
+    """
+
+    __slots__ = ("dialogue", "error", "future", "owner", "result", "timeout", "upgrade")
+
+    def __init__(
+        self,
+        dialogue: Dialogue[Any],
+        timeout: float | None,
+        future: "asyncio.Future[None]",
+        owner: "asyncio.Task[Any] | None",
+        upgrade: bool,
+    ) -> None:
+        self.dialogue = dialogue
+        self.timeout = timeout
+        self.future = future
+        self.owner = owner
+        self.upgrade = upgrade
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self, result: Any, error: BaseException | None) -> None:
+        """Wake the task, unless it has gone away."""
+        self.result = result
+        self.error = error
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+class Deadline:
+    """Calls back when the server has been silent for too long.
+
+    Every reply moves the deadline. The timer stays where it is: when it fires too early it sleeps on.
+
+    :param expired: called when the deadline has passed
+    """
+
+    __slots__ = ("_at", "_expired", "_loop", "_seconds", "_timer", "_timer_at")
+
+    def __init__(self, expired: Callable[[], None]) -> None:
+        self._expired = expired
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._seconds: float | None = None
+        self._at: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+
+    def start(self, loop: asyncio.AbstractEventLoop, seconds: float | None) -> None:
+        """From now on, each :meth:`restart` gives ``seconds``; ``None`` for no limit."""
+        self._loop = loop
+        self._seconds = seconds
+        self.restart()
+
+    def restart(self) -> None:
+        """Give the server its time again, from now on."""
+        if self._seconds is None or self._loop is None:
+            self._at = None
+            return
+        self._at = at = self._loop.time() + self._seconds
+        if self._timer is None or self._timer_at > at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._wake_at(self._loop, at)
+
+    def pause(self) -> None:
+        """Expect nothing for now. The timer may still fire, and finds nothing to do."""
+        self._at = None
+
+    def stop(self) -> None:
+        """Expect nothing any more, and hold on to nothing."""
+        self._at = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wake_at(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
+        self._timer_at = at
+        self._timer = loop.call_at(at, self._wake, loop)
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._at is None:
+            return
+        if loop.time() < self._at:
+            self._wake_at(loop, self._at)
+        else:
+            self._expired()
