@@ -23,7 +23,7 @@ __all__ = ("PATIENCE", "Accepted", "Action", "Conversation", "Hangup", "Peer")
 Action: TypeAlias = "str | bytes | Callable[[Conversation], Awaitable[str | None]]"
 
 #: Only a hang guard: far beyond what any step needs, so that a bug fails one test and does not stop the run.
-PATIENCE = 20.0
+PATIENCE = 10.0
 
 GREETING = "220 peer.example ESMTP"
 DEFAULTS: dict[str, Action] = {
@@ -64,6 +64,7 @@ class Conversation:
         self.peer = peer
         self.received = bytearray()  # decrypted, complete, in order
         self.commands: list[bytes] = []  # lines outside of message text, without CRLF
+        self.answers: list[bytes] = []  # those of the commands that answered a challenge of AUTH
         self.bodies: list[bytes] = []  # complete message texts as they were on the wire
         self.partial: bytes | None = None  # a message text that the client broke off
         self.line = b""  # the line that is being answered
@@ -132,14 +133,27 @@ class Conversation:
         lines = raw.split(b"\r\n")[:-2]
         return b"".join((line[1:] if line.startswith(b".") else line) + b"\r\n" for line in lines)
 
+    async def read_some(self, size: int) -> None:
+        """Read at least this much more, whatever it is."""
+        end = len(self.received) + size
+        while len(self.received) < end:
+            await self._fill()
+
     async def drain(self) -> None:
         """Read, and keep, until the client closes."""
         while True:
             await self._fill()
 
+    def finish(self) -> None:
+        """Close our direction (FIN)."""
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as exc:
+            raise Hangup from exc
+
     async def cut(self) -> None:
-        """Close our direction (FIN), then wait for the client to close its own."""
-        self._sock.shutdown(socket.SHUT_WR)
+        """FIN, then wait for the client to close its own direction."""
+        self.finish()
         await self.drain()
 
     def reset(self) -> None:
@@ -251,7 +265,11 @@ class Conversation:
         while reply.startswith("334"):
             self.line = await self.read_line()
             self.commands.append(self.line)
+            self.answers.append(self.line)
             self.peer.note("*")
+            if self.line == b"*":  # RFC 4954 section 4: the client cancels the exchange
+                await self.reply("501 5.7.0 Cancelled")
+                return
             reply = await self.at("*")
 
     # Sockets

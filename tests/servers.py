@@ -6,9 +6,10 @@ aiosmtpd knows nothing of us, which makes it the second opinion beside the scrip
 import asyncio
 import hmac
 import ssl
+import threading
 import warnings
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ import pytest
 
 from . import certs
 from .certs import Files
+from .peer import PATIENCE
 
 with warnings.catch_warnings():
     # aiosmtpd 1.4.6 imports names that newer Pythons deprecate; there is no later release to move to.
     warnings.simplefilter("ignore", DeprecationWarning)
     from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session
 
-__all__ = ("certificates", "smtpd")
+__all__ = ("certificates", "smtpd", "threaded_smtpd")
 
 USER, PASSWORD = "user", "pass word"
 
@@ -124,9 +126,12 @@ async def smtpd() -> AsyncIterator[Start]:
             }
 
         def factory() -> RecordingSMTP:
-            protocol = RecordingSMTP(
-                mailbox, hostname="aiosmtpd.example", tls_context=context if starttls else None, **options
-            )
+            with warnings.catch_warnings():
+                # AUTH without TLS is what these tests want, and aiosmtpd warns of it each time.
+                warnings.filterwarnings("ignore", "Requiring AUTH while not requiring TLS", UserWarning)
+                protocol = RecordingSMTP(
+                    mailbox, hostname="aiosmtpd.example", tls_context=context if starttls else None, **options
+                )
             protocols.append(protocol)
             return protocol
 
@@ -143,6 +148,39 @@ async def smtpd() -> AsyncIterator[Start]:
     yield start
     for server in servers:
         server.close()
+    await _end(protocols)
+
+
+@pytest.fixture
+def threaded_smtpd() -> Iterator[Mailbox]:
+    """An aiosmtpd in a thread of its own, for the blocking forms, which bring their own event loop."""
+    mailbox = Mailbox()
+    protocols: list[RecordingSMTP] = []
+    started, loop = threading.Event(), asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    def factory() -> RecordingSMTP:
+        protocols.append(RecordingSMTP(mailbox, hostname="aiosmtpd.example"))
+        return protocols[-1]
+
+    async def serve() -> None:
+        server = await loop.create_server(factory, "127.0.0.1", 0)
+        mailbox.port = server.sockets[0].getsockname()[1]
+        started.set()
+        await stop.wait()
+        server.close()
+        await _end(protocols)
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert started.wait(PATIENCE)
+    yield mailbox
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(PATIENCE)
+    loop.close()
+
+
+async def _end(protocols: list[RecordingSMTP]) -> None:
     for protocol in protocols:
         if protocol.transport is not None:
             protocol.transport.close()

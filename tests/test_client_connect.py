@@ -205,7 +205,7 @@ async def test_positional_options_in_the_order_of_old() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             client = SMTP(peer.host, peer.port)
-        await client.connect(peer.host, peer.port, local_hostname=HOST)
+        await client.connect(local_hostname=HOST)
         assert await client.sendmail(sender=SENDER, recipients=RECIPIENTS, message=MESSAGE) == (
             {},
             "2.0.0 Accepted",
