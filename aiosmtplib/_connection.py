@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Literal, TypeVar
 
 from . import _dialogues
@@ -29,6 +29,17 @@ from .status import SMTPStatus
 from .typing import Default, _default
 
 T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def in_phase(phase: str) -> Iterator[None]:
+    """Errors that leave the block say that they happened in this phase, unless they know better."""
+    try:
+        yield
+    except SMTPException as error:
+        if error.phase is None:
+            error.phase = phase
+        raise
 
 
 class Connection(Options):
@@ -142,10 +153,11 @@ class Connection(Options):
             return
         self._connected_protocol()
         name = await self._hello_name(None)
-        ehlo, helo = await self._run(_dialogues.hello(name), _default)
-        last = helo or ehlo
-        if last.code != SMTPStatus.completed:
-            raise SMTPHeloError(*last)
+        with in_phase("ehlo"):
+            ehlo, helo = await self._run(_dialogues.hello(name), _default)
+            last = helo or ehlo
+            if last.code != SMTPStatus.completed:
+                raise SMTPHeloError(*last)
         self.last_ehlo_response = ehlo
         if helo is not None:
             self.last_helo_response = helo
@@ -154,8 +166,8 @@ class Connection(Options):
         """What to call this host in EHLO (RFC 5321 section 4.1.4)."""
         name = hostname or self.local_hostname or self._fqdn
         if name is None:
-            loop = asyncio.get_running_loop()
-            name = self._fqdn = await loop.run_in_executor(None, socket.getfqdn)
+            name = await asyncio.get_running_loop().run_in_executor(None, socket.getfqdn)
+            self._fqdn = name
         check_argument(name, "hostname")
         return name.encode("ascii")
 
@@ -190,9 +202,15 @@ class Connection(Options):
         context = None
         if self.use_tls or self._start_tls or (may_upgrade and self._tls_files_named):
             context = await self._get_tls_context()
-        greeting = await self._connect(context if self.use_tls else None, self._opening_timeout)
-        if greeting.code != SMTPStatus.ready:
-            raise SMTPConnectResponseError(*greeting)
+        loop = self.loop = asyncio.get_running_loop()
+        timeout = self._opening_timeout
+        deadline = None if timeout is None else loop.time() + timeout
+        with in_phase("connect"):
+            protocol = await self._connect(loop, context if self.use_tls else None, timeout)
+        with in_phase("greeting"):
+            # Not 0, which would be the caller's wish to time out.
+            rest = None if deadline is None else max(deadline - loop.time(), 0.001)
+            greeting = await self._read_greeting(protocol, rest)
         if may_upgrade:
             await self._ehlo_or_helo_if_needed()
             if self._start_tls or self.supports_extension("starttls"):
@@ -200,31 +218,34 @@ class Connection(Options):
                 self._auto_starttls_response = response
         return greeting
 
-    async def _connect(self, tls_context: ssl.SSLContext | None, timeout: float | None) -> SMTPResponse:
-        """One deadline for name resolution, connection, TLS handshake and greeting."""
-        loop = self.loop = asyncio.get_running_loop()
-        deadline = None if timeout is None else loop.time() + timeout
+    async def _connect(
+        self, loop: asyncio.AbstractEventLoop, tls_context: ssl.SSLContext | None, timeout: float | None
+    ) -> SMTPProtocol:
+        """Resolve the name, connect, and do the TLS handshake where a context is given."""
         protocol = self.protocol = SMTPProtocol(loop, self._on_connection_lost)
         protocol.trace = self._trace
         try:
             await asyncio.wait_for(self._create_connection(loop, protocol, tls_context, timeout), timeout)
-            if protocol is self.protocol:  # else it is lost again
-                self.transport = protocol.transport
-            # Not 0, which would be the caller's wish to time out.
-            rest = None if deadline is None else max(deadline - loop.time(), 0.001)
-            return await protocol.read_response(rest)
-        except SMTPReadTimeoutError as error:
-            raise SMTPConnectTimeoutError("Timed out waiting for server ready message") from error
-        except SMTPServerDisconnected as error:
-            raise SMTPConnectError(f"Error connecting to {self._destination}: {error}") from error
-        except SMTPException:
-            raise
         except asyncio.TimeoutError as error:
             raise SMTPConnectTimeoutError(f"Timed out connecting to {self._destination}") from error
         except ssl.SSLError as error:
             raise tls_error(f"Error connecting to {self._destination}", error) from error
         except OSError as error:
             raise SMTPConnectError(f"Error connecting to {self._destination}: {error}") from error
+        if protocol is self.protocol:  # else it is lost again
+            self.transport = protocol.transport
+        return protocol
+
+    async def _read_greeting(self, protocol: SMTPProtocol, timeout: float | None) -> SMTPResponse:
+        try:
+            greeting = await protocol.read_response(timeout)
+        except SMTPReadTimeoutError as error:
+            raise SMTPConnectTimeoutError("Timed out waiting for server ready message") from error
+        except SMTPServerDisconnected as error:
+            raise SMTPConnectError(f"Error connecting to {self._destination}: {error}") from error
+        if greeting.code != SMTPStatus.ready:
+            raise SMTPConnectResponseError(*greeting)
+        return greeting
 
     async def _create_connection(
         self,
@@ -258,19 +279,20 @@ class Connection(Options):
         self, server_hostname: str, context: ssl.SSLContext | None, timeout: float | None
     ) -> SMTPResponse:
         """STARTTLS and the handshake. What was known about the server is forgotten (RFC 3207 section 4.2)."""
-        if not self.supports_extension("starttls"):
-            raise SMTPException("SMTP STARTTLS extension not supported by server.")
-        if context is None:
-            context = await self._get_tls_context()
-        protocol = self._connected_protocol()
-        try:
-            response = await protocol.start_tls(context, server_hostname, timeout)
-        except SMTPException:
-            raise
-        except ssl.SSLError as error:
-            raise tls_error(f"TLS handshake with {self._destination} failed", error) from error
-        except OSError as error:
-            raise SMTPServerDisconnected(f"Connection lost during the TLS handshake: {error}") from error
+        with in_phase("starttls"):
+            if not self.supports_extension("starttls"):
+                raise SMTPException("SMTP STARTTLS extension not supported by server.")
+            if context is None:
+                context = await self._get_tls_context()
+            protocol = self._connected_protocol()
+            try:
+                response = await protocol.start_tls(context, server_hostname, timeout)
+            except SMTPException:
+                raise
+            except ssl.SSLError as error:
+                raise tls_error(f"TLS handshake with {self._destination} failed", error) from error
+            except OSError as error:
+                raise SMTPServerDisconnected(f"Connection lost during the TLS handshake: {error}") from error
         self.transport = protocol.transport
         self._forget_server()
         return response

@@ -45,9 +45,7 @@ class _Progress:
         """Put verdict, phase and replies on ``error`` (design: what became of the message)."""
         error.phase = self.phase
         error.replies = tuple(self.replies)
-        if isinstance(error, _REFUSALS):
-            error.delivery = Delivery.REJECTED
-        elif self.phase == "final":
+        if self.phase == "final" and not isinstance(error, _REFUSALS):
             error.delivery = Delivery.UNKNOWN
 
 
@@ -113,7 +111,9 @@ def transaction(
             if reply[0] not in (SMTPStatus.completed, SMTPStatus.will_forward):
                 refused.append((recipient, reply))
         if len(refused) == len(rcpts):
-            raise SMTPRecipientsRefused([SMTPRecipientRefused(*reply, who) for who, reply in refused])
+            raise SMTPRecipientsRefused(
+                [SMTPRecipientRefused(code, text, who) for who, (code, text) in refused]
+            )
         return dict(refused), (yield from _data(progress, content))
     except SMTPException as error:
         progress.annotate(error)

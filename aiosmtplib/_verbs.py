@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from . import _dialogues
 from ._address import check_argument, envelope_path
 from ._codec import encode_command, encode_data
-from ._connection import Connection
+from ._connection import Connection, in_phase
 from .auth import auth_crammd5_verify, auth_login_encode, auth_plain_encode, auth_xoauth2_encode
 from .email import parse_address
 from .errors import (
@@ -50,7 +50,8 @@ class Verbs(Connection):
         """
         self._connected_protocol()
         name = await self._hello_name(hostname)
-        response = await self._run(_dialogues.command(encode_command(b"HELO", name)), timeout)
+        with in_phase("ehlo"):
+            response = await self._run(_dialogues.command(encode_command(b"HELO", name)), timeout)
         if self.is_connected:
             self.last_helo_response = response
         if response.code != SMTPStatus.completed:
@@ -65,7 +66,8 @@ class Verbs(Connection):
         """
         self._connected_protocol()
         name = await self._hello_name(hostname)
-        response = await self._run(_dialogues.command(encode_command(b"EHLO", name)), timeout)
+        with in_phase("ehlo"):
+            response = await self._run(_dialogues.command(encode_command(b"EHLO", name)), timeout)
         if self.is_connected:
             self.last_ehlo_response = response
         if response.code != SMTPStatus.completed:
@@ -145,7 +147,8 @@ class Verbs(Connection):
         path = envelope_path(sender, encoding)
         args = (b"MAIL", b"FROM:<%b>" % path, *encode_options(options, encoding))
         await self._ehlo_or_helo_if_needed()
-        response = await self.execute_command(*args, timeout=timeout)
+        with in_phase("mail"):
+            response = await self.execute_command(*args, timeout=timeout)
         if response.code != SMTPStatus.completed:
             raise SMTPSenderRefused(*response, sender)
         return response
@@ -167,7 +170,8 @@ class Verbs(Connection):
         path = envelope_path(recipient, encoding)
         args = (b"RCPT", b"TO:<%b>" % path, *encode_options(options, encoding))
         await self._ehlo_or_helo_if_needed()
-        response = await self.execute_command(*args, timeout=timeout)
+        with in_phase("rcpt"):
+            response = await self.execute_command(*args, timeout=timeout)
         if response.code not in (SMTPStatus.completed, SMTPStatus.will_forward):
             raise SMTPRecipientRefused(*response, recipient)
         return response
@@ -236,7 +240,7 @@ class Verbs(Connection):
             except (TypeError, ValueError):
                 await self._cancel_auth(timeout)
                 raise
-            response = await self.execute_command(answer, timeout=timeout)
+            response = await self._respond(timeout, answer)
         return await self._authenticated(response, timeout)
 
     async def auth_plain(
@@ -259,7 +263,7 @@ class Verbs(Connection):
         name, secret = auth_login_encode(username, password)
         response = await self._authenticate(b"LOGIN " + name, timeout)
         if response.code == SMTPStatus.auth_continue:
-            response = await self.execute_command(secret, timeout=timeout)
+            response = await self._respond(timeout, secret)
         return await self._authenticated(response, timeout)
 
     async def auth_xoauth2(
@@ -271,21 +275,23 @@ class Verbs(Connection):
         """
         initial = auth_xoauth2_encode(username, access_token)
         response = await self._authenticate(b"XOAUTH2 " + initial, timeout)
-        if (
-            response.code == SMTPStatus.auth_continue
-        ):  # details of the refusal; an empty line asks for the reply
-            response = await self.execute_command(b"", timeout=timeout)
+        if response.code == SMTPStatus.auth_continue:  # why it is refused; the refusal follows an empty line
+            response = await self._respond(timeout, b"")
         return await self._authenticated(response, timeout)
 
     async def _authenticate(self, mechanism: bytes, timeout: Timeout) -> SMTPResponse:
         await self._ehlo_or_helo_if_needed()
-        return await self.execute_command(b"AUTH", mechanism, timeout=timeout)
+        return await self._respond(timeout, b"AUTH", mechanism)
+
+    async def _respond(self, timeout: Timeout, *args: bytes) -> SMTPResponse:
+        with in_phase("auth"):
+            return await self.execute_command(*args, timeout=timeout)
 
     async def _authenticated(self, response: SMTPResponse, timeout: Timeout) -> SMTPResponse:
         if response.code == SMTPStatus.auth_continue:
             await self._cancel_auth(timeout)
         if response.code != SMTPStatus.auth_successful:
-            raise _refused(response)
+            raise SMTPAuthenticationError(*response)
         return response
 
     async def _cancel_auth(self, timeout: Timeout) -> None:
@@ -296,12 +302,6 @@ class Verbs(Connection):
             return  # what went wrong before says more
         if response.code == SMTPStatus.auth_continue:
             self.close()
-
-
-def _refused(response: SMTPResponse) -> SMTPAuthenticationError:
-    error = SMTPAuthenticationError(*response)
-    error.phase = "auth"
-    return error
 
 
 def encode_options(options: Iterable[str] | None, encoding: str) -> list[bytes]:

@@ -106,13 +106,19 @@ class SMTPConnectResponseError(SMTPResponseException, SMTPConnectError):
 class SMTPHeloError(SMTPResponseException):
     """The server refused both EHLO and HELO."""
 
+    phase = "ehlo"
+
 
 class SMTPDataError(SMTPResponseException):
     """The server refused DATA, or the message after it."""
 
+    delivery = Delivery.REJECTED
+
 
 class SMTPAuthenticationError(SMTPResponseException):
     """The server refused the credentials (RFC 4954 section 6)."""
+
+    phase = "auth"
 
 
 class SMTPSenderRefused(SMTPResponseException):
@@ -120,6 +126,9 @@ class SMTPSenderRefused(SMTPResponseException):
 
     :ivar sender: the reverse-path that was refused
     """
+
+    delivery = Delivery.REJECTED
+    phase = "mail"
 
     def __init__(self, code: int, message: str, sender: str) -> None:
         super().__init__(code, message)
@@ -133,6 +142,9 @@ class SMTPRecipientRefused(SMTPResponseException):
     :ivar recipient: the forward-path that was refused
     """
 
+    delivery = Delivery.REJECTED
+    phase = "rcpt"
+
     def __init__(self, code: int, message: str, recipient: str) -> None:
         super().__init__(code, message)
         self.recipient = recipient
@@ -144,6 +156,9 @@ class SMTPRecipientsRefused(SMTPException):
 
     :ivar recipients: one :class:`SMTPRecipientRefused` for each, in the order given
     """
+
+    delivery = Delivery.REJECTED
+    phase = "rcpt"
 
     def __init__(self, recipients: list[SMTPRecipientRefused]) -> None:
         self.message = "Every recipient was refused"

@@ -22,7 +22,7 @@ from .errors import (
 )
 from .esmtp import parse_size_limit
 from .response import SMTPResponse
-from .status import Delivery, SMTPStatus
+from .status import SMTPStatus
 from .typing import Default, SMTPTokenGenerator, SocketPathType, _default
 
 if TYPE_CHECKING:
@@ -223,14 +223,11 @@ class SMTP(Verbs):
         """Refuse what the server would refuse anyway (RFC 1870 section 6.1), before it is sent."""
         limit = parse_size_limit(self.esmtp_extensions)
         if limit is not None and size > limit:
-            error = SMTPSenderRefused(
+            raise SMTPSenderRefused(
                 SMTPStatus.storage_exceeded.value,
                 f"The message is {size} bytes long, and the server takes no more than {limit}",
                 sender,
             )
-            error.delivery = Delivery.REJECTED
-            error.phase = "mail"
-            raise error
         return size
 
     async def send_message(
