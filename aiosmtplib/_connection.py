@@ -20,6 +20,7 @@ from .errors import (
     SMTPException,
     SMTPHeloError,
     SMTPReadTimeoutError,
+    SMTPResponseException,
     SMTPServerDisconnected,
 )
 from .esmtp import parse_esmtp_extensions
@@ -61,6 +62,8 @@ class Connection(Options):
         self._trace: Callable[[str, bytes], None] | None = None
         # Held from the start of connecting until the connection is gone.
         self._connect_lock = asyncio.Lock()
+        #: Why the last connection ended, if that was the server's doing and no call has told it yet.
+        self._lost_because: SMTPException | None = None
         self._opening = False
         self._opening_timeout: float | None = None
         self._forget_server()
@@ -117,7 +120,8 @@ class Connection(Options):
     def _connected_protocol(self) -> SMTPProtocol:
         protocol = self.protocol
         if protocol is None or not protocol.is_connected:
-            raise SMTPServerDisconnected("Server not connected")
+            reason = "" if self._lost_because is None else f": {self._lost_because}"
+            raise SMTPServerDisconnected(f"Server not connected{reason}")
         return protocol
 
     def _seconds(self, timeout: float | Literal[Default.token] | None) -> float | None:
@@ -222,6 +226,7 @@ class Connection(Options):
         self, loop: asyncio.AbstractEventLoop, tls_context: ssl.SSLContext | None, timeout: float | None
     ) -> SMTPProtocol:
         """Resolve the name, connect, and do the TLS handshake where a context is given."""
+        self._lost_because = None
         protocol = self.protocol = SMTPProtocol(loop, self._on_connection_lost)
         protocol.trace = self._trace
         try:
@@ -243,6 +248,8 @@ class Connection(Options):
             raise SMTPConnectTimeoutError("Timed out waiting for server ready message") from error
         except SMTPServerDisconnected as error:
             raise SMTPConnectError(f"Error connecting to {self._destination}: {error}") from error
+        except SMTPResponseException as error:
+            raise SMTPConnectResponseError(error.code, error.message) from error
         if greeting.code != SMTPStatus.ready:
             raise SMTPConnectResponseError(*greeting)
         return greeting
@@ -345,10 +352,12 @@ class Connection(Options):
         """Close the connection at once, without QUIT. Does nothing if there is none."""
         if self.protocol is not None:
             self.protocol.close()
+        self._lost_because = None
 
     def _on_connection_lost(self, protocol: SMTPProtocol) -> None:
         if protocol is self.protocol:
             self.protocol = self.transport = None
             self._forget_server()
             if not self._opening:
+                self._lost_because = protocol.take_unseen_loss()
                 self._connect_lock.release()

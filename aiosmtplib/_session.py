@@ -111,23 +111,30 @@ class Session:
         if not replies:
             return None
         answer = b""
+        due = self._expected  # what came in one piece answers nothing that is yet to be written
         for reply in replies:
-            more = self._take(reply, unwritten)
+            more = self._take(reply, due > 0, unwritten, bool(answer))
             if more is None:
                 return None
+            due -= 1
             if more:
                 answer = answer + more if answer else more
         return answer
 
-    def _take(self, reply: SMTPResponse, unwritten: bool) -> bytes | None:
-        """Pair one reply with its command. ``None`` means that the session is over."""
+    def _take(self, reply: SMTPResponse, due: bool, unwritten: bool, unsent: bool) -> bytes | None:
+        """Pair one reply with its command. ``None`` means that the session is over.
+
+        :param due: whether a command waits for a reply that was written before this one came
+        :param unsent: whether there is something to write that will not be written if the session ends here
+        """
         code = reply[0]
         answer = b""
         if code == SMTPStatus.invalid_response:
-            self.fail(SMTPResponseException(*reply), unwritten)
-        elif not self._expected:
+            self.fail(SMTPResponseException(*reply), unwritten or unsent)
+        elif not due:
             if self._greeted:
-                self.fail(SMTPServerDisconnected(f"Server sent a reply that nothing asked for: {reply}"))
+                error = SMTPServerDisconnected(f"Server sent a reply that nothing asked for: {reply}")
+                self.fail(error, unwritten or unsent)
             else:
                 self._greeted = True
                 self._greeting = reply
@@ -147,12 +154,13 @@ class Session:
 
         :param unwritten: whether the end of what the dialogue wanted to write was never written
         """
-        if self.lost is None:
-            self.lost = error.message
         dialogue, self._dialogue = self._dialogue, None
         self._expected = 0
+        if self.lost is None:
+            self.lost = error.message
+            if dialogue is None:
+                self._unseen = error
         if dialogue is None:
-            self._unseen = error
             return
         try:
             dialogue.throw(error)

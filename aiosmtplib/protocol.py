@@ -225,6 +225,10 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         """Close the connection. Whoever waits for a reply gets ``SMTPServerDisconnected``."""
         self._lose(SMTPServerDisconnected("Connection lost"), abort=False)
 
+    def take_unseen_loss(self) -> SMTPException | None:
+        """Why the connection was lost, if that happened while nobody waited for anything."""
+        return self._session.take_unseen()
+
     # -- dialogues -----------------------------------------------------------------------------------
 
     async def run(
@@ -337,7 +341,7 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
 
     def _check_connected(self) -> None:
         if not self.is_connected:
-            raise self._session.take_unseen() or SMTPServerDisconnected("Connection lost")
+            raise self.take_unseen_loss() or SMTPServerDisconnected("Connection lost")
 
     # -- writing -------------------------------------------------------------------------------------
 

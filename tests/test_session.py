@@ -250,3 +250,19 @@ def test_bytes_beyond_the_reply_are_noticed(tail: bytes) -> None:
     assert not session.interrupted
     receive(session, b"220 go\r\n" + tail)
     assert session.interrupted
+
+
+def test_a_reply_in_the_same_piece_is_no_answer_to_what_is_yet_to_be_written() -> None:
+    session = Session()
+    session.start(ask(b"A\r\n", b"B\r\n"))
+    assert receive(session, b"250 ok\r\n250 ok\r\n") is None
+    assert isinstance(session.error, SMTPServerDisconnected)
+
+
+@pytest.mark.parametrize("tail", [b"250 ok\r\n", b"550 no\r\n", b"garbage\r\n"])
+def test_what_is_not_written_for_that_reason_was_not_sent(tail: bytes) -> None:
+    session = Session()
+    session.start(ask(b"DATA\r\n", b"content"))
+    assert receive(session, b"354 go\r\n" + tail) is None
+    assert session.error.delivery is Delivery.NOT_SENT  # type: ignore[union-attr]
+    assert session.error.phase == "body"  # type: ignore[union-attr]
