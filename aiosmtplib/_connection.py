@@ -162,9 +162,15 @@ class Connection(Options):
             last = helo or ehlo
             if last.code != SMTPStatus.completed:
                 raise SMTPHeloError(*last)
-        self.last_ehlo_response = ehlo
-        if helo is not None:
-            self.last_helo_response = helo
+        self._learn(ehlo, helo)
+
+    def _learn(self, ehlo: SMTPResponse | None, helo: SMTPResponse | None) -> None:
+        """Keep what the server said, unless the connection ended with it."""
+        if self.is_connected:
+            if ehlo is not None:
+                self.last_ehlo_response = ehlo
+            if helo is not None:
+                self.last_helo_response = helo
 
     async def _hello_name(self, hostname: str | None) -> bytes:
         """What to call this host in EHLO (RFC 5321 section 4.1.4)."""

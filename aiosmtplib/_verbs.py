@@ -52,8 +52,7 @@ class Verbs(Connection):
         name = await self._hello_name(hostname)
         with in_phase("ehlo"):
             response = await self._run(_dialogues.command(encode_command(b"HELO", name)), timeout)
-        if self.is_connected:
-            self.last_helo_response = response
+        self._learn(None, response)
         if response.code != SMTPStatus.completed:
             raise SMTPHeloError(*response)
         return response
@@ -68,8 +67,7 @@ class Verbs(Connection):
         name = await self._hello_name(hostname)
         with in_phase("ehlo"):
             response = await self._run(_dialogues.command(encode_command(b"EHLO", name)), timeout)
-        if self.is_connected:
-            self.last_ehlo_response = response
+        self._learn(response, None)
         if response.code != SMTPStatus.completed:
             raise SMTPHeloError(*response)
         return response
