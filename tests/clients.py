@@ -130,7 +130,7 @@ def _cancelled_at(coroutine: Coroutine[Any, Any, Any], step: int, late: bool) ->
         try:
             value = yield awaited
             send = coroutine.send
-        except BaseException as exc:  # noqa: BLE001 - handed on, whatever it is
+        except BaseException as exc:  # handed on, whatever it is
             value, send = exc, coroutine.throw
 
 

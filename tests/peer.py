@@ -1,9 +1,8 @@
 """A scripted SMTP peer on loopback, for what a well-behaved server would never do to a client.
 
-It works on raw sockets, and does TLS by hand over ``ssl.MemoryBIO``, so that a test decides about every byte
-and every close, on asyncio and uvloop alike. Without overrides it is a plain, obliging server. An override
-replaces what it does at one *position* of the dialogue: ``"connect"`` (the greeting), a verb in capitals
-(``"MAIL"``), ``"."`` (the end of the message) or ``"*"`` (a line inside an AUTH exchange).
+Without overrides it is a plain, obliging server. An override replaces what it does at one *position* of the
+dialogue: ``"connect"`` (the greeting), a verb in capitals (``"MAIL"``), ``"."`` (the end of the message) or
+``"*"`` (a line inside an AUTH exchange).
 
 Everything received is kept in a ledger, and so is what the peer took responsibility for.
 """
@@ -11,10 +10,11 @@ Everything received is kept in a ledger, and so is what the peer took responsibi
 import asyncio
 import socket
 import ssl
-import struct
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import NamedTuple, TypeAlias
+
+from .wire import Hangup, Wire
 
 __all__ = ("PATIENCE", "Accepted", "Action", "Conversation", "Hangup", "Peer")
 
@@ -45,10 +45,6 @@ DEFAULTS: dict[str, Action] = {
 }
 
 
-class Hangup(Exception):
-    """The client closed the connection (or lost it)."""
-
-
 class Accepted(NamedTuple):
     """A message that the peer took responsibility for, with dots and terminator removed."""
 
@@ -57,24 +53,17 @@ class Accepted(NamedTuple):
     content: bytes
 
 
-class Conversation:
+class Conversation(Wire):
     """One accepted connection, seen from the peer's side."""
 
     def __init__(self, peer: "Peer", sock: socket.socket) -> None:
+        super().__init__(sock)
         self.peer = peer
-        self.received = bytearray()  # decrypted, complete, in order
         self.commands: list[bytes] = []  # lines outside of message text, without CRLF
         self.answers: list[bytes] = []  # those of the commands that answered a challenge of AUTH
         self.bodies: list[bytes] = []  # complete message texts as they were on the wire
         self.partial: bytes | None = None  # a message text that the client broke off
         self.line = b""  # the line that is being answered
-        self.encrypted = False
-        self.client_certificate: bytes | None = None
-        self._sock = sock
-        self._buffer = bytearray()
-        self._tls: ssl.SSLObject | None = None
-        self._tls_in = ssl.MemoryBIO()
-        self._tls_out = ssl.MemoryBIO()
         self._sender = b""
         self._recipients: list[bytes] = []
         self._content: bytes | None = None  # a message that is complete, and not yet answered
@@ -82,17 +71,20 @@ class Conversation:
     # What scripts use
 
     async def send(self, data: bytes) -> None:
-        """Write bytes exactly as given."""
         if data.startswith(b"2"):
             self.accept()  # before the first byte leaves, so that a client that has the reply finds the entry
-        loop = asyncio.get_running_loop()
+        await super().send(data)
+
+    async def start_tls(self, context: ssl.SSLContext | None = None) -> None:
+        """A real handshake, on what the client sends next."""
+        context = context or self.peer.tls
+        assert context is not None, "this peer was given no TLS context"
         try:
-            if self._tls is not None:
-                self._tls.write(data)
-                data = self._tls_out.read()
-            await loop.sock_sendall(self._sock, data)
-        except OSError as exc:
-            raise Hangup from exc
+            await super().start_tls(context)
+        except Hangup as exc:
+            if isinstance(exc.__cause__, ssl.SSLError):
+                self.peer.tls_errors.append(exc.__cause__)
+            raise
 
     async def reply(self, text: str) -> None:
         await self.send(text.encode("utf-8") + b"\r\n")
@@ -132,59 +124,6 @@ class Conversation:
         self.bodies.append(raw)
         lines = raw.split(b"\r\n")[:-2]
         return b"".join((line[1:] if line.startswith(b".") else line) + b"\r\n" for line in lines)
-
-    async def read_some(self, size: int) -> None:
-        """Read at least this much more, whatever it is."""
-        end = len(self.received) + size
-        while len(self.received) < end:
-            await self._fill()
-
-    async def drain(self) -> None:
-        """Read, and keep, until the client closes."""
-        while True:
-            await self._fill()
-
-    def finish(self) -> None:
-        """Close our direction (FIN)."""
-        try:
-            self._sock.shutdown(socket.SHUT_WR)
-        except OSError as exc:
-            raise Hangup from exc
-
-    async def cut(self) -> None:
-        """FIN, then wait for the client to close its own direction."""
-        self.finish()
-        await self.drain()
-
-    def reset(self) -> None:
-        """Close with RST."""
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._sock.close()
-        raise Hangup
-
-    async def start_tls(self) -> None:
-        """A real handshake, on what the client sends next."""
-        context = self.peer.tls
-        assert context is not None, "this peer was given no TLS context"
-        tls = context.wrap_bio(self._tls_in, self._tls_out, server_side=True)
-        self._tls_in.write(bytes(self._buffer))
-        self._buffer.clear()
-        while True:
-            try:
-                tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._flush()
-                self._tls_in.write(await self._recv())
-            except ssl.SSLError as exc:
-                await self._flush()
-                self.peer.tls_errors.append(exc)
-                raise Hangup from exc
-            else:
-                break
-        await self._flush()
-        self._tls = tls
-        self.encrypted = True
-        self.client_certificate = tls.getpeercert(binary_form=True)
 
     def accept(self) -> None:
         """Enter the message that is waiting for its reply into the ledger of those the peer answers for."""
@@ -271,52 +210,6 @@ class Conversation:
                 await self.reply("501 5.7.0 Cancelled")
                 return
             reply = await self.at("*")
-
-    # Sockets
-
-    async def _recv(self) -> bytes:
-        try:
-            data = await asyncio.get_running_loop().sock_recv(self._sock, 65536)
-        except OSError as exc:
-            raise Hangup from exc
-        if not data:
-            raise Hangup
-        return data
-
-    async def _flush(self) -> None:
-        if data := self._tls_out.read():
-            try:
-                await asyncio.get_running_loop().sock_sendall(self._sock, data)
-            except OSError as exc:
-                raise Hangup from exc
-
-    async def _fill(self) -> None:
-        """Wait for more, at least a byte; Hangup where there is no more."""
-        if self._tls is None:
-            self._take(await self._recv())
-            return
-        while True:
-            try:
-                data = self._tls.read(65536)
-                if not data:  # the client's close_notify: answer it, or an orderly client waits for ours
-                    self._tls.unwrap()
-                    await self._flush()
-                    raise Hangup
-            except ssl.SSLWantReadError:
-                await self._flush()
-                self._tls_in.write(await self._recv())
-            except ssl.SSLError as exc:
-                raise Hangup from exc
-            else:
-                self._take(data)
-                return
-
-    def _take(self, data: bytes) -> None:
-        self.received += data
-        self._buffer += data
-
-    def close(self) -> None:
-        self._sock.close()
 
 
 class Peer:

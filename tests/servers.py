@@ -44,11 +44,11 @@ class Mailbox:
 
     # aiosmtpd calls its handler
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         self.envelopes.append(envelope)
         return "250 2.0.0 Kept"
 
-    async def auth_CRAM__MD5(self, server: SMTP, args: list[str]) -> AuthResult:  # noqa: N802
+    async def auth_CRAM__MD5(self, server: SMTP, args: list[str]) -> AuthResult:
         challenge = "<1896.697170952@localhost>"
         answer = await server.challenge_auth(challenge)
         if answer is MISSING:
@@ -60,7 +60,7 @@ class Mailbox:
         self.logins.append("CRAM-MD5")
         return AuthResult(success=True)
 
-    async def auth_XOAUTH2(self, server: SMTP, args: list[str]) -> AuthResult:  # noqa: N802
+    async def auth_XOAUTH2(self, server: SMTP, args: list[str]) -> AuthResult:
         if args[1:] == [b64encode(b"user=%b\x01auth=Bearer token\x01\x01" % USER.encode()).decode()]:
             self.logins.append("XOAUTH2")
             return AuthResult(success=True)

@@ -3,8 +3,9 @@
 import pickle
 from typing import Any
 
-import aiosmtplib
 import pytest
+
+import aiosmtplib
 
 from . import certs
 from .clients import HOST, MESSAGE, RECIPIENTS, SENDER, email_message, options_for

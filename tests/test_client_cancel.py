@@ -1,7 +1,8 @@
-"""Cancellation at every await: afterwards a client is usable and in step, or closed and able to connect again.
+"""Cancellation at every await: afterwards a client is usable and in step, or closed and can connect again.
 
-Each test cancels the same operation at its first suspension, its second, and so on until it completes, each time
-also in the moment when what it awaits is already there. The peer's ledger shows what the server was made to see.
+Each test cancels the same operation at its first suspension, its second, and so on until it completes, each
+time also in the moment when what it awaits is already there. The peer's ledger shows what the server was made
+to see.
 """
 
 import asyncio
@@ -10,8 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiosmtplib
 import pytest
+
+import aiosmtplib
 
 from . import certs
 from .actions import hold
@@ -36,7 +38,7 @@ LARGE_WIRE = LARGE + b"\r\n.\r\n"
 
 @asynccontextmanager
 async def watched(expected: bytes = WIRE, **options: Any) -> AsyncIterator[Peer]:
-    """A peer whose ledger must show, in the end, nothing but ``expected`` and beginnings of it as message text."""
+    """A peer whose ledger must show no message text but ``expected`` and beginnings of it, in the end."""
     async with Peer(**options) as peer:
         yield peer
         await peer.hung_up()

@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aiosmtplib
 import pytest
+
+import aiosmtplib
 from aiosmtplib import SMTP
 
 from .actions import drip, in_turn, split
@@ -171,7 +172,7 @@ async def test_ehlo_list_is_read_as_announced() -> None:
 )
 async def test_bad_input_is_refused_before_a_byte_is_written(call: Call) -> None:
     async with Peer() as peer, session(peer) as client:
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             await call(client)
         assert peer.commands == [b"EHLO me.example"]
         await assert_usable(client, peer)

@@ -6,8 +6,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import aiosmtplib
 import pytest
+
+import aiosmtplib
 from aiosmtplib import SMTP
 
 from .actions import cut, cut_after, drip, in_turn, reset, silence, split
@@ -113,7 +114,7 @@ async def test_getfqdn_is_asked_where_no_local_hostname_is_given() -> None:
     ("options", "port"),
     [({}, 25), ({"use_tls": True}, 465), ({"start_tls": True}, 587), ({"start_tls": False}, 25)],
 )
-async def test_default_host_and_ports(options: dict[str, bool], port: int) -> None:
+async def test_default_host_and_ports(options: dict[str, Any], port: int) -> None:
     client = SMTP(timeout=0, local_hostname=HOST, **options)
     with pytest.raises(
         aiosmtplib.SMTPConnectTimeoutError, match=f"^Timed out connecting to localhost on port {port}$"
@@ -167,7 +168,7 @@ async def test_source_address() -> None:
 async def test_source_address_that_is_not_ours() -> None:
     async with Peer() as peer:
         client = client_for(peer, source_address=("192.0.2.1", 0))
-        with pytest.raises(aiosmtplib.SMTPConnectError, match="^Error connecting to 127.0.0.1 on port"):
+        with pytest.raises(aiosmtplib.SMTPConnectError, match=r"^Error connecting to 127.0.0.1 on port"):
             await client.connect()
         assert_closed(client)
 
@@ -242,7 +243,7 @@ async def test_refused_connection() -> None:
 async def test_unknown_host() -> None:
     client = SMTP(hostname="nowhere.invalid", port=25, local_hostname=HOST, timeout=PATIENCE)
     with pytest.raises(
-        aiosmtplib.SMTPConnectError, match="^Error connecting to nowhere.invalid on port 25: "
+        aiosmtplib.SMTPConnectError, match=r"^Error connecting to nowhere.invalid on port 25: "
     ) as caught:
         await client.connect()
     assert isinstance(caught.value.__cause__, OSError)
@@ -313,10 +314,10 @@ async def test_options_that_cannot_be_meant(options: dict[str, Any]) -> None:
             options = {**options, "sock": sock}
         if "tls_context" in options:
             options = {**options, "tls_context": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}
-        with pytest.raises(ValueError, match="[a-z]"):
+        with pytest.raises(ValueError, match=r"[a-z]"):
             SMTP(**options)
         client = SMTP()
-        with pytest.raises(ValueError, match="[a-z]"):
+        with pytest.raises(ValueError, match=r"[a-z]"):
             await client.connect(**options)
         assert_closed(client)
 
@@ -325,9 +326,9 @@ async def test_reconnect_after_the_server_went_away() -> None:
     async with Peer({"NOOP": in_turn(cut, "250 Ok")}) as peer:
         client = client_for(peer)
         await client.connect()
-        with pytest.raises(aiosmtplib.SMTPServerDisconnected, match="^Unexpected EOF received$"):
+        with pytest.raises(aiosmtplib.SMTPServerDisconnected, match=r"^Unexpected EOF received$"):
             await client.noop()
         assert_closed(client)
-        with pytest.raises(aiosmtplib.SMTPServerDisconnected, match="^Server not connected$"):
+        with pytest.raises(aiosmtplib.SMTPServerDisconnected, match=r"^Server not connected$"):
             await client.noop()
         await assert_usable(client, peer)

@@ -3,8 +3,9 @@
 import asyncio
 from typing import Any
 
-import aiosmtplib
 import pytest
+
+import aiosmtplib
 
 from .actions import cut, hold, in_turn, reset, silence
 from .clients import MESSAGE, RECIPIENTS, SENDER, assert_closed, assert_usable, client_for, session
@@ -153,9 +154,9 @@ async def test_commands_of_several_tasks_do_not_mix() -> None:
         messages = [
             client.sendmail(SENDER, [f"{number}@example.com"], b"%d" % number) for number in range(10)
         ]
-        replies = await asyncio.wait_for(asyncio.gather(*messages, client.vrfy("b"), client.noop()), PATIENCE)
-        assert replies[:10] == [({}, "2.0.0 Accepted")] * 10
-        assert [reply.code for reply in replies[10:]] == [252, 250]  # type: ignore[union-attr]
+        results = await asyncio.wait_for(asyncio.gather(*messages, client.vrfy("b"), client.noop()), PATIENCE)
+        assert results[:10] == [({}, "2.0.0 Accepted")] * 10
+        assert results[10:] == [(252, "2.0.0 Perhaps"), (250, "2.0.0 Ok")]
         assert {(a.recipients[0], a.content) for a in peer.accepted} == {
             (b"%d@example.com" % number, b"%d\r\n" % number) for number in range(10)
         }

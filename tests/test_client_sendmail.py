@@ -2,8 +2,9 @@
 
 from typing import Any
 
-import aiosmtplib
 import pytest
+
+import aiosmtplib
 
 from .actions import cut, in_turn, reset, silence
 from .clients import (
@@ -155,7 +156,7 @@ async def test_bad_input_is_refused_before_a_byte_is_written(
     sender: str, recipients: list[str], message: str, options: list[str]
 ) -> None:
     async with Peer() as peer, session(peer) as client:
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             await client.sendmail(sender, recipients, message, mail_options=options)
         assert peer.verbs == ["EHLO"]
         await assert_usable(client, peer)
@@ -232,16 +233,16 @@ async def test_some_recipients_refused(
 async def test_data_refused(position: str, code: int) -> None:
     if (position, code) == ("DATA", 354):
         code = 250
-    async with Peer(
-        {position: in_turn(f"{code} no", "354 yes" if position == "DATA" else "250 yes")}
-    ) as peer:
-        async with session(peer) as client:
-            with pytest.raises(aiosmtplib.SMTPDataError) as caught:
-                await client.sendmail(SENDER, RECIPIENTS[:1], MESSAGE)
-            assert caught.value.args == (code, "no")
+    async with (
+        Peer({position: in_turn(f"{code} no", "354 yes" if position == "DATA" else "250 yes")}) as peer,
+        session(peer) as client,
+    ):
+        with pytest.raises(aiosmtplib.SMTPDataError) as caught:
             await client.sendmail(SENDER, RECIPIENTS[:1], MESSAGE)
-            assert peer.verbs == ["EHLO", "MAIL", "RCPT", "DATA", "RSET", "MAIL", "RCPT", "DATA"]
-            assert peer.conversations[0].partial is None
+        assert caught.value.args == (code, "no")
+        await client.sendmail(SENDER, RECIPIENTS[:1], MESSAGE)
+        assert peer.verbs == ["EHLO", "MAIL", "RCPT", "DATA", "RSET", "MAIL", "RCPT", "DATA"]
+        assert peer.conversations[0].partial is None
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aiosmtplib
 import pytest
+
+import aiosmtplib
 from aiosmtplib import SMTP
 
 from . import certs

@@ -4,8 +4,9 @@ import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aiosmtplib
 import pytest
+
+import aiosmtplib
 from aiosmtplib import SMTP
 
 from .actions import cut, in_turn, reset, silence, then
@@ -145,29 +146,33 @@ async def test_login_tries_what_is_offered_in_our_order(announced: list[str], fi
 
 
 async def test_login_goes_on_after_a_mechanism_failed() -> None:
-    async with Peer({"AUTH": in_turn("535 no", "504 what?", "334 UGFzc3dvcmQ6")}, extensions=ALL) as peer:
-        async with session(peer) as client:
-            assert await client.login("u", "p") == (235, "2.7.0 Welcome")
-            assert peer.commands[1:] == [
-                b"AUTH CRAM-MD5",
-                b"AUTH PLAIN " + b64(b"\0u\0p"),
-                b"AUTH LOGIN " + b64(b"u"),
-                b64(b"p"),
-            ]
+    async with (
+        Peer({"AUTH": in_turn("535 no", "504 what?", "334 UGFzc3dvcmQ6")}, extensions=ALL) as peer,
+        session(peer) as client,
+    ):
+        assert await client.login("u", "p") == (235, "2.7.0 Welcome")
+        assert peer.commands[1:] == [
+            b"AUTH CRAM-MD5",
+            b"AUTH PLAIN " + b64(b"\0u\0p"),
+            b"AUTH LOGIN " + b64(b"u"),
+            b64(b"p"),
+        ]
 
 
 async def test_login_raises_the_last_refusal() -> None:
-    async with Peer({"AUTH": in_turn("535 one", "535 two", "535 three")}, extensions=ALL) as peer:
-        async with session(peer) as client:
-            with pytest.raises(aiosmtplib.SMTPAuthenticationError) as caught:
-                await client.login("u", "p")
-            assert caught.value.message == "three"
-            await assert_usable(client, peer)
+    async with (
+        Peer({"AUTH": in_turn("535 one", "535 two", "535 three")}, extensions=ALL) as peer,
+        session(peer) as client,
+    ):
+        with pytest.raises(aiosmtplib.SMTPAuthenticationError) as caught:
+            await client.login("u", "p")
+        assert caught.value.message == "three"
+        await assert_usable(client, peer)
 
 
 async def test_auth_methods_can_be_chosen() -> None:
     class Plain(SMTP):
-        AUTH_METHODS = ("plain",)
+        AUTH_METHODS: tuple[str, ...] = ("plain",)
 
     async with Peer(extensions=ALL) as peer:
         client = Plain(hostname=peer.host, port=peer.port, local_hostname=HOST)

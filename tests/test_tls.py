@@ -1,12 +1,15 @@
 """TLS with real handshakes: from the start, by STARTTLS, and everything that must end it."""
 
 import asyncio
+import logging
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import aiosmtplib
 import pytest
+
+import aiosmtplib
 
 from . import certs
 from .actions import cut, in_turn, reset, silence, split, then
@@ -14,6 +17,21 @@ from .certs import Files
 from .clients import HOST, MESSAGE, RECIPIENTS, SENDER, assert_closed, assert_usable, client_for, session
 from .peer import PATIENCE, Conversation, Peer
 from .servers import Start
+
+
+@pytest.fixture
+def uvloop_may_complain(loop_complaints: list[logging.LogRecord]) -> Iterator[None]:
+    """For connections that end while a handshake begins.
+
+    uvloop then starts the handshake on the closed transport in a callback of its own, where no client can
+    catch what it raises, and reports that to the loop's exception handler. The client sees the loss anyway.
+    """
+    yield
+    loop_complaints[:] = [
+        record
+        for record in loop_complaints
+        if "SSLProtocol.connection_made of <uvloop.loop" not in record.getMessage()
+    ]
 
 
 @pytest.fixture
@@ -51,14 +69,16 @@ async def test_tls_from_the_start(certificates: Files) -> None:
 
 @pytest.mark.parametrize("start_tls", [None, True])
 async def test_starttls_in_connect(trusting: ssl.SSLContext, start_tls: bool | None) -> None:
-    async with Peer(tls=certs.server_context()) as peer:
-        async with session(peer, tls_context=trusting, start_tls=start_tls) as client:
-            assert client.get_transport_info("ssl_object") is not None
-            await client.sendmail(SENDER, RECIPIENTS[:1], MESSAGE)
-            assert peer.verbs == ["EHLO", "STARTTLS", "EHLO", "MAIL", "RCPT", "DATA"]
-            with pytest.raises(aiosmtplib.SMTPException, match=r"^Connection already using TLS$"):
-                await client.starttls()
-            await client.noop()
+    async with (
+        Peer(tls=certs.server_context()) as peer,
+        session(peer, tls_context=trusting, start_tls=start_tls) as client,
+    ):
+        assert client.get_transport_info("ssl_object") is not None
+        await client.sendmail(SENDER, RECIPIENTS[:1], MESSAGE)
+        assert peer.verbs == ["EHLO", "STARTTLS", "EHLO", "MAIL", "RCPT", "DATA"]
+        with pytest.raises(aiosmtplib.SMTPException, match=r"^Connection already using TLS$"):
+            await client.starttls()
+        await client.noop()
 
 
 async def test_starttls_off(trusting: ssl.SSLContext) -> None:
@@ -94,7 +114,7 @@ async def test_insisting_where_it_is_not_offered() -> None:
 
 
 async def test_the_recipe_of_the_old_guide(trusting: ssl.SSLContext) -> None:
-    """``SMTP(use_tls=False)``, ``connect()``, ``starttls()``: connect has upgraded already, and that is well."""
+    """``SMTP(use_tls=False)``, ``connect()``, ``starttls()``: connect has upgraded by then, and all is well."""
     async with (
         Peer(tls=certs.server_context()) as peer,
         session(peer, use_tls=False, tls_context=trusting) as client,
@@ -102,23 +122,27 @@ async def test_the_recipe_of_the_old_guide(trusting: ssl.SSLContext) -> None:
         assert await client.starttls() == (220, "2.0.0 Ready")
         await client.sendmail(SENDER, RECIPIENTS, MESSAGE)
         assert peer.verbs.count("STARTTLS") == 1
-    async with Peer(tls=certs.server_context()) as peer:
-        async with session(peer, use_tls=False, start_tls=True, tls_context=trusting) as client:
-            with pytest.raises(aiosmtplib.SMTPException, match=r"^Connection already using TLS$"):
-                await client.starttls()
+    async with (
+        Peer(tls=certs.server_context()) as peer,
+        session(peer, use_tls=False, start_tls=True, tls_context=trusting) as client,
+    ):
+        with pytest.raises(aiosmtplib.SMTPException, match=r"^Connection already using TLS$"):
+            await client.starttls()
 
 
 async def test_capabilities_are_forgotten(trusting: ssl.SSLContext) -> None:
     lists = in_turn(
         b"250-a\r\n250-AUTH PLAIN\r\n250-SIZE 1\r\n250 STARTTLS\r\n", b"250-b\r\n250 8BITMIME\r\n"
     )
-    async with Peer({"EHLO": lists}, tls=certs.server_context()) as peer:
-        async with session(peer, tls_context=trusting) as client:
-            await client.noop()
-            assert client.esmtp_extensions == {"8bitmime": ""}
-            assert client.server_auth_methods == []
-            assert client.last_ehlo_response == (250, "b\n8BITMIME")
-            await client.sendmail(SENDER, RECIPIENTS, MESSAGE)
+    async with (
+        Peer({"EHLO": lists}, tls=certs.server_context()) as peer,
+        session(peer, tls_context=trusting) as client,
+    ):
+        await client.noop()
+        assert client.esmtp_extensions == {"8bitmime": ""}
+        assert client.server_auth_methods == []
+        assert client.last_ehlo_response == (250, "b\n8BITMIME")
+        await client.sendmail(SENDER, RECIPIENTS, MESSAGE)
 
 
 async def test_capabilities_are_forgotten_at_once(trusting: ssl.SSLContext) -> None:
@@ -126,7 +150,7 @@ async def test_capabilities_are_forgotten_at_once(trusting: ssl.SSLContext) -> N
         await client.ehlo()
         assert client.supports_esmtp
         await client.starttls(tls_context=trusting)
-        # Whether EHLO has been sent again by now or will be with the next command: nothing unencrypted is left.
+        # EHLO has been sent again, or will be with the next command: nothing unencrypted is left.
         if client.is_ehlo_or_helo_needed:
             assert client.esmtp_extensions == {}
             assert not client.supports_esmtp
@@ -225,6 +249,7 @@ async def test_starttls_refused(trusting: ssl.SSLContext, code: int, start_tls: 
 
 
 @pytest.mark.parametrize("fault", [cut, reset, silence, "hello", then("220 go", cut), then("220 go", reset)])
+@pytest.mark.usefixtures("uvloop_may_complain")
 async def test_starttls_that_breaks(trusting: ssl.SSLContext, fault: Any) -> None:
     async with Peer({"STARTTLS": fault}, tls=certs.server_context()) as peer:
         client = client_for(peer, tls_context=trusting, timeout=0.05 if fault is silence else PATIENCE)
@@ -257,6 +282,7 @@ async def in_a_segment_of_its_own(conversation: Conversation) -> str:
     ],
 )
 @pytest.mark.parametrize("start_tls", [None, True, False])
+@pytest.mark.usefixtures("uvloop_may_complain")
 async def test_bytes_between_220_and_the_handshake(
     trusting: ssl.SSLContext, injection: Any, start_tls: bool | None
 ) -> None:
@@ -285,18 +311,20 @@ async def test_ehlo_that_fails_after_the_upgrade(trusting: ssl.SSLContext) -> No
 
 
 async def test_server_hostname(trusting: ssl.SSLContext) -> None:
-    async with Peer(tls=certs.server_context("wrong_host")) as peer:
-        async with session(peer, hostname="127.0.0.1", start_tls=False) as client:
-            await client.starttls(server_hostname="elsewhere.example", tls_context=trusting)
-            await client.sendmail(SENDER, RECIPIENTS, MESSAGE)
-            assert len(peer.accepted) == 1
+    async with (
+        Peer(tls=certs.server_context("wrong_host")) as peer,
+        session(peer, hostname="127.0.0.1", start_tls=False) as client,
+    ):
+        await client.starttls(server_hostname="elsewhere.example", tls_context=trusting)
+        await client.sendmail(SENDER, RECIPIENTS, MESSAGE)
+        assert len(peer.accepted) == 1
 
 
 async def test_tls_options_of_starttls(certificates: Files) -> None:
     async with Peer(tls=certs.server_context()) as peer:
         for options in ({"validate_certs": False}, {"cert_bundle": certificates.ca}):
             async with session(peer, start_tls=False) as client:
-                assert (await client.starttls(**options)).code == 220  # type: ignore[arg-type]
+                assert (await client.starttls(**options)).code == 220
                 await client.noop()
 
 

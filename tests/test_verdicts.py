@@ -1,9 +1,10 @@
-"""What became of the message: the verdict on each error, held against what the peer took responsibility for."""
+"""What became of the message: the verdict on each error, held against what the peer answers for."""
 
 from typing import Any
 
-import aiosmtplib
 import pytest
+
+import aiosmtplib
 from aiosmtplib.status import Delivery
 
 from .actions import cut, cut_after, flood_bytes, in_turn, reset, silence, take, then
