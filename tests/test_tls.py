@@ -114,7 +114,7 @@ async def test_insisting_where_it_is_not_offered() -> None:
 
 
 async def test_the_recipe_of_the_old_guide(trusting: ssl.SSLContext) -> None:
-    """``SMTP(use_tls=False)``, ``connect()``, ``starttls()``: connect has upgraded by then, and all is well."""
+    """``SMTP(use_tls=False)``, ``connect()``, ``starttls()``: connect has upgraded by then."""
     async with (
         Peer(tls=certs.server_context()) as peer,
         session(peer, use_tls=False, tls_context=trusting) as client,
