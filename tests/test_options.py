@@ -201,3 +201,8 @@ async def test_deprecations_point_at_the_caller_of_every_door() -> None:
         with pytest.raises(SMTPConnectError):
             await send(b"", "a@b", "c@d", socket_path="/nonexistent", loop=asyncio.get_running_loop())
     assert [warning.filename for warning in caught] == [__file__, __file__]
+
+
+async def test_command_options_are_a_list() -> None:
+    with pytest.raises(TypeError, match="not one str"):
+        await SMTP().mail("a@example.com", options="BODY=8BITMIME")
