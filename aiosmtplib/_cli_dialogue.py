@@ -113,7 +113,7 @@ class Dialogue:
                 self._secrets.add(word.decode("latin-1"))
             line = b" ".join([verb, *words[:1], *[HIDDEN.encode() for _ in words[1:2]]])
         self._print("C", line)
-        if verb == b"BDAT" and (size := int(words[0])) > 0:
+        if verb == b"BDAT" and words and words[0].isdigit() and (size := int(words[0])):
             self._content = _Content(size)
 
     def _reply(self, line: bytes) -> None:

@@ -101,6 +101,7 @@ async def _look(options: dict[str, Any], args: argparse.Namespace, console: Cons
         started = time.perf_counter()
         greeting = await client.connect()
         seconds = time.perf_counter() - started
+        await client._ehlo_or_helo_if_needed()
         if args.tls:
             encrypted = client.esmtp_extensions
             tls = _tls_facts(client, "from the first byte")
@@ -112,7 +113,7 @@ async def _look(options: dict[str, Any], args: argparse.Namespace, console: Cons
                 tls = "none: STARTTLS is not announced"
             else:
                 await client.starttls()
-                await client.ehlo()
+                await client._ehlo_or_helo_if_needed()
                 encrypted = client.esmtp_extensions
                 tls = _tls_facts(client, "by STARTTLS")
         try:

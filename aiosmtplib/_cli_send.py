@@ -11,6 +11,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from ._address import ascii_address
 from ._cli_console import Console, Exit, UsageError
 from ._cli_options import add_server_options, client_options, credentials, traced
 from ._codec import normalize_newlines
@@ -116,6 +117,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 async def _send(client: SMTP, outgoing: Outgoing, args: argparse.Namespace, console: Console) -> int:
     with traced(client, args, console):
         await client.connect()
+        await client._ehlo_or_helo_if_needed()
         try:
             refused, reply = await _transaction(client, outgoing, args)
         except SMTPSenderRefused as exc:
@@ -132,8 +134,8 @@ async def _send(client: SMTP, outgoing: Outgoing, args: argparse.Namespace, cons
             code = Exit.REFUSED
         else:
             for recipient in outgoing.recipients:
-                if recipient in refused:
-                    console.say(f"refused   {recipient}: {refused[recipient]}")
+                if reply_to := refused.get(recipient) or refused.get(_on_the_wire(recipient)):
+                    console.say(f"refused   {recipient}: {reply_to}")
                 else:
                     console.say(f"accepted  {recipient}")
             console.say(f"message   accepted: {reply}")
@@ -207,6 +209,8 @@ def _complete(args: argparse.Namespace, raw: bytes) -> Outgoing:
     added = "".join(f"{name}: {value}\r\n" for name, value in _added_headers(args)).encode()
     message = email.message_from_bytes(added + raw, policy=email.policy.SMTP)
     content = added + BLIND.sub(b"", headers) + raw[len(headers) :]
+    if not (added + headers).isascii():
+        _encode_fields(message)
     if args.sender is not None:
         sender = _envelope_sender(args.sender)
     else:
@@ -268,6 +272,21 @@ def _added_headers(args: argparse.Namespace) -> list[tuple[str, str]]:
     return headers
 
 
+def _encode_fields(message: "EmailMessage") -> None:
+    """Have header fields in raw UTF-8 written as encoded words (RFC 2047), which every server takes."""
+    fields = list(message.raw_items())
+    for name, _ in fields:
+        del message[name]
+    for name, value in fields:
+        if value.isascii():
+            message.set_raw(name, value)
+            continue
+        try:
+            message[name] = re.sub(r"[\r\n]+", "", value).encode("utf-8", "surrogateescape").decode("utf-8")
+        except UnicodeDecodeError:
+            raise UsageError(f"The {name} header is neither ASCII nor UTF-8.") from None
+
+
 def _envelope_sender(text: str) -> str:
     return "" if text in ("", "<>") else _address(text)
 
@@ -284,6 +303,14 @@ def _address(text: str) -> str:
     if not address:
         raise UsageError(f"{text!r} is not an address.")
     return address
+
+
+def _on_the_wire(address: str) -> str:
+    """The address as it goes to a server without SMTPUTF8, under which a refusal may be reported."""
+    try:
+        return ascii_address(address)
+    except ValueError:
+        return address
 
 
 def _headers(message: bytes) -> bytes:

@@ -91,13 +91,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def child(argv: Sequence[str], stdin: IO[str], stdout: IO[str]) -> int:
-    """The other processes: ``server``, or ``client PORT MESSAGES SIZE``. They talk in lines of JSON."""
+    """The other processes: ``server``, or ``client TWIN PORT MESSAGES SIZE``. They talk in lines of JSON."""
     if argv[0] == "server":
         asyncio.run(_serve(stdin, stdout))
         return Exit.OK
     try:
-        port, messages, size = map(int, argv[1:])
-        asyncio.run(_send(port, messages, size, stdout))
+        print(json.dumps(IMPLEMENTATION), file=stdout, flush=True)
+        if argv[1] == IMPLEMENTATION:
+            port, messages, size = map(int, argv[2:])
+            asyncio.run(_send(port, messages, size, stdout))
     except SMTPException as exc:
         Console().complain(str(exc))
         return Exit.CONNECTION
@@ -113,8 +115,7 @@ async def _serve(stdin: IO[str], stdout: IO[str]) -> None:
 
 
 async def _send(port: int, messages: int, size: int, stdout: IO[str]) -> None:
-    """Send, and tell first which twin this is, then the number done so far, at last the figures."""
-    print(json.dumps(IMPLEMENTATION), file=stdout, flush=True)
+    """Send, and tell the number done so far, at last the figures."""
     content = _message(size)
     async with SMTP(hostname="127.0.0.1", port=port, start_tls=False, local_hostname="localhost") as client:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -138,7 +139,7 @@ def _message(size: int) -> bytes:
 
 def _measure(twin: str, port: str, args: argparse.Namespace, console: Console) -> dict[str, float] | None:
     """The figures of one twin, or ``None`` if it is not there."""
-    with _process("client", port, str(args.messages), str(args.size), twin=twin) as client:
+    with _process("client", twin, port, str(args.messages), str(args.size), twin=twin) as client:
         if _read(client) != twin:
             return None
         with console.progress(TWINS[twin], args.messages) as advance:
@@ -163,8 +164,9 @@ def _process(*args: str, twin: str | None = None) -> "Iterator[subprocess.Popen[
     ) as process:
         try:
             yield process
-        finally:
+        except BaseException:
             process.kill()
+            raise
 
 
 def _read(process: "subprocess.Popen[str]") -> Any:

@@ -113,7 +113,8 @@ class _Version(argparse.Action):
         from ._codec import IMPLEMENTATION
 
         twin = "compiled (cython)" if IMPLEMENTATION == "cython" else "pure Python"
-        parser.exit(message=f"aiosmtplib {__version__}, codec: {twin}\n")
+        print(f"aiosmtplib {__version__}, codec: {twin}")
+        parser.exit()
 
 
 def _explain(exc: SMTPException, console: Console) -> int:

@@ -30,9 +30,8 @@ async def test_keeps_what_it_receives() -> None:
 
 
 async def test_null_sender() -> None:
-    async with Server() as server:
-        async with aiosmtplib.SMTP(**server.connect_options) as client:
-            await client.sendmail("", ["b@example.com"], b"x")
+    async with Server() as server, aiosmtplib.SMTP(**server.connect_options) as client:
+        await client.sendmail("", ["b@example.com"], b"x")
     assert server.messages == [ReceivedMessage("", ("b@example.com",), b"x\r\n", ("SIZE=3",))]
 
 
@@ -85,11 +84,15 @@ async def test_requires_login(options: dict[str, bool], mechanism: str) -> None:
 
 async def test_login_is_offered_on_the_encrypted_connection_only() -> None:
     async with Server(start_tls=True, users={"user": "password"}) as server:
-        async with aiosmtplib.SMTP(hostname=server.host, port=server.port, start_tls=False) as client:
-            assert client.server_auth_methods == []
-            await client.starttls(tls_context=server.connect_options["tls_context"])
-            await client.ehlo()
-            assert sorted(client.server_auth_methods) == ["login", "plain"]
+        options = {**server.connect_options, "username": None, "password": None, "start_tls": False}
+        client = aiosmtplib.SMTP(**options)
+        await client.connect()
+        await client.ehlo()
+        assert client.server_auth_methods == []
+        await client.starttls()
+        await client.ehlo()
+        assert sorted(client.server_auth_methods) == ["login", "plain"]
+        await client.quit()
 
 
 async def test_certificate_is_vouched_for_by_its_own_authority_alone() -> None:
@@ -103,12 +106,13 @@ async def test_certificate_is_vouched_for_by_its_own_authority_alone() -> None:
 
 
 async def test_announces_what_was_asked_for() -> None:
-    async with Server(pipelining=False, smtputf8=False, size_limit=1000) as server:
-        async with aiosmtplib.SMTP(**server.connect_options) as client:
-            assert client.esmtp_extensions == {"size": "1000", "8bitmime": "", "help": ""}
-    async with Server() as server:
-        async with aiosmtplib.SMTP(**server.connect_options) as client:
-            assert {"pipelining", "smtputf8"} < set(client.esmtp_extensions)
+    modest = Server(pipelining=False, smtputf8=False, size_limit=1000)
+    async with modest as server, aiosmtplib.SMTP(**server.connect_options) as client:
+        await client.ehlo()
+        assert client.esmtp_extensions == {"size": "1000", "8bitmime": "", "help": ""}
+    async with Server() as server, aiosmtplib.SMTP(**server.connect_options) as client:
+        await client.ehlo()
+        assert {"pipelining", "smtputf8"} < set(client.esmtp_extensions)
 
 
 async def test_pipelined_groups() -> None:
