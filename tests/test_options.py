@@ -196,7 +196,7 @@ def test_a_tls_error_is_of_both_kinds(kind: type[ssl.SSLError]) -> None:
     assert type(copy) is type(error) and copy.args == error.args
 
 
-async def test_deprecations_point_at_the_caller_of_every_door() -> None:
+async def test_every_door_warns() -> None:
     with pytest.warns(DeprecationWarning, match="loop option") as caught:
         await asyncio.gather(
             SMTP(socket_path="/nonexistent").connect(loop=asyncio.get_running_loop()),
