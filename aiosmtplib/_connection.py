@@ -22,6 +22,7 @@ from .errors import (
     SMTPReadTimeoutError,
     SMTPResponseException,
     SMTPServerDisconnected,
+    SMTPTimeoutError,
 )
 from .esmtp import parse_esmtp_extensions
 from .protocol import SMTPProtocol
@@ -176,7 +177,13 @@ class Connection(Options):
         """What to call this host in EHLO (RFC 5321 section 4.1.4)."""
         name = hostname or self.local_hostname or self._fqdn
         if name is None:
-            name = await asyncio.get_running_loop().run_in_executor(None, socket.getfqdn)
+            lookup = asyncio.get_running_loop().run_in_executor(None, socket.getfqdn)
+            try:
+                name = await asyncio.wait_for(lookup, self._seconds(_default))
+            except asyncio.TimeoutError as error:
+                raise SMTPTimeoutError(
+                    "Timed out looking up the name of this host: pass it as local_hostname"
+                ) from error
             self._fqdn = name
         check_argument(name, "hostname")
         return name.encode("ascii")

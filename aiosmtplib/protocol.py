@@ -246,9 +246,6 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         :param upgrade: whether a 220 is to be followed by a TLS handshake
         """
         self._check_connected()
-        if timeout is not None and timeout <= 0:
-            self._lose(_timed_out())
-            raise _timed_out()
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         owner = asyncio.current_task() if exchange else None
@@ -272,6 +269,9 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         self._running = ticket
         self._reserved_for = None
         data = self._session.start(ticket.dialogue)
+        if self._session.active and ticket.timeout is not None and ticket.timeout <= 0:
+            self._on_timeout()
+            return
         if data:
             self._send(data)
         if self._session.active:
