@@ -78,6 +78,10 @@ class Connection(Options):
         #: The 220 to a STARTTLS that nobody asked for by name, for the recipe of the 1.1 series.
         self._auto_starttls_response: SMTPResponse | None = None
 
+    def __repr__(self) -> str:
+        state = "connected" if self.is_connected else "not connected"
+        return f"<{type(self).__name__} to {self._destination}, {state}>"
+
     # -- state ---------------------------------------------------------------------------------------
 
     @property

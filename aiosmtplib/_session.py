@@ -30,10 +30,7 @@ T = TypeVar("T")
 Step: TypeAlias = tuple[bytes, int]
 Dialogue: TypeAlias = Generator[Step, SMTPResponse, T]
 
-#: Stands for "yield this to receive the next reply of the group already written".
-NEXT_REPLY: Step = (b"", 0)
-
-#: Stands for "yield this to have the connection closed": the loss is thrown in where it was yielded.
+#: To yield where the connection must be closed. The loss is thrown in at that place.
 HANG_UP: Step = (b"", -1)
 
 

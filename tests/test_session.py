@@ -4,12 +4,13 @@ from collections.abc import Generator
 
 import pytest
 
-from aiosmtplib._session import HANG_UP, NEXT_REPLY, Dialogue, Session, Step
+from aiosmtplib._session import HANG_UP, Dialogue, Session, Step
 from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPServerDisconnected
 from aiosmtplib.response import SMTPResponse
 from aiosmtplib.status import Delivery
 
 OK = SMTPResponse(250, "ok")
+NEXT_REPLY = (b"", 0)
 LIMITS = (8192, 32768)
 
 

@@ -22,6 +22,15 @@ async def waiting(*coroutines: Any) -> list["asyncio.Task[Any]"]:
     return tasks
 
 
+async def test_a_client_says_where_it_goes_and_whether_it_is_there() -> None:
+    async with Peer() as peer:
+        client = client_for(peer, username="u", password="hunter2", start_tls=False)
+        assert repr(client) == f"<SMTP to 127.0.0.1 on port {peer.port}, not connected>"
+        await client.connect(username=None)
+        assert repr(client) == f"<SMTP to 127.0.0.1 on port {peer.port}, connected>"
+        await client.quit()
+
+
 async def test_tasks_take_turns() -> None:
     go = asyncio.Event()
     async with Peer({"NOOP": hold(go, "250 noop")}) as peer, session(peer, start_tls=False) as client:
