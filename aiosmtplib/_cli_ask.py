@@ -3,10 +3,9 @@
 Scripts pipe the answers in, so the questions, their order and what is printed stay as they have always been.
 """
 
-import asyncio
 import sys
 
-from ._cli_console import Console, Exit, UsageError
+from ._cli_console import Console, Exit, UsageError, run_async
 from .email import parse_address
 from .response import SMTPResponse
 from .smtp import SMTP, SMTP_PORT
@@ -37,7 +36,7 @@ def run(console: Console) -> int:
     message = sys.stdin.read().removesuffix("\n").encode("utf-8", "surrogateescape")
     console.say(f"Message length (bytes): {len(message)}")
     client = SMTP(hostname=host, port=int(port))
-    refused, reply = asyncio.run(_send(client, sender, recipients, message))
+    refused, reply = run_async(_send(client, sender, recipients, message))
     console.say(f"Server response: {reply}")
     for recipient, response in refused.items():
         console.complain(f"Refused: {recipient}: {response}")

@@ -4,17 +4,39 @@ Pretty output needs a terminal and ``rich``. Without either it is plain text of 
 pipes and logs get no control characters.
 """
 
+import asyncio
 import enum
 import io
+import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 from ._cli_dialogue import Secrets, one_line
 
-__all__ = ("Console", "Exit", "UsageError")
+T = TypeVar("T")
+
+__all__ = ("Console", "Exit", "UsageError", "run_async")
 
 BAR_WIDTH = 40
+
+if sys.version_info >= (3, 11):
+    run_async = asyncio.run
+else:  # Python 3.10 raises KeyboardInterrupt in the middle of a task, which asyncio then complains about
+
+    def run_async(main: Coroutine[Any, Any, T]) -> T:
+        async def cancel_when_interrupted() -> T:
+            task = asyncio.current_task()
+            assert task is not None
+            with suppress(NotImplementedError):  # on Windows
+                asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
+            return await main
+
+        try:
+            return asyncio.run(cancel_when_interrupted())
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
 
 
 class Exit(enum.IntEnum):

@@ -5,7 +5,6 @@ one wants to see then. The verdict stays the first one.
 """
 
 import argparse
-import asyncio
 import hashlib
 import importlib
 import os
@@ -15,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ._cli_console import Console, Exit, UsageError
+from ._cli_console import Console, Exit, UsageError, run_async
 from ._cli_options import add_server_options, client_options, traced
 from .errors import SMTPConnectError, SMTPException
 from .response import SMTPResponse
@@ -80,13 +79,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
     verified = "not asked for (--no-verify)" if args.no_verify else "yes, chain and name"
     code = Exit.OK
     try:
-        findings = asyncio.run(_look(options, args, console))
+        findings = run_async(_look(options, args, console))
     except SMTPConnectError as exc:
         if not isinstance(exc, ssl.SSLCertVerificationError):
             raise
         verified = f"NO: {exc.verify_message}"
         code = Exit.CONNECTION
-        findings = asyncio.run(_look({**options, "validate_certs": False}, args, console))
+        findings = run_async(_look({**options, "validate_certs": False}, args, console))
     _print_facts(findings, verified, console)
     _print_extensions(findings, console)
     return code

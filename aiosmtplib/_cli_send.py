@@ -5,14 +5,13 @@ Bcc is taken out. Text gets the headers that a message needs.
 """
 
 import argparse
-import asyncio
 import os
 import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from ._address import ascii_address
-from ._cli_console import Console, Exit, UsageError
+from ._cli_console import Console, Exit, UsageError, run_async
 from ._cli_options import add_server_options, client_options, credentials, traced
 from ._codec import normalize_newlines
 from .email import extract_recipients, extract_sender, parse_address
@@ -111,7 +110,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     outgoing = _complete(args, raw) if _is_complete(args, raw) else _text(args, raw)
     login = credentials(args, os.environ, console)
     client = SMTP(**client_options(args, login))
-    return asyncio.run(_send(client, outgoing, args, console))
+    return run_async(_send(client, outgoing, args, console))
 
 
 async def _send(client: SMTP, outgoing: Outgoing, args: argparse.Namespace, console: Console) -> int:

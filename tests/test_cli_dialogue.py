@@ -195,6 +195,22 @@ PIECES = [
 ]
 
 
+def test_message_and_next_transaction_in_one_write() -> None:
+    """RFC 2920 section 3.1: the reply to the message is not taken for one to a command behind it."""
+    group = "MAIL FROM:<a@example.com>\r\nDATA\r\n"
+    replies = ("S", "250 Kept\r\n250 Ok\r\n354 Go\r\n")
+    lines = show(
+        [
+            ("C", "DATA\r\n"),
+            ("S", "354 Go\r\n"),
+            *[("C", f"one\r\n.\r\n{group}"), replies] * 2,
+            ("C", "two\r\n.\r\n"),
+        ]
+    )
+    assert lines[-3:] == ["C: two", "C: ... (5 bytes in all)", "C: ."]
+    assert lines.count("C: ... (5 bytes in all)") == 3
+
+
 @given(
     st.lists(
         st.tuples(

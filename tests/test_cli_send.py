@@ -7,7 +7,7 @@ import pytest
 
 from aiosmtplib.testing import Server
 
-from .actions import cut
+from .actions import cut, cut_after
 from .embedded import EML, TEXT, Run, Serve, at, in_thread, run_send, serve_embedded  # noqa: F401
 from .peer import Peer
 
@@ -311,6 +311,13 @@ def test_nobody_listens(run: Run) -> None:
 def test_server_hangs_up(run: Run) -> None:
     with in_thread(Peer({"MAIL": cut})) as peer:
         assert run(*at(peer), stdin=EML)[0] == 3
+
+
+def test_verbose_shows_what_came_last(run: Run) -> None:
+    with in_thread(Peer({"MAIL": cut_after(b"250 o")})) as peer:
+        code, _, err = run(*at(peer), "--verbose", stdin=EML)
+    assert code == 3
+    assert "S: 250 o (cut off)" in err.splitlines()
 
 
 def test_server_is_silent(run: Run) -> None:

@@ -97,7 +97,7 @@ def test_server_child() -> None:
 
 
 def test_child_that_ends_early() -> None:
-    with _demo._process("client", IMPLEMENTATION, "not a port", "1", "1") as process:
+    with _demo._process("client", IMPLEMENTATION, "no port", "1", "1", twin=IMPLEMENTATION) as process:
         assert process.stdout is not None
         process.stdout.read()
         with pytest.raises(UsageError, match=r"ended early \(exit code 1\)"):

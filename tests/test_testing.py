@@ -155,6 +155,7 @@ async def test_ends_connections_that_are_open() -> None:
         other = aiosmtplib.SMTP(**server.connect_options)
         await other.connect()
         await other.quit()
+    assert {task for task in asyncio.all_tasks() if not task.done()} == {asyncio.current_task()}
     with pytest.raises(aiosmtplib.SMTPServerDisconnected):
         await client.noop()
 
