@@ -102,7 +102,9 @@ class Verbs(Connection):
         :raises SMTPResponseException: for any reply but 250, 251 or 252
         """
         path = parse_address(address).encode("ascii")
-        return await self._command((b"VRFY", path, *encode_options(options, "ascii")), timeout, 250, 251, 252)
+        return await self._command(
+            (b"VRFY", path, *(o.encode("ascii") for o in option_list(options))), timeout, 250, 251, 252
+        )
 
     async def expn(
         self, address: str, options: Iterable[str] | None = None, timeout: Timeout = _default
@@ -112,7 +114,9 @@ class Verbs(Connection):
         :raises SMTPResponseException: for any reply but 250
         """
         path = parse_address(address).encode("ascii")
-        return await self._command((b"EXPN", path, *encode_options(options, "ascii")), timeout, 250)
+        return await self._command(
+            (b"EXPN", path, *(o.encode("ascii") for o in option_list(options))), timeout, 250
+        )
 
     async def quit(self, timeout: Timeout = _default) -> SMTPResponse:
         """Say goodbye and close the connection.
@@ -143,7 +147,7 @@ class Verbs(Connection):
         :raises SMTPSenderRefused: for any reply but 250
         """
         path = envelope_path(sender, encoding)
-        args = (b"MAIL", b"FROM:<%b>" % path, *encode_options(options, encoding))
+        args = (b"MAIL", b"FROM:<%b>" % path, *(o.encode(encoding) for o in option_list(options)))
         await self._ehlo_or_helo_if_needed()
         with in_phase("mail"):
             response = await self.execute_command(*args, timeout=timeout)
@@ -166,7 +170,7 @@ class Verbs(Connection):
         :raises SMTPRecipientRefused: for any reply but 250 or 251
         """
         path = envelope_path(recipient, encoding)
-        args = (b"RCPT", b"TO:<%b>" % path, *encode_options(options, encoding))
+        args = (b"RCPT", b"TO:<%b>" % path, *(o.encode(encoding) for o in option_list(options)))
         await self._ehlo_or_helo_if_needed()
         with in_phase("rcpt"):
             response = await self.execute_command(*args, timeout=timeout)
@@ -302,14 +306,17 @@ class Verbs(Connection):
             self.close()
 
 
-def encode_options(options: Iterable[str] | None, encoding: str) -> list[bytes]:
-    """Parameters of a command, checked."""
+def option_list(options: Iterable[str] | None) -> list[str]:
+    """The parameters of a command, checked.
+
+    :raises TypeError: if they are one ``str``, or one of them is none
+    :raises ValueError: if one could inject something
+    """
     if options is None:
         return []
     if isinstance(options, str):
         raise TypeError('Options are a list of str, such as ["BODY=8BITMIME"], not one str')
-    encoded = []
+    options = list(options)
     for option in options:
         check_argument(option, "option")
-        encoded.append(option.encode(encoding))
-    return encoded
+    return options

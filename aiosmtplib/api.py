@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ._options import DEFAULT_TIMEOUT, UNSAID
 from .response import SMTPResponse
-from .smtp import SMTP
+from .smtp import SMTP, envelope_of
 from .typing import SMTPTokenGenerator, SocketPathType
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ async def send(
             raise ValueError("Recipients must be provided with raw messages.")
         if not sender:
             raise ValueError("Sender must be provided with raw messages.")
+        if isinstance(message, str):
+            message = message.encode("ascii")
+    else:
+        sender, recipients = envelope_of(message, sender, recipients)
     client = SMTP(
         hostname=hostname,
         port=port,
@@ -87,7 +91,6 @@ async def send(
         local_hostname=local_hostname,
     )
     async with client:
-        if isinstance(message, str | bytes):
-            assert sender is not None and recipients is not None
+        if isinstance(message, bytes):
             return await client.sendmail(sender, recipients, message, mail_options, rcpt_options)
         return await client.send_message(message, sender, recipients, mail_options, rcpt_options)

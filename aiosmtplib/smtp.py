@@ -12,7 +12,7 @@ from ._address import ascii_address, envelope_path
 from ._codec import content_size, encode_command, encode_data
 from ._options import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
 from ._options import SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
-from ._verbs import Timeout, Verbs, encode_options
+from ._verbs import Timeout, Verbs, option_list
 from .email import extract_recipients, extract_sender, flatten_message
 from .errors import (
     SMTPException,
@@ -189,8 +189,7 @@ class SMTP(Verbs):
         :raises ValueError: if an address or option is none, or there is no recipient; nothing has been sent
         :raises TypeError: if an argument is of the wrong type; nothing has been sent
         """
-        if isinstance(recipients, str):
-            recipients = [recipients]
+        recipients = [recipients] if isinstance(recipients, str) else list(recipients)
         if not recipients:
             raise _NoRecipientsError([])
         if isinstance(message, str):
@@ -201,11 +200,11 @@ class SMTP(Verbs):
                 "send_message takes the objects of the email package"
             )
         seconds = self._seconds(timeout)
-        mail_options = list(mail_options) if mail_options is not None else []
+        mail_options = option_list(mail_options)
         utf8 = any(option.upper() == "SMTPUTF8" for option in mail_options)
         encoding = "utf-8" if utf8 else "ascii"
-        mail = [b"MAIL", b"FROM:<%b>" % _path(sender, utf8), *encode_options(mail_options, encoding)]
-        rcpt_args = encode_options(rcpt_options, encoding)
+        mail = [b"MAIL", b"FROM:<%b>" % _path(sender, utf8), *(o.encode(encoding) for o in mail_options)]
+        rcpt_args = [option.encode(encoding) for option in option_list(rcpt_options)]
         rcpts = [encode_command(b"RCPT", b"TO:<%b>" % _path(to, utf8), *rcpt_args) for to in recipients]
         self._connected_protocol()
         await self._ehlo_or_helo_if_needed()
@@ -256,27 +255,19 @@ class SMTP(Verbs):
         :raises ValueError: if the message has no sender or no recipient; nothing has been sent
         :raises SMTPException: and whatever else :meth:`sendmail` raises
         """
-        if sender is None:
-            sender = extract_sender(message)
-            if sender is None:
-                raise ValueError("No From header provided in message")
-        if recipients is None:
-            recipients = extract_recipients(message)
-            if not recipients:
-                raise ValueError("No recipient headers provided in message")
-        elif isinstance(recipients, str):
-            recipients = [recipients]
+        sender, recipients = envelope_of(message, sender, recipients)
+        options = option_list(mail_options)
         self._connected_protocol()
         await self._ehlo_or_helo_if_needed()
-        options = list(mail_options) if mail_options is not None else []
         utf8 = not (sender.isascii() and all(recipient.isascii() for recipient in recipients))
         if utf8 and not self.supports_extension("smtputf8"):
             sender, recipients = _ascii_envelope(sender, recipients)
             utf8 = False
-        if utf8:
+        given = {option.upper().partition("=")[0] for option in options}
+        if utf8 and "SMTPUTF8" not in given:
             options.append("SMTPUTF8")
         eight_bit = self.supports_extension("8bitmime")
-        if eight_bit:
+        if eight_bit and "BODY" not in given:
             options.append("BODY=8BITMIME")
         content = flatten_message(message, utf8=utf8, cte_type="8bit" if eight_bit else "7bit")
         return await self.sendmail(sender, recipients, content, options, rcpt_options, timeout)
@@ -309,6 +300,27 @@ class SMTP(Verbs):
         raise RuntimeError(
             f"An event loop is running here: await {method.__name__} instead of its _sync form"
         )
+
+
+def envelope_of(
+    message: "email.message.EmailMessage | email.message.Message",
+    sender: str | None,
+    recipients: str | Sequence[str] | None,
+) -> tuple[str, list[str]]:
+    """Sender and recipients as given, or else as the message has them.
+
+    :raises ValueError: if there is no sender or no recipient
+    :raises TypeError: if ``message`` is no message object
+    """
+    if sender is None:
+        sender = extract_sender(message)
+        if sender is None:
+            raise ValueError("No From header provided in message")
+    if recipients is None:
+        recipients = extract_recipients(message)
+        if not recipients:
+            raise ValueError("No recipient headers provided in message")
+    return sender, [recipients] if isinstance(recipients, str) else list(recipients)
 
 
 def _path(address: str, utf8: bool) -> bytes:
