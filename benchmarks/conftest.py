@@ -3,7 +3,11 @@
 from collections import defaultdict
 from typing import Any
 
+import pytest
+
 from tests.conftest import codec  # noqa: F401
+
+_TABLES = pytest.StashKey[list[str]]()
 
 
 def pytest_benchmark_group_stats(benchmarks: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -14,3 +18,17 @@ def pytest_benchmark_group_stats(benchmarks: list[dict[str, Any]]) -> list[tuple
         case = [str(value) for name, value in (benchmark["params"] or {}).items() if name != "codec"]
         groups[" ".join([function, *case])].append(benchmark)
     return sorted(groups.items())
+
+
+@pytest.fixture(scope="session")
+def tables(pytestconfig: pytest.Config) -> list[str]:
+    """Takes what is to be shown at the end, behind the tables of pytest-benchmark."""
+    return pytestconfig.stash.setdefault(_TABLES, [])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    for table in config.stash.get(_TABLES, []):
+        terminalreporter.write_line(f"\n{table}")

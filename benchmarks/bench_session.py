@@ -1,0 +1,108 @@
+"""The sans-I/O core: whole mail transactions without a socket or a loop, and the cost of reading one reply.
+
+What a message costs here is paid on any event loop. What ``bench_loopback`` shows beyond it is the client,
+asyncio and the kernel.
+"""
+
+import importlib
+import sys
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+from aiosmtplib.response import SMTPResponse
+from tests.conftest import compiled  # noqa: F401
+
+#: 2 KiB with CRLF line ends
+MESSAGE = (b"Subject: benchmark\r\n\r\n" + b"Ten lords a-leaping, nine ladies dancing, and so on.\r\n" * 40)[
+    :2048
+]
+
+OK = b"250 2.1.0 Ok\r\n"
+START_INPUT = b"354 End data with <CR><LF>.<CR><LF>\r\n"
+
+
+class Core(NamedTuple):
+    """The modules above the codec, on one twin."""
+
+    codec: ModuleType
+    session: ModuleType
+    dialogues: ModuleType
+
+
+def load() -> Core:
+    return Core(
+        *(importlib.import_module(f"aiosmtplib.{name}") for name in ("_codec", "_session", "_dialogues"))
+    )
+
+
+def ours() -> dict[str, ModuleType]:
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "aiosmtplib"}
+
+
+@pytest.fixture(scope="module")
+def core(codec: ModuleType) -> Core:
+    """The core on the twin that ``codec`` names.
+
+    ``_codec`` chooses when it is imported. So the package is imported a second time for the pure twin, and
+    the first import is put back afterwards: the two share nothing.
+    """
+    if codec.__name__ == "aiosmtplib._speedups":
+        core = load()
+    else:
+        first = ours()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AIOSMTPLIB_NO_EXTENSIONS", "1")
+            patch.delenv("AIOSMTPLIB_REQUIRE_EXTENSIONS", raising=False)
+            for name in first:
+                del sys.modules[name]
+            try:
+                core = load()
+            finally:
+                for name in ours():
+                    del sys.modules[name]
+                sys.modules.update(first)
+    assert core.codec.ReplyParser.__module__ == codec.__name__
+    return core
+
+
+@pytest.mark.parametrize("recipients", [1, 50])
+def test_transaction(benchmark: Any, core: Core, recipients: int) -> None:
+    """One message of 2 KiB from its arguments to its result, one command at a time."""
+    codec, dialogues = core.codec, core.dialogues
+    session = core.session.Session(greeted=True)
+    names = [f"recipient{number}@example.org" for number in range(recipients)]
+    replies = [OK, *[OK] * recipients, START_INPUT, OK]
+
+    def send() -> int:
+        mail = codec.encode_command(b"MAIL", b"FROM:<sender@example.com>", b"SIZE=%d" % len(MESSAGE))
+        rcpts = [codec.encode_command(b"RCPT", b"TO:<%b>" % name.encode("ascii")) for name in names]
+        content = codec.encode_data(MESSAGE)
+        written = len(session.start(dialogues.transaction("sender@example.com", mail, names, rcpts, content)))
+        for reply in replies:
+            written += len(session.receive(reply, 8192, 32768))
+        return written
+
+    assert benchmark(send) > len(MESSAGE) + 20 * recipients
+    assert session.lost is None
+    assert session.error is None
+    assert session.result == ({}, (250, "2.1.0 Ok"))
+
+
+class TestOneReply:
+    """What reading one reply costs beyond building the value that it becomes."""
+
+    @pytest.fixture(params=["build", "compiled", "pure"])
+    def codec(self, request: pytest.FixtureRequest) -> Any:
+        if request.param == "build":
+            return None
+        if request.param == "pure":
+            return importlib.import_module("aiosmtplib._pure")
+        return request.getfixturevalue("compiled")
+
+    def test_one_reply(self, benchmark: Any, codec: ModuleType | None) -> None:
+        if codec is None:
+            assert benchmark(SMTPResponse, 250, "2.1.0 Ok") == (250, "2.1.0 Ok")
+        else:
+            assert benchmark(codec.ReplyParser().feed, OK, 8192, 32768) == [(250, "2.1.0 Ok")]
