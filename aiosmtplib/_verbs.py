@@ -123,11 +123,12 @@ class Verbs(Connection):
 
         :raises SMTPResponseException: for any reply but 221 or 250
         """
-        self._connected_protocol()
+        protocol = self._connected_protocol()
         response = await self.execute_command(b"QUIT", timeout=timeout)
         if response.code not in (SMTPStatus.closing, SMTPStatus.completed):
             raise SMTPResponseException(*response)
-        self.close()
+        protocol.close()
+        await protocol.wait_closed()
         return response
 
     # -- mail transaction (RFC 5321 sections 4.1.1.2 to 4.1.1.4) -------------------------------------

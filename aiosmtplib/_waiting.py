@@ -1,4 +1,4 @@
-"""Who waits for the server, and for how long."""
+"""Who waits for the server, for how long, and when writing has to wait."""
 
 import asyncio
 from collections.abc import Callable
@@ -39,6 +39,23 @@ class Ticket:
         self.error = error
         if not self.future.done():
             self.future.set_result(None)
+
+
+class FlowControlMixin(asyncio.Protocol):
+    """Remembers whether the transport asked to pause writing."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop
+        self._paused = False
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._paused = False
 
 
 class Deadline:

@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 from . import _dialogues
 from ._codec import encode_command, encode_data, normalize_newlines
 from ._session import Dialogue, Session
-from ._waiting import Deadline, Ticket
+from ._waiting import Deadline, FlowControlMixin, Ticket
 from .errors import (
     SMTPException,
     SMTPReadTimeoutError,
@@ -37,6 +37,9 @@ MAX_RESPONSE_LENGTH = MAX_LINE_LENGTH * 4
 #: between two pieces and memory is not taken twice.
 _PIECE = 1 << 18
 
+#: How long the server may take to close its side after a goodbye, in seconds.
+_GOODBYE = 1.0
+
 #: What one read takes at most, in bytes. Replies are short.
 _RECEIVED = 1 << 13
 
@@ -44,23 +47,6 @@ _RECEIVED = 1 << 13
 def normalize_message_line_endings(message: bytes) -> bytes:
     """Make every line of ``message`` end with CRLF (RFC 5321 section 2.3.8)."""
     return normalize_newlines(message)
-
-
-class FlowControlMixin(asyncio.Protocol):
-    """Remembers whether the transport asked to pause writing."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self._loop = loop
-        self._paused = False
-
-    def pause_writing(self) -> None:
-        self._paused = True
-
-    def resume_writing(self) -> None:
-        self._paused = False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._paused = False
 
 
 class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
@@ -90,6 +76,8 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         #: Who alone may go on: the task that got a 3yz reply, or this object while TLS is being set up.
         self._reserved_for: object = None
         self._lost = False
+        self._gone = False
+        self._closed: asyncio.Future[None] | None = None
         self._unwritten: memoryview | None = None
         self._deadline = Deadline(self._on_timeout)
 
@@ -101,7 +89,6 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
             self.transport.abort()
 
     # Without a buffer of ours, asyncio allocates 256 KiB for every read, which costs more than all of SMTP.
-
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
 
@@ -135,6 +122,9 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         error = SMTPServerDisconnected("Connection lost")
         error.__cause__ = exc
         self._lose(error)
+        self._gone = True
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -224,6 +214,23 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
     def close(self) -> None:
         """Close the connection. Whoever waits for a reply gets ``SMTPServerDisconnected``."""
         self._lose(SMTPServerDisconnected("Connection lost"), abort=False)
+
+    async def wait_closed(self) -> None:
+        """After :meth:`close`: wait until the transport is gone.
+
+        TLS ends with an exchange of its own. A program whose event loop ended before it would leave a socket
+        behind. A server that takes no part in it is not waited for.
+        """
+        if self.transport is None or self._gone:
+            return
+        self._closed = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.wait_for(self._closed, _GOODBYE)
+        except asyncio.TimeoutError:
+            pass
+        finally:
+            if not self._gone:
+                self.transport.abort()
 
     def take_unseen_loss(self) -> SMTPException | None:
         """Why the connection was lost, if that happened while nobody waited for anything."""
@@ -327,6 +334,7 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
                 self.transport.abort()
             else:
                 self.transport.close()
+                session.take_unseen()  # no news to those who closed it
         waiting, self._waiting = self._waiting, deque()
         if self._running is not None:
             self._settle(self._running)

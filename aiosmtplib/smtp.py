@@ -146,6 +146,7 @@ class SMTP(Verbs):
         traceback: TracebackType | None,
     ) -> None:
         # Who was cancelled wants to be gone, and where the connection failed no one hears a QUIT.
+        protocol = self.protocol  # another task may have opened the next connection by the end of this
         polite = exc is None or (
             isinstance(exc, Exception) and not isinstance(exc, ConnectionError | TimeoutError)
         )
@@ -154,7 +155,8 @@ class SMTP(Verbs):
                 await self.quit()
             except SMTPException:
                 pass  # the block has done what it wanted to; the connection is closed in any case
-        self.close()
+        if protocol is not None:
+            protocol.close()
 
     # -- sending -------------------------------------------------------------------------------------
 
@@ -261,7 +263,7 @@ class SMTP(Verbs):
         await self._ehlo_or_helo_if_needed()
         utf8 = not (sender.isascii() and all(recipient.isascii() for recipient in recipients))
         if utf8 and not self.supports_extension("smtputf8"):
-            sender, recipients = _ascii_envelope(sender, recipients)
+            _check_a_labels_suffice(sender, *recipients)
             utf8 = False
         given = {option.upper().partition("=")[0] for option in options}
         if utf8 and "SMTPUTF8" not in given:
@@ -334,9 +336,10 @@ def _path(address: str, utf8: bool) -> bytes:
     return envelope_path(address, "ascii")
 
 
-def _ascii_envelope(sender: str, recipients: Sequence[str]) -> tuple[str, list[str]]:
+def _check_a_labels_suffice(*addresses: str) -> None:
     try:
-        return ascii_address(sender), [ascii_address(recipient) for recipient in recipients]
+        for address in addresses:
+            ascii_address(address)
     except ValueError as error:
         raise SMTPNotSupported(
             "An address containing non-ASCII characters was provided, "
