@@ -291,32 +291,38 @@ class Peer:
         if not self.path:
             self.port = listener.getsockname()[1]
         self._listener = listener
-        self._accepting = asyncio.create_task(self._accept())
+        task = asyncio.current_task()
+        assert task is not None
+        self._hang_guard = asyncio.get_running_loop().call_later(3 * PATIENCE, task.cancel)
+        # Not sock_accept(): asyncio's cannot be cancelled in the moment when a connection arrives.
+        asyncio.get_running_loop().add_reader(listener, self._accept)
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        tasks = [self._accepting, *self._tasks]
-        for task in tasks:
-            task.cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
+        self._hang_guard.cancel()
+        asyncio.get_running_loop().remove_reader(self._listener)
         self._listener.close()
+        for task in self._tasks:
+            task.cancel()
+        results = await asyncio.gather(*self._tasks, return_exceptions=True)
         if exc is None:
             for result in results:
                 if isinstance(result, Exception):
                     raise result
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            sock, _ = await loop.sock_accept(self._listener)
-            sock.setblocking(False)
-            if not self.path:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            conversation = Conversation(self, sock)
-            self.conversations.append(conversation)
-            self._tasks.append(asyncio.create_task(self._serve(conversation)))
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except BlockingIOError:  # the client has gone again
+            return
+        sock.setblocking(False)
+        if not self.path:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        conversation = Conversation(self, sock)
+        self.conversations.append(conversation)
+        self._tasks.append(asyncio.create_task(self._serve(conversation)))
 
     async def _serve(self, conversation: Conversation) -> None:
         try:

@@ -60,8 +60,8 @@ async def open_to(peer: Peer) -> SMTPProtocol:
 
 
 async def close(protocol: SMTPProtocol, peer: Peer) -> None:
-    assert protocol.transport is not None
-    protocol.transport.close()
+    if protocol.transport is not None:
+        protocol.transport.close()
     await peer.hung_up()
 
 
