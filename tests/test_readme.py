@@ -22,7 +22,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -245,9 +244,6 @@ def test_example(
     expected = EXPECTED[block.name]
     if expected.trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(desk / "ca.pem"))
-    if re.search("465|587|start_tls", block.text):
-        # asyncio.run() does not wait for the end of a TLS closing handshake, nor does the example.
-        warnings.filterwarnings("ignore", "unclosed ", ResourceWarning)
     if "socket_path" in block.text and not hasattr(socket, "AF_UNIX"):
         pytest.skip("no Unix sockets here")
     with running(expected, desk) as office:

@@ -1,0 +1,66 @@
+"""The end of a connection: nothing is left to the garbage collector when the event loop ends with it."""
+
+import asyncio
+import gc
+import warnings
+
+import pytest
+
+from aiosmtplib import SMTP
+from aiosmtplib.protocol import SMTPProtocol
+from aiosmtplib.testing import Server
+
+from . import certs
+from .actions import hold
+from .clients import assert_closed, client_for
+from .embedded import in_thread
+from .peer import Peer
+
+
+@pytest.mark.parametrize("how", [{"use_tls": True}, {"start_tls": True}, {}])
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_the_event_loop_may_end_with_quit(how: dict[str, bool], by_hand: bool) -> None:
+    async def program(server: Server) -> None:
+        client = SMTP(**{**server.connect_options, "tls_context": None}, validate_certs=False)
+        if by_hand:
+            await client.connect()
+            await client.quit()
+        else:
+            async with client:
+                await client.noop()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with in_thread(Server(**how)) as server:
+            for _ in range(5):
+                asyncio.run(program(server))
+                gc.collect()
+
+
+async def test_a_server_that_keeps_the_connection_open_is_not_waited_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Under TLS it would have to answer the close; here it reads nothing any more."""
+    monkeypatch.setattr("aiosmtplib.protocol._GOODBYE", 0.01)
+    never = asyncio.Event()
+    async with Peer({"QUIT": hold(never, "221 bye")}, tls=certs.server_context()) as peer:
+        client = client_for(peer, tls_context=certs.client_context(), start_tls=True)
+        await client.connect()
+        await client.noop()
+        protocol = client.protocol
+        assert protocol is not None
+        client.close()
+        await protocol.wait_closed()
+        assert_closed(client)
+        never.set()
+
+
+async def test_nothing_to_wait_for() -> None:
+    await SMTPProtocol().wait_closed()
+    async with Peer() as peer:
+        client = client_for(peer, start_tls=False)
+        await client.connect()
+        protocol = client.protocol
+        assert protocol is not None
+        await client.quit()
+        await protocol.wait_closed()
