@@ -45,9 +45,9 @@ class Load(NamedTuple):
 
 
 LOADS = (
-    Load("2 KiB, 1 recipient", 2 << 10, 1, 200),
+    Load("2 KiB, 1 recipient", 2 << 10, 1, 400),
     Load("100 KiB, 1 recipient", 100 << 10, 1, 50),
-    Load("2 KiB, 50 recipients", 2 << 10, 50, 15),
+    Load("2 KiB, 50 recipients", 2 << 10, 50, 40),
 )
 
 
