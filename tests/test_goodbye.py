@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from aiosmtplib import SMTP
+from aiosmtplib import SMTP, SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.testing import Server
 
@@ -43,13 +43,16 @@ async def test_a_server_that_keeps_the_connection_open_is_not_waited_for_long(
     """Under TLS it would have to answer the close; here it reads nothing any more."""
     monkeypatch.setattr("aiosmtplib.protocol._GOODBYE", 0.01)
     never = asyncio.Event()
-    async with Peer({"QUIT": hold(never, "221 bye")}, tls=certs.server_context()) as peer:
+    async with Peer({"NOOP": hold(never, "250 ok")}, tls=certs.server_context()) as peer:
         client = client_for(peer, tls_context=certs.client_context(), start_tls=True)
         await client.connect()
-        await client.noop()
+        task = asyncio.ensure_future(client.noop())
+        await peer.seen("NOOP")
         protocol = client.protocol
         assert protocol is not None
         client.close()
+        with pytest.raises(SMTPServerDisconnected):
+            await task
         await protocol.wait_closed()
         assert_closed(client)
         never.set()
