@@ -4,10 +4,9 @@ What a scripted peer says is what we believe that servers say. These tests find 
 """
 
 import asyncio
-import contextlib
 import re
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from email.message import EmailMessage
 
 import pytest
@@ -57,12 +56,6 @@ def client_for(port: int, **options: object) -> aiosmtplib.SMTP:
     return aiosmtplib.SMTP("127.0.0.1", port, **known)  # type: ignore[arg-type]
 
 
-@contextlib.asynccontextmanager
-async def session(port: int, **options: object) -> AsyncIterator[aiosmtplib.SMTP]:
-    async with client_for(port, **options) as client:
-        yield client
-
-
 def queue_id(text: str) -> str:
     """Of the message that a final reply of Postfix is about."""
     match = re.fullmatch(r"2\.0\.0 Ok: queued as (\w+)", text)
@@ -90,7 +83,7 @@ def as_kept(message: bytes) -> bytes:
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("door", ["port", "strict_port"])
 async def test_bytes_arrive(postfix: Postfix, door: str, body: bytes) -> None:
-    async with postfix.arrivals() as arrivals, session(getattr(postfix, door)) as client:
+    async with postfix.arrivals() as arrivals, client_for(getattr(postfix, door)) as client:
         refused, text = await client.sendmail(SENDER, [KEPT], HEADER + body)
         assert refused == {}
         assert await delivered(postfix, arrivals, text) == as_kept(HEADER + body)
@@ -104,7 +97,7 @@ async def test_email_message_arrives(postfix: Postfix) -> None:
     message.set_content(".größer\n" + "lang " * 400 + "\n.\nEnde\n", cte="8bit")
     message.add_attachment(bytes(range(256)) * 40, maintype="application", subtype="octet-stream")
     message.set_boundary("=-=")
-    async with postfix.arrivals() as arrivals, session(postfix.port) as client:
+    async with postfix.arrivals() as arrivals, client_for(postfix.port) as client:
         refused, text = await client.send_message(message)
         assert refused == {}
         kept = await delivered(postfix, arrivals, text)
@@ -113,14 +106,14 @@ async def test_email_message_arrives(postfix: Postfix) -> None:
 
 
 async def test_addresses_that_are_not_ascii(postfix: Postfix) -> None:
-    async with session(postfix.port) as client:
+    async with client_for(postfix.port) as client:
         message = email_message(to=f"größe@{DOMAIN}, {DROPPED}", sender=f"grüße@{DOMAIN}")
         refused, text = await client.send_message(message)
         assert list(refused) == [f"größe@{DOMAIN}"]
         assert refused[f"größe@{DOMAIN}"].code == 550
         queue_id(text)
     # Without the extension it is the client that says no.
-    async with session(postfix.strict_port) as client:
+    async with client_for(postfix.strict_port) as client:
         with pytest.raises(aiosmtplib.SMTPNotSupported):
             await client.send_message(message)
         assert (await client.noop()).code == 250
@@ -145,7 +138,7 @@ async def test_send(postfix: Postfix) -> None:
 async def test_large_message(postfix: Postfix) -> None:
     line = b".a line with a dot in front, as long as lines of base64 mostly are........" + b"\r\n"
     message = HEADER + line * (5 * 2**20 // len(line))
-    async with postfix.arrivals() as arrivals, session(postfix.port) as client:
+    async with postfix.arrivals() as arrivals, client_for(postfix.port) as client:
         _, text = await client.sendmail(SENDER, [KEPT], message)
         assert await delivered(postfix, arrivals, text) == as_kept(message)
 
@@ -154,7 +147,7 @@ async def test_large_message(postfix: Postfix) -> None:
 
 
 async def test_starttls_by_itself(postfix: Postfix, certificates: Files) -> None:
-    async with session(postfix.port, start_tls=None, cert_bundle=certificates.ca) as client:
+    async with client_for(postfix.port, start_tls=None, cert_bundle=certificates.ca) as client:
         assert isinstance(client.get_transport_info("ssl_object").version(), str)
         await client.ehlo()
         assert not client.supports_extension("starttls")
@@ -162,7 +155,9 @@ async def test_starttls_by_itself(postfix: Postfix, certificates: Files) -> None
 
 
 async def test_tls_from_the_start(postfix: Postfix, certificates: Files) -> None:
-    async with session(postfix.tls_port, use_tls=True, start_tls=None, cert_bundle=certificates.ca) as client:
+    async with client_for(
+        postfix.tls_port, use_tls=True, start_tls=None, cert_bundle=certificates.ca
+    ) as client:
         await client.sendmail(SENDER, [DROPPED], HEADER)
 
 
@@ -193,7 +188,7 @@ async def test_starttls_not_offered(postfix: Postfix) -> None:
 
 
 async def test_extensions(postfix: Postfix) -> None:
-    async with session(postfix.port) as client:
+    async with client_for(postfix.port) as client:
         response = await client.ehlo()
         name, *announced = response.message.splitlines()
         assert name == postfix.setting("myhostname")
@@ -204,14 +199,14 @@ async def test_extensions(postfix: Postfix) -> None:
         assert client.supports_extension("starttls") == (postfix.setting("smtpd_tls_security_level") == "may")
         assert {"pipelining", "8bitmime", "enhancedstatuscodes", "dsn"} <= set(client.esmtp_extensions)
         assert client.server_auth_methods == []
-    async with session(postfix.strict_port) as client:
+    async with client_for(postfix.strict_port) as client:
         await client.ehlo()
         assert not {"pipelining", "8bitmime", "smtputf8", "size"} & set(client.esmtp_extensions)
         assert client.supports_extension("dsn")
 
 
 async def test_commands(postfix: Postfix) -> None:
-    async with session(postfix.port) as client:
+    async with client_for(postfix.port) as client:
         assert (await client.helo()).code == 250
         await client.ehlo()
         assert await client.noop() == (250, "2.0.0 Ok")
@@ -230,7 +225,7 @@ async def test_commands(postfix: Postfix) -> None:
 
 
 async def test_commands_one_by_one(postfix: Postfix) -> None:
-    async with postfix.arrivals() as arrivals, session(postfix.port) as client:
+    async with postfix.arrivals() as arrivals, client_for(postfix.port) as client:
         await client.ehlo()
         assert (await client.mail(SENDER, options=["BODY=8BITMIME", "RET=HDRS"])).code == 250
         assert (await client.rcpt(KEPT, options=["NOTIFY=NEVER"])).code == 250
@@ -250,7 +245,7 @@ async def still_good(client: aiosmtplib.SMTP) -> None:
 
 
 async def test_some_recipients_refused(postfix: Postfix) -> None:
-    async with postfix.arrivals() as arrivals, session(postfix.port) as client:
+    async with postfix.arrivals() as arrivals, client_for(postfix.port) as client:
         refused, text = await client.sendmail(SENDER, [UNKNOWN, KEPT, BARRED, DROPPED], HEADER)
         assert {who: response.code for who, response in refused.items()} == {UNKNOWN: 550, BARRED: 450}
         assert "User unknown" in refused[UNKNOWN].message
@@ -259,7 +254,7 @@ async def test_some_recipients_refused(postfix: Postfix) -> None:
 
 
 async def test_all_recipients_refused(postfix: Postfix) -> None:
-    async with session(postfix.port) as client:
+    async with client_for(postfix.port) as client:
         with pytest.raises(aiosmtplib.SMTPRecipientsRefused) as refused:
             await client.sendmail(SENDER, [UNKNOWN, BARRED], HEADER)
         assert [(one.recipient, one.code) for one in refused.value.recipients] == [
@@ -270,7 +265,7 @@ async def test_all_recipients_refused(postfix: Postfix) -> None:
 
 
 async def test_sender_refused(postfix: Postfix) -> None:
-    async with session(postfix.port) as client:
+    async with client_for(postfix.port) as client:
         with pytest.raises(aiosmtplib.SMTPSenderRefused) as refused:
             await client.sendmail(REFUSED, [KEPT], HEADER)
         assert (refused.value.code, refused.value.sender) == (553, REFUSED)
@@ -279,7 +274,7 @@ async def test_sender_refused(postfix: Postfix) -> None:
 
 
 async def test_too_large_says_the_client(postfix: Postfix) -> None:
-    async with session(postfix.port) as client:
+    async with client_for(postfix.port) as client:
         with pytest.raises(aiosmtplib.SMTPSenderRefused) as refused:
             await client.sendmail(SENDER, [KEPT], HEADER + b"x" * Postfix.SIZE_LIMIT)
         assert refused.value.code == 552
@@ -287,14 +282,14 @@ async def test_too_large_says_the_client(postfix: Postfix) -> None:
 
 
 async def test_too_large_says_the_server(postfix: Postfix) -> None:
-    async with session(postfix.port) as client:
+    async with client_for(postfix.port) as client:
         await client.ehlo()
         with pytest.raises(aiosmtplib.SMTPSenderRefused) as announced:
             await client.mail(SENDER, options=[f"SIZE={Postfix.SIZE_LIMIT + 1}"])
         assert announced.value.code == 552
         await still_good(client)
     # Where SIZE is not announced nobody knows before the message is over.
-    async with session(postfix.strict_port) as client:
+    async with client_for(postfix.strict_port) as client:
         with pytest.raises(aiosmtplib.SMTPDataError) as refused:
             await client.sendmail(SENDER, [KEPT], HEADER + b"x" * Postfix.SIZE_LIMIT)
         assert refused.value.code == 552
@@ -310,7 +305,7 @@ async def test_refused_in_the_greeting(postfix: Postfix) -> None:
 
 
 async def test_421_after_errors(postfix: Postfix) -> None:
-    async with session(postfix.strict_port) as client:
+    async with client_for(postfix.strict_port) as client:
         await client.ehlo()
         for _ in range(3):
             with pytest.raises(aiosmtplib.SMTPSenderRefused):
@@ -351,7 +346,7 @@ async def test_many_messages_over_ten_connections() -> None:
     connections, each = 10, 20
 
     async def send(number: int, port: int) -> None:
-        async with session(port) as client:
+        async with client_for(port) as client:
             for index in range(each):
                 body = b"%d.%d\r\n.\r\n..\r\n" % (number, index)
                 assert (await client.sendmail(SENDER, [KEPT], HEADER + body))[0] == {}
@@ -367,7 +362,7 @@ async def test_many_messages_over_ten_connections() -> None:
 
 
 async def test_server_without_esmtp() -> None:
-    async with smtp_sink("-e") as (port, _), session(port) as client:
+    async with smtp_sink("-e") as (port, _), client_for(port) as client:
         assert (await client.sendmail(SENDER, [KEPT], HEADER))[0] == {}
         assert not client.supports_esmtp
         assert client.esmtp_extensions == {}

@@ -115,7 +115,7 @@ async def test_a_server_that_will_not_let_go_of_auth_is_left() -> None:
 async def test_a_reservation_does_not_outlast_the_timeout() -> None:
     async with Peer({"AUTH": "334 eA=="}) as peer, session(peer, start_tls=False) as client:
         await client.ehlo()
-        await client.execute_command(b"AUTH", b"LOGIN", timeout=0.05)
+        await client.execute_command(b"AUTH", b"LOGIN", timeout=0.5)
         (other,) = await waiting(client.noop())
         with pytest.raises(SMTPServerDisconnected, match="Timed out"):
             await other
@@ -133,21 +133,6 @@ async def test_a_shorter_timeout_after_a_longer_one() -> None:
         await client.noop(timeout=60)
         with pytest.raises(SMTPReadTimeoutError):
             await client.noop(timeout=0.01)
-
-
-async def test_the_timer_sleeps_on_while_replies_come() -> None:
-    """Its first waking finds a later deadline, its second an idle connection, its third a silent server."""
-    async with Peer({"VRFY": silence}) as peer, session(peer, start_tls=False) as client:
-        loop = asyncio.get_running_loop()
-        first = loop.time() + 0.02
-        while loop.time() < first + 0.02:
-            await client.noop(timeout=0.02)
-        idle = asyncio.Event()
-        loop.call_later(0.05, idle.set)
-        await idle.wait()
-        assert client.is_connected
-        with pytest.raises(SMTPReadTimeoutError):
-            await client.vrfy("b", timeout=0.02)
 
 
 async def test_a_dialogue_that_needs_no_server() -> None:
