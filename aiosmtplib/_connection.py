@@ -283,7 +283,7 @@ class Connection(Options):
             tls = {
                 "ssl": tls_context,
                 "server_hostname": self._server_name,
-                "ssl_handshake_timeout": timeout or None,
+                "ssl_handshake_timeout": timeout if timeout is not None and timeout > 0 else None,
             }
         if self.sock is not None:
             await loop.create_connection(lambda: protocol, sock=self.sock, **tls)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aiosmtplib import SMTP, SMTPConnectError, send
+from aiosmtplib import SMTP, SMTPConnectError, SMTPConnectTimeoutError, send
 from aiosmtplib._options import Options
 from aiosmtplib._tls import make_tls_context, tls_error
 
@@ -209,3 +209,10 @@ async def test_every_door_warns() -> None:
 async def test_command_options_are_a_list() -> None:
     with pytest.raises(TypeError, match="not one str"):
         await SMTP().mail("a@example.com", options="BODY=8BITMIME")
+
+
+@pytest.mark.parametrize("use_tls", [True, False])
+@pytest.mark.parametrize("timeout", [0, -1])
+async def test_no_time_to_connect_is_a_timeout(timeout: float, use_tls: bool) -> None:
+    with pytest.raises(SMTPConnectTimeoutError):
+        await SMTP(hostname="127.0.0.1", port=1, use_tls=use_tls, timeout=timeout).connect()
