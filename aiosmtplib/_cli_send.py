@@ -10,7 +10,6 @@ import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from ._address import ascii_address
 from ._cli_console import Console, Exit, UsageError, run_async
 from ._cli_options import add_server_options, client_options, credentials, traced
 from ._codec import normalize_newlines
@@ -133,7 +132,7 @@ async def _send(client: SMTP, outgoing: Outgoing, args: argparse.Namespace, cons
             code = Exit.REFUSED
         else:
             for recipient in outgoing.recipients:
-                if reply_to := refused.get(recipient) or refused.get(_on_the_wire(recipient)):
+                if reply_to := refused.get(recipient):
                     console.say(f"refused   {recipient}: {reply_to}")
                 else:
                     console.say(f"accepted  {recipient}")
@@ -302,14 +301,6 @@ def _address(text: str) -> str:
     if not address:
         raise UsageError(f"{text!r} is not an address.")
     return address
-
-
-def _on_the_wire(address: str) -> str:
-    """The address as it goes to a server without SMTPUTF8, under which a refusal may be reported."""
-    try:
-        return ascii_address(address)
-    except ValueError:
-        return address
 
 
 def _headers(message: bytes) -> bytes:

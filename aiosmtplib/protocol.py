@@ -394,5 +394,6 @@ def _timed_out() -> SMTPReadTimeoutError:
 
 def _injected() -> SMTPResponseException:
     return SMTPResponseException(
-        SMTPStatus.invalid_response, "Server sent data between its reply to STARTTLS and the TLS handshake"
+        SMTPStatus.invalid_response.value,
+        "Server sent data between its reply to STARTTLS and the TLS handshake",
     )
