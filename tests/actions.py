@@ -8,6 +8,7 @@ import asyncio
 from .peer import Action, Conversation
 
 __all__ = (
+    "at_nth",
     "cut",
     "cut_after",
     "drip",
@@ -21,6 +22,7 @@ __all__ = (
     "split",
     "take",
     "then",
+    "when_received",
 )
 
 
@@ -32,6 +34,32 @@ def in_turn(*actions: Action) -> Action:
         return await conversation.perform(left.pop(0) if len(left) > 1 else left[0])
 
     return action
+
+
+def at_nth(n: int, action: Action, otherwise: "Action | None" = None) -> Action:
+    """This action the n-th time (from 1, over all connections); else the other, or what is usual there."""
+    times = 0
+
+    async def nth(conversation: Conversation) -> str:
+        nonlocal times
+        times += 1
+        usual = conversation.default() if otherwise is None else otherwise
+        return await conversation.perform(action if times == n else usual)
+
+    return nth
+
+
+def when_received(data: bytes, action: "Action | None" = None) -> Action:
+    """This action, or what is usual, once the client has sent this after the command that is being answered.
+
+    That is proof that the client did not wait for the answer. Where it does wait, the peer waits as well.
+    """
+
+    async def proven(conversation: Conversation) -> str:
+        await conversation.ahead(data)
+        return await conversation.perform(conversation.default() if action is None else action)
+
+    return proven
 
 
 async def silence(conversation: Conversation) -> None:

@@ -40,6 +40,44 @@ class Wire:
         except OSError as exc:
             raise Hangup from exc
 
+    @property
+    def unread(self) -> bytes:
+        """What was received and not yet read."""
+        return bytes(self._buffer)
+
+    async def ahead(self, data: bytes) -> None:
+        """Wait until this is among what was received and not yet read; leave it there."""
+        while data not in self._buffer:
+            await self._fill()
+
+    async def read_line(self) -> bytes:
+        """The next line without its CRLF."""
+        while (end := self._buffer.find(b"\r\n")) < 0:
+            await self._fill()
+        return self._read(end + 2)[:-2]
+
+    async def read_text(self) -> bytes:
+        """Message text as it is on the wire, up to and including the lone dot."""
+        scanned = 0
+        while not self._buffer.startswith(b".\r\n"):
+            end = self._buffer.find(b"\r\n.\r\n", max(0, scanned - 5))
+            if end >= 0:
+                return self._read(end + 5)
+            scanned = len(self._buffer)
+            await self._fill()
+        return self._read(3)
+
+    async def read_octets(self, size: int) -> bytes:
+        """Exactly this much."""
+        while len(self._buffer) < size:
+            await self._fill()
+        return self._read(size)
+
+    def _read(self, size: int) -> bytes:
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return data
+
     async def read_some(self, size: int) -> None:
         """Read at least this much more, whatever it is."""
         end = len(self.received) + size
