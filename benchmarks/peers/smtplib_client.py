@@ -1,0 +1,31 @@
+"""The standard library's smtplib as a client to measure: a thread for each connection."""
+
+import platform
+import smtplib
+from concurrent.futures import ThreadPoolExecutor
+
+from common import SENDER, Stopwatch, options, recipients
+
+
+def main() -> None:
+    given = options(__doc__).parse_args()
+    text, to = given.message.read_bytes(), recipients(given.recipients)
+    clients = [smtplib.SMTP("127.0.0.1", given.port, "client") for _ in range(given.connections)]
+    for client in clients:
+        client.ehlo()
+
+    def send(client: smtplib.SMTP, times: int) -> None:
+        for _ in range(times):
+            assert not client.sendmail(SENDER, to, text)
+
+    with ThreadPoolExecutor(len(clients)) as threads:
+        list(threads.map(send, clients, [given.warm_up] * len(clients)))
+        watch = Stopwatch()
+        list(threads.map(send, clients, [given.times] * len(clients)))
+        watch.report(given.times * given.connections, platform.python_version())
+    for client in clients:
+        client.quit()
+
+
+if __name__ == "__main__":
+    main()
