@@ -16,7 +16,7 @@ RUN = AIOSMTPLIB_EXPECT_EXTENSIONS=$$(cat $(EXTENSION)) $(PY)
 QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-pure interop bench types style docs clean FORCE
+.PHONY: help demo test test-pure interop bench compare types style docs clean FORCE
 
 help:
 	@echo "make demo       send 1,000 messages to an embedded server, on both twins"
@@ -24,6 +24,7 @@ help:
 	@echo "make test-pure  the same without the extension"
 	@echo "make interop    against Postfix, where it is installed"
 	@echo "make bench      compiled against pure, side by side"
+	@echo "make compare    beside stock aiosmtplib and other clients, with charts"
 	@echo "make types      mypy --strict, pyright, stubtest"
 	@echo "make style      ruff"
 	@echo "make docs       every example of the README"
@@ -43,6 +44,9 @@ interop: $(EXTENSION)
 
 bench: $(EXTENSION) $(VENV)/group-bench
 	@$(RUN) -m pytest benchmarks --benchmark-columns=min,median,stddev,ops,rounds $(ARGS)
+
+compare: $(EXTENSION) $(VENV)/group-compare
+	@$(RUN) -m benchmarks.compare $(ARGS)
 
 types: $(EXTENSION) $(VENV)/group-types
 	$(PY) -m mypy

@@ -5,10 +5,10 @@
     make compare ARGS="--cases 1x1 rtt --only Go"   some cases, and clients whose name holds one of the words
     make compare ARGS="--charts-only"               draw again what was measured last
 
-Each client is a process of its own, and so is the server. A first short run tells how many messages take about a
-second; then the clients take turns for several rounds, so that a machine that is busy for a while is unkind to all
-of them, and the median counts. Warm-up and start are not counted. What a client needs is installed into
-``.benchmarks``; one that cannot be had is left out and named, with the reason.
+Each client is a process of its own, and so is the server. A first short run tells how many messages take
+about a second; then the clients take turns for several rounds, so that a machine that is busy for a while is
+unkind to all of them, and the median counts. Warm-up and start are not counted. What a client needs is
+installed into ``.benchmarks``; one that cannot be had is left out and named, with the reason.
 
 A complete run writes ``compare.json`` and the charts into ``benchmarks/results``, any other into
 ``.benchmarks/compare``.
@@ -32,7 +32,7 @@ from typing import Any
 
 from .bench_loopback import ROOT, WORK
 from .compare_peers import Contestant, Order, Sample, contestants, ours, version_of_postfix
-from .compare_servers import Missing, postfix, relay, sink
+from .compare_servers import Missing, postfix, relay, round_trip, sink
 from .compare_table import table
 
 KIB = 1 << 10
@@ -57,13 +57,19 @@ class Case:
     fixed: int = 0
 
 
+#: In ms
+ROUND_TRIPS = (0, 1, 5, 20, 40)
 CASES = (
     Case("1x1", "2 KiB, 1 connection, 1 recipient", connections=1),
     Case("10x1", "2 KiB, 10 connections, 1 recipient"),
     Case("10x50", "2 KiB, 10 connections, 50 recipients", recipients=50),
     Case("100K", "100 KiB, 10 connections, 1 recipient", 100 * KIB),
     Case("5M", "5 MiB, 10 connections, 1 recipient", 5 * KIB * KIB),
-    *(Case("rtt", f"{ms} ms round trip", connections=1, rtt=ms / 1000) for ms in (0, 1, 5, 20, 40)),
+    *(Case("rtt", f"{ms} ms round trip", connections=1, rtt=ms / 1000) for ms in ROUND_TRIPS),
+    *(
+        Case("rtt", f"{ms} ms round trip, Postfix", connections=1, server="postfix", rtt=ms / 1000, fixed=500)
+        for ms in ROUND_TRIPS
+    ),
     Case("postfix", "Postfix, 40 ms round trip", connections=1, server="postfix", rtt=0.04, fixed=500),
 )
 #: Only one of each kind where the time on the road decides.
@@ -79,6 +85,8 @@ ON_THE_ROAD = (
 
 def entered(case: Case, found: list[Contestant]) -> list[Contestant]:
     """Who runs in a case."""
+    if case.group == "rtt" and case.server == "postfix":
+        return [contestant for contestant in found if contestant.name == "aiosmtplib asyncio send_many"]
     if case.group == "rtt":
         return [contestant for contestant in found if contestant.name in ON_THE_ROAD]
     if case.group == "postfix":
@@ -112,6 +120,7 @@ class Comparison:
         self.found = found
         self.skipped = skipped
         self.rounds: dict[str, dict[str, list[Sample]]] = {}
+        self.trips: dict[str, float] = {}
 
     def run(self, case: Case) -> None:
         """Run the rounds of a case."""
@@ -123,6 +132,7 @@ class Comparison:
             self._skip(case.name, error)
 
     def _rounds(self, case: Case, port: int) -> None:
+        self.trips[case.name] = round_trip(port)
         samples = self.rounds.setdefault(case.name, {})
         orders: dict[Contestant, Order] = {}
         sent = (case.octets, case.connections, case.recipients)
@@ -159,7 +169,7 @@ class Comparison:
             return one.run(order)
         except Missing as error:
             self._skip(one.name, error)
-        except subprocess.SubprocessError as error:
+        except (subprocess.SubprocessError, ValueError) as error:
             self._skip(f"{one.name}, {case.name}", error)
         return None
 
@@ -194,7 +204,8 @@ class Comparison:
                 }
                 for one, rounds in samples.items()
             }
-            cases.append(asdict(case) | {"results": results})
+            trip = round(self.trips[case.name] * 1e3, 3)
+            cases.append(asdict(case) | {"measured_rtt_ms": trip, "results": results})
         return {
             "machine": machine(),
             "rounds": 1 if self.options.quick else self.options.rounds,
@@ -263,8 +274,9 @@ def main() -> None:
         for case in CASES:
             if options.cases is None or case.group in options.cases:
                 comparison.run(case)
-        document = comparison.document(time.monotonic() - started)
-        path.write_text(json.dumps(document, indent=1) + "\n")
+                # After each case, so that what was measured survives whatever comes.
+                document = comparison.document(time.monotonic() - started)
+                path.write_text(json.dumps(document, indent=1) + "\n")
     document = json.loads(path.read_text())
     print(table(document))
     try:

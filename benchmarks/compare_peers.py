@@ -1,7 +1,7 @@
 """The clients that ``compare`` measures: what each needs, how it is installed, and how it is run once.
 
-Nothing is installed outside ``.benchmarks``, and no toolchain is fetched: pip and npm bring libraries, and Go is
-used where it is. What cannot be had raises ``Missing`` with the reason.
+Nothing is installed outside ``.benchmarks``, and no toolchain is fetched: pip and npm bring libraries, and Go
+is used where it is. What cannot be had raises ``Missing`` with the reason.
 """
 
 import importlib.util
@@ -135,7 +135,7 @@ class SmtpSource(Contestant):
 
 
 def _children_cpu() -> float:
-    """The CPU of the processes that this one started and that have ended. Servers run on, and are not in it."""
+    """The CPU of the processes that this one started and that have ended: not that of the servers."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

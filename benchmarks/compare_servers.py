@@ -1,4 +1,4 @@
-"""What the clients of ``compare`` talk to, each in processes of its own: smtp-sink, Postfix, and a slow road."""
+"""What the clients of ``compare`` talk to, in processes of their own: smtp-sink, Postfix, and a slow road."""
 
 import contextlib
 import os
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from statistics import median
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests import mta
 
 from .bench_loopback import ROOT
 
-__all__ = ("Missing", "postfix", "relay", "sink")
+__all__ = ("Missing", "postfix", "relay", "round_trip", "sink")
 
 #: How long a server may take to start, in seconds.
 PATIENCE = 10
@@ -100,3 +101,22 @@ def relay(port: int, delay: float) -> Iterator[int]:
             yield int(line.split()[-1].rpartition(":")[2])
         finally:
             process.kill()
+
+
+def round_trip(port: int) -> float:
+    """The time from a NOOP to its reply, in seconds: the relay's timers add a little to its delay."""
+    taken = []
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as sock,
+        sock.makefile("rb") as replies,
+    ):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        replies.readline()
+        for command in [b"EHLO client\r\n", *[b"NOOP\r\n"] * 11, b"QUIT\r\n"]:
+            started = time.perf_counter()
+            sock.sendall(command)
+            while replies.readline()[3:4] == b"-":
+                pass
+            if command == b"NOOP\r\n":
+                taken.append(time.perf_counter() - started)
+    return median(taken)

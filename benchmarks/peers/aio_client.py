@@ -1,4 +1,4 @@
-"""An aiosmtplib as a client to measure: ours or stock, whichever ``PYTHONPATH`` names, through any of its doors."""
+"""An aiosmtplib to measure: ours or stock, the one that ``PYTHONPATH`` names, by any of its doors."""
 
 import argparse
 import asyncio
@@ -8,8 +8,9 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-import aiosmtplib
 from common import SENDER, Stopwatch, options, recipients
+
+import aiosmtplib
 
 #: Sends this many messages for each connection, and returns when all of them are accepted.
 Send = Callable[[int], Awaitable[None]]
