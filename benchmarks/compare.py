@@ -134,7 +134,7 @@ class Comparison:
     def _rounds(self, case: Case, port: int) -> None:
         self.trips[case.name] = round_trip(port)
         samples = self.rounds.setdefault(case.name, {})
-        orders: dict[Contestant, Order] = {}
+        orders: list[tuple[Contestant, Order]] = []
         sent = (case.octets, case.connections, case.recipients)
         turns = [contestant for contestant in entered(case, self.found) if self._chosen(contestant)]
         for one in turns:
@@ -150,10 +150,10 @@ class Comparison:
             times, warm_up = amount(pilot.rate, case.connections, self.options.seconds)
             if case.fixed and one.door == "send_many":
                 times, warm_up = case.fixed, 1
-            orders[one] = Order(port, *sent, times, warm_up)
+            orders.append((one, Order(port, *sent, times, warm_up)))
         for number in range(self.options.rounds if orders else 0):
             self._say(f"  round {number + 1} of {self.options.rounds}")
-            for one, order in orders.items():
+            for one, order in orders:
                 if (sample := self._sample(one, order, case)) is not None:
                     samples.setdefault(one.name, []).append(sample)
 
