@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -166,8 +167,8 @@ def version_of_postfix() -> str:
     return quiet([postconf, "-dh", "mail_version"]) if postconf else "unknown"
 
 
-def _program(name: str, where: str) -> str:
-    path = mta.find(name)
+def _program(name: str, where: str, find: Callable[[str], str | None] = shutil.which) -> str:
+    path = find(name)
     if path is None:
         raise Missing(f"{name} is not installed ({where})")
     return path
@@ -230,7 +231,9 @@ def go() -> Contestant:
 
 
 def smtp_source() -> Contestant:
-    return SmtpSource("smtp-source", "smtp-source", [_program("smtp-source", "Debian and Ubuntu: postfix")])
+    return SmtpSource(
+        "smtp-source", "smtp-source", [_program("smtp-source", "Debian and Ubuntu: postfix", mta.find)]
+    )
 
 
 def contestants() -> tuple[list[Contestant], dict[str, str]]:
