@@ -52,7 +52,7 @@ BARS = {
     "smtp-source": "Postfix smtp-source",
 }
 LINES = {
-    ON_POSTFIX: ("send_many, server with CHUNKING (Postfix)", "P", "-"),
+    ON_POSTFIX: ("send_many, to a server\nwith CHUNKING (Postfix)", "P", "-"),
     "aiosmtplib asyncio send_many": ("send_many", "o", "-"),
     "aiosmtplib asyncio sendmail": ("sendmail", "s", "-"),
     "nodemailer pool": ("nodemailer", "D", "--"),
@@ -145,7 +145,7 @@ def _key(panel: Any) -> None:
 
 
 def _lines(trips: list[float], rates: dict[str, list[float | None]]) -> Figure:
-    figure = Figure(figsize=(9, 5.2), layout="constrained")
+    figure = Figure(figsize=(10.5, 5), layout="constrained")
     title = "Messages per second against round-trip time (one connection, 2 KiB; higher is better)"
     figure.suptitle(title, fontsize=12, fontweight="bold", x=0.01, ha="left")
     panel = figure.subplots()
@@ -169,11 +169,7 @@ def _lines(trips: list[float], rates: dict[str, list[float | None]]) -> Figure:
     # In the order in which the lines arrive at the right.
     handles, labels = panel.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda i: ends[labels[i]], reverse=True)
-    panel.legend(
-        [handles[i] for i in order],
-        [labels[i] for i in order],
-        frameon=False,
-        handlelength=3.2,
-        loc="upper right",
-    )
+    shown = [handles[i] for i in order], [labels[i] for i in order]
+    # Beside the lines: between them there is no room that is free in every run.
+    figure.legend(*shown, loc="outside right upper", frameon=False, handlelength=3.2)
     return figure
