@@ -4,12 +4,29 @@ The text comes from a stranger: nothing here raises for it, and the work is line
 reply parser bounds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 __all__ = ("parse_esmtp_extensions",)
 
 #: RFC 1870 section 4: the number has at most twenty digits.
 _MAX_SIZE_DIGITS = 20
+
+#: RFC 9422 section 4: the numbers have at most six digits.
+_MAX_LIMIT_DIGITS = 6
+
+
+class Limits(NamedTuple):
+    """What a server that announces LIMITS accepts (RFC 9422 section 4). ``None``: it does not say.
+
+    :ivar mailmax: MAIL commands in one session, refused ones included
+    :ivar rcptmax: RCPT commands in one transaction
+    :ivar rcptdomainmax: different domains of recipients in one session
+    """
+
+    mailmax: int | None = None
+    rcptmax: int | None = None
+    rcptdomainmax: int | None = None
 
 
 def parse_esmtp_extensions(message: str) -> tuple[dict[str, str], list[str]]:
@@ -48,3 +65,32 @@ def parse_size_limit(extensions: Mapping[str, str]) -> int | None:
     if number.isascii() and number.isdigit() and len(number) <= _MAX_SIZE_DIGITS:
         return int(number) or None
     return None
+
+
+def parse_limits(extensions: Mapping[str, str]) -> Limits:
+    """The limits that the server announces (RFC 9422).
+
+    Unknown limits and values that are no number from 1 to 999999 are ignored. Of a limit that comes twice,
+    the smaller value holds: whichever the server meant, it is kept.
+
+    :param extensions: as :func:`parse_esmtp_extensions` returns them
+    """
+    found: dict[str, int] = {}
+    for limit in extensions.get("limits", "").split():
+        name, _, number = limit.lower().partition("=")
+        if name in Limits._fields and number.isascii() and number.isdigit():
+            # A leading zero is not in the grammar, so 0 is none either.
+            if len(number) <= _MAX_LIMIT_DIGITS and number[0] != "0":
+                found[name] = min(int(number), found.get(name, int(number)))
+    return Limits(**found)
+
+
+def split_recipients(recipients: Sequence[str], rcptmax: int | None) -> list[Sequence[str]]:
+    """Divide recipients over transactions of at most ``rcptmax`` each, in their order (RFC 9422 section 4.2).
+
+    :param recipients: the forward-paths; not copied where one transaction takes them all
+    :param rcptmax: :attr:`Limits.rcptmax`
+    """
+    if rcptmax is None or len(recipients) <= rcptmax:
+        return [recipients]
+    return [recipients[start : start + rcptmax] for start in range(0, len(recipients), rcptmax)]

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiosmtplib.esmtp import parse_esmtp_extensions, parse_size_limit
+from aiosmtplib.esmtp import (
+    Limits,
+    parse_esmtp_extensions,
+    parse_limits,
+    parse_size_limit,
+    split_recipients,
+)
 
 POSTFIX = """mail.example.com
 PIPELINING
@@ -111,3 +117,59 @@ def test_size_limit(parameters: str, limit: int | None) -> None:
 
 def test_size_not_announced() -> None:
     assert parse_size_limit({"dsn": ""}) is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "limits"),
+    [
+        pytest.param("MAILMAX=5", Limits(mailmax=5), id="one"),
+        pytest.param(
+            "RCPTMAX=100 MAILMAX=999999 RCPTDOMAINMAX=1", Limits(999999, 100, 1), id="all, in another order"
+        ),
+        pytest.param("rcptmax=7 MailMax=8", Limits(8, 7), id="any case"),
+        pytest.param("RCPTMAX=20  RCPTMAX=10 RCPTMAX=30", Limits(rcptmax=10), id="three times"),
+        pytest.param("", Limits(), id="no limits"),
+        pytest.param("MAILMAX", Limits(), id="no value"),
+        pytest.param("MAILMAX=", Limits(), id="empty value"),
+        pytest.param("MAILMAX=0 RCPTMAX=1", Limits(rcptmax=1), id="nothing allowed"),
+        pytest.param("MAILMAX=05", Limits(), id="leading zero"),
+        pytest.param("MAILMAX=1000000", Limits(), id="seven digits"),
+        pytest.param("MAILMAX=-1 RCPTMAX=+1 RCPTDOMAINMAX=1_0", Limits(), id="numbers of Python only"),
+        pytest.param("MAILMAX=\u0661 RCPTMAX=\u00b2", Limits(), id="digits that are not ASCII"),
+        pytest.param("MAILMAX=5; RCPTMAX=5,", Limits(), id="separators that are none"),
+        pytest.param("MAILMAX = 5", Limits(), id="blanks around the sign"),
+        pytest.param("MAILMAX=1=2 X=3 count=4 _fields=5 =6 =", Limits(), id="unknown"),
+        pytest.param("MAILMAX=" + "1" * 30_000, Limits(), id="very long"),
+    ],
+)
+def test_limits(parameters: str, limits: Limits) -> None:
+    assert parse_limits({"limits": parameters}) == limits
+
+
+def test_limits_not_announced() -> None:
+    assert parse_limits({"dsn": ""}) == Limits(None, None, None)
+
+
+@given(st.text())
+def test_limits_of_any_text(parameters: str) -> None:
+    assert all(limit is None or 0 < limit < 10**6 for limit in parse_limits({"limits": parameters}))
+
+
+@pytest.mark.parametrize(
+    ("rcptmax", "groups"),
+    [
+        (None, ["abcde"]),
+        (6, ["abcde"]),
+        (5, ["abcde"]),
+        (4, ["abcd", "e"]),
+        (2, ["ab", "cd", "e"]),
+        (1, ["a", "b", "c", "d", "e"]),
+    ],
+)
+def test_recipients_are_split(rcptmax: int | None, groups: list[str]) -> None:
+    assert split_recipients(list("abcde"), rcptmax) == [list(group) for group in groups]
+
+
+def test_recipients_that_fit_are_not_copied() -> None:
+    recipients = ["a@example.com"]
+    assert split_recipients(recipients, 1)[0] is recipients
