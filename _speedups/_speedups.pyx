@@ -18,6 +18,7 @@ __all__ = (
     "content_size",
     "encode_command",
     "encode_data",
+    "encode_recipients",
     "normalize_newlines",
     "plain_address",
 )

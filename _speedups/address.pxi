@@ -74,3 +74,38 @@ def plain_address(value):
     if not is_plain(start, end):
         return None
     return PyUnicode_FromStringAndSize(<const char *>start, end - start)
+
+
+def encode_recipients(recipients, tail):
+    cdef const unsigned char *start
+    cdef Py_ssize_t size, total = 0
+    cdef Py_ssize_t tail_size
+    cdef const unsigned char *tail_bytes
+    cdef unsigned char *out
+    cdef bytes result
+    if not isinstance(tail, bytes):
+        raise TypeError(f"expected bytes, got {type(tail).__name__}")
+    tail_size = PyBytes_GET_SIZE(tail)
+    tail_bytes = <const unsigned char *>PyBytes_AS_STRING(tail)
+    cdef list addresses = list(recipients)  # a list of our own cannot change below us
+    for address in addresses:
+        if type(address) is not str or not PyUnicode_IS_COMPACT_ASCII(address):
+            return None
+        start = PyUnicode_1BYTE_DATA(address)
+        size = PyUnicode_GET_LENGTH(address)
+        if not is_plain(start, start + size):
+            return None
+        total += size + tail_size + 12  # "RCPT TO:<", ">" and CRLF
+    result = PyBytes_FromStringAndSize(NULL, total)
+    out = <unsigned char *>PyBytes_AS_STRING(result)
+    for address in addresses:
+        size = PyUnicode_GET_LENGTH(address)
+        memcpy(out, b"RCPT TO:<", 9)
+        memcpy(out + 9, PyUnicode_1BYTE_DATA(address), size)
+        out += size + 9
+        out[0] = c'>'
+        memcpy(out + 1, tail_bytes, tail_size)
+        out += tail_size + 1
+        memcpy(out, b"\r\n", 2)
+        out += 2
+    return result

@@ -8,6 +8,7 @@ from . import auth as auth
 from . import email as email
 from . import esmtp as esmtp
 from . import protocol as protocol
+from ._envelope import Envelope, SendResult
 from .api import send
 from .errors import (
     SMTPAuthenticationError,
@@ -39,6 +40,7 @@ __copyright__ = "Copyright 2026 aiosmtplib contributors"
 
 __all__ = (
     "Delivery",
+    "Envelope",
     "SMTP",
     "SMTPAuthenticationError",
     "SMTPConnectError",
@@ -58,5 +60,6 @@ __all__ = (
     "SMTPStatus",
     "SMTPTimeoutError",
     "SMTPTokenGenerator",
+    "SendResult",
     "send",
 )

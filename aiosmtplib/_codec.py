@@ -15,6 +15,7 @@ __all__ = (
     "content_size",
     "encode_command",
     "encode_data",
+    "encode_recipients",
     "normalize_newlines",
     "plain_address",
 )
@@ -35,6 +36,7 @@ if not TYPE_CHECKING and not _unwanted:
             content_size,
             encode_command,
             encode_data,
+            encode_recipients,
             normalize_newlines,
             plain_address,
         )
@@ -54,6 +56,7 @@ if TYPE_CHECKING or _unwanted:
         content_size,
         encode_command,
         encode_data,
+        encode_recipients,
         normalize_newlines,
         plain_address,
     )

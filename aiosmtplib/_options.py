@@ -56,6 +56,10 @@ class Options:
     :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
     :param socket_path: path of a Unix domain socket to connect to
     :param sock: a connected socket to use
+    :param pipelining: send the commands of a message together (RFC 2920): ``None`` or ``True`` if the server
+        announces it, ``False`` never
+    :param chunking: send content by BDAT (RFC 3030), if the server announces it: ``True`` always, ``None``
+        where many messages are sent, where their size is not known, and for BINARYMIME, ``False`` never
     :raises ValueError: if options exclude each other
     :raises TypeError: if an option is of the wrong type
     """
@@ -81,6 +85,8 @@ class Options:
         *,
         oauth_token_generator: SMTPTokenGenerator | None = None,
         local_hostname: str | None = None,
+        pipelining: bool | None = None,
+        chunking: bool | None = None,
     ) -> None:
         self.hostname: str | None = None
         self.port: int | None = None
@@ -96,6 +102,8 @@ class Options:
         self.socket_path: SocketPathType | None = None
         self.sock: socket.socket | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.pipelining: bool | None = None
+        self.chunking: bool | None = None
         self._username: str | bytes | None = None
         self._password: str | bytes | None = None
         self._oauth_token_generator: SMTPTokenGenerator | None = None
@@ -120,6 +128,8 @@ class Options:
             sock=sock,
             oauth_token_generator=oauth_token_generator,
             local_hostname=local_hostname,
+            pipelining=pipelining,
+            chunking=chunking,
         )
         check_timeout(timeout)
         self._set_up()
@@ -253,6 +263,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "socket_path": (str, bytes, os.PathLike),
     "sock": (socket.socket,),
     "local_hostname": (str,),
+    "pipelining": (bool,),
+    "chunking": (bool,),
 }
 
 

@@ -6,6 +6,7 @@ It has the names, signatures, results and exceptions of ``aiosmtplib._speedups``
 """
 
 import re
+from collections.abc import Iterable
 from operator import index
 from typing import final
 
@@ -17,6 +18,7 @@ __all__ = (
     "content_size",
     "encode_command",
     "encode_data",
+    "encode_recipients",
     "normalize_newlines",
     "plain_address",
 )
@@ -267,3 +269,22 @@ def plain_address(value: str) -> str | None:
         raise TypeError(f"expected str, got {type(value).__name__}")
     match = _match_bare(value) or _match_named(value)
     return match[1] if match else None
+
+
+def encode_recipients(recipients: Iterable[str], tail: bytes) -> bytes | None:
+    """The RCPT command lines for plain addresses (RFC 5321 section 4.1.1.3), one after the other.
+
+    :param tail: the parameters of each, with a blank before them
+    :return: None where one is not a plain ``local@domain`` and has to be looked at more closely
+    :raises TypeError: if ``tail`` is not bytes
+    """
+    if not isinstance(tail, bytes):
+        raise TypeError(f"expected bytes, got {type(tail).__name__}")
+    addresses = list(recipients)
+    for address in addresses:
+        if type(address) is not str or _match_bare(address) is None:
+            return None
+    end = b">" + tail + b"\r\n"
+    if not addresses:
+        return b""
+    return b"RCPT TO:<" + (end + b"RCPT TO:<").join([a.encode() for a in addresses]) + end

@@ -1,24 +1,27 @@
 """The session: bytes in, bytes out, and every reply paired with the command it answers.
 
-A **dialogue** is a generator. It yields ``(bytes to write, replies expected)`` and is sent one
-:class:`SMTPResponse` for each ``yield``; ``(b"", 0)`` asks for the next reply of a group that was written
-before. What it returns is its result, what it raises its error. A lost connection is thrown into it
-where it waits, so that it can say how far the mail had come.
+A **dialogue** is a generator. It yields ``(bytes to write, replies expected, what may follow)`` and is sent
+the list of those replies when all of them are there. What it returns is its result, what it raises its
+error. A lost connection is thrown into it where it waits, with the replies that came as ``error.replies``,
+so that it can say how far the mail had come.
 
-    dialogue            session                           server
-    yield (MAIL…, 1) ─▶ one reply expected ─────────────▶ MAIL FROM:<…>
-    reply = …        ◀─ feed() paired it   ◀───────────── 250 2.1.0 Ok
+    dialogue             session                            server
+    yield MAIL…DATA, 3 ─▶ three replies expected ──────────▶ MAIL FROM:<…> RCPT TO:<…> DATA
+    replies = […]      ◀─ receive() paired them ◀─────────── 250 Ok 250 Ok 354 Go on
 
-Three rules keep replies and commands in step. A reply that nobody asked for is never matched to a later
-command: it ends the session (the greeting, which nobody has to ask for, is kept). A positive reply to
-content that has not been written yet is a lie and ends it too. So does a dialogue that returns while
-replies to its commands are still to come.
+A dialogue that has written all it ever will says so (``LAST``). The next one may then start before the
+replies are there: that is pipelining (RFC 2920). Replies go to the dialogues in the order of their start.
+
+Rules keep replies and commands in step. A reply to what has not been written, or that nobody asked for, is
+never matched to a later command: it ends the session (the greeting, which nobody has to ask for, is kept).
+A positive reply to content of which only a part has been written is a lie and ends it too. So does a 421.
 
 There is no loop, socket or clock in here; :mod:`aiosmtplib.protocol` supplies them.
 """
 
+from collections import deque
 from collections.abc import Generator
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from ._codec import ReplyParser
 from .errors import SMTPException, SMTPResponseException, SMTPServerDisconnected
@@ -27,54 +30,101 @@ from .status import Delivery, SMTPStatus
 
 T = TypeVar("T")
 
-Step: TypeAlias = tuple[bytes, int]
-Dialogue: TypeAlias = Generator[Step, SMTPResponse, T]
+#: Several pieces are written one after the other, and not copied together first where they are large.
+Data: TypeAlias = bytes | tuple[bytes, ...]
+Step: TypeAlias = tuple[Data, int, int]
+Dialogue: TypeAlias = Generator[Step, list[SMTPResponse], T]
+
+#: What may follow a step: other steps; nothing, whatever the replies are; or content that comes in pieces
+#: (:meth:`Session.push`), answered once at its end (DATA) or each by a reply of its own (BDAT).
+MORE: Final = 0
+LAST: Final = 1
+STREAM: Final = 2
+CHUNKS: Final = 3
 
 #: To yield where the connection must be closed. The loss is thrown in at that place.
-HANG_UP: Step = (b"", -1)
+HANG_UP: Final[Step] = (b"", -1, MORE)
+
+_NEVER: Final = float("inf")
+_GOODBYE = SMTPStatus.domain_unavailable.value
+
+
+class Exchange:
+    """A dialogue on its way, and what became of it.
+
+    :ivar result: what the dialogue returned
+    :ivar error: what it raised, or ``None``
+    :ivar replies: those that came of the ones its last step asked for
+    """
+
+    __slots__ = ("_end", "_expected", "_follows", "_start", "dialogue", "error", "replies", "result")
+
+    def __init__(self, dialogue: Dialogue[Any]) -> None:
+        self.dialogue = dialogue
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.replies: list[SMTPResponse] = []
+        self._expected = 0
+        self._follows = MORE
+        # Where the bytes of the last step lie in all that the session ever wrote.
+        self._start = 0
+        self._end: float = 0
+
+    @property
+    def streaming(self) -> bool:
+        """Whether the server waits for content that is to be pushed."""
+        return self._follows >= STREAM
 
 
 class Session:
-    """One connection's worth of SMTP, one dialogue at a time.
+    """One connection's worth of SMTP.
 
     :param greeted: whether the server has greeted already (after STARTTLS it does not do so again)
     :ivar lost: why the session is over, or ``None`` while it is usable
-    :ivar active: whether a dialogue is waiting for a reply
-    :ivar result: what the last dialogue returned
-    :ivar error: what the last dialogue raised, or ``None``
+    :ivar out: what is to be written, in order; whoever writes it clears the list
+    :ivar done: the exchanges that are over; whoever tells their owners clears the list
     """
 
     __slots__ = (
-        "_dialogue",
-        "_expected",
         "_greeted",
         "_greeting",
         "_parser",
+        "_running",
+        "_scheduled",
         "_unseen",
-        "error",
+        "done",
         "lost",
-        "result",
+        "out",
     )
 
     def __init__(self, *, greeted: bool = False) -> None:
         self._parser = ReplyParser()
-        self._dialogue: Dialogue[Any] | None = None
-        self._expected = 0
+        self._running: deque[Exchange] = deque()
         self._greeted = greeted
         self._greeting: SMTPResponse | None = None
+        self._scheduled = 0
         self._unseen: SMTPException | None = None
         self.lost: str | None = None
-        self.result: Any = None
-        self.error: BaseException | None = None
+        self.out: list[bytes] = []
+        self.done: list[Exchange] = []
 
     @property
-    def active(self) -> bool:
-        return self._dialogue is not None
+    def head(self) -> Exchange | None:
+        """The exchange that the next reply is for."""
+        return self._running[0] if self._running else None
+
+    @property
+    def follows(self) -> int:
+        """What may follow the last thing that was said: ``LAST`` where another dialogue may start."""
+        return self._running[-1]._follows if self._running else LAST
 
     @property
     def interrupted(self) -> bool:
         """Whether the server sent anything beyond the reply that ended the last dialogue."""
         return self.lost is not None or self._parser.pending
+
+    def __contains__(self, exchange: Exchange) -> bool:
+        return exchange in self._running
 
     def take_greeting(self) -> SMTPResponse | None:
         """The greeting, if it came before anyone asked for it."""
@@ -86,111 +136,165 @@ class Session:
         unseen, self._unseen = self._unseen, None
         return unseen
 
-    def start(self, dialogue: Dialogue[Any]) -> bytes:
-        """Run a dialogue up to its first wait, and return what is to be written."""
-        self.result = self.error = None
-        self._dialogue = dialogue
+    def start(self, exchange: Exchange) -> None:
+        """Run a dialogue up to its first wait. No other one may be running, or all of them said ``LAST``."""
         self._greeted = True
         self._greeting = None
-        return self._step(None)
+        self._running.append(exchange)
+        self._step(exchange, None, 0)
 
-    def receive(self, data: bytes, max_line: int, max_reply: int, unwritten: bool = False) -> bytes | None:
-        """Take what the server sent, and return what is to be written in answer.
+    def push(self, exchange: Exchange, data: Data, replies: int = 0, *, last: bool = False) -> None:
+        """Go on with content that comes in pieces.
+
+        :param replies: how many more replies the piece asks for
+        :param last: whether it is the last one
+        """
+        self.write(data)
+        exchange._expected += replies
+        if last:
+            exchange._end = self._scheduled
+            exchange._follows = LAST
+
+    def receive(self, data: bytes, max_line: int, max_reply: int, written: int) -> bool:
+        """Take what the server sent.
 
         :param max_line: bound on one reply line, in bytes
         :param max_reply: bound on one whole reply, in bytes
-        :param unwritten: whether bytes that this session asked to write have not been written yet
-        :return: bytes to write, or ``None`` if no reply was complete or the session is over
+        :param written: how many bytes of :attr:`out` have been written, in all
+        :return: whether a reply was complete
         """
         if self.lost is not None:
-            return None
+            return False
         replies = self._parser.feed(data, max_line, max_reply)
-        if not replies:
-            return None
-        answer = b""
-        due = self._expected  # what came in one piece answers nothing that is yet to be written
-        for reply in replies:
-            more = self._take(reply, due > 0, unwritten, bool(answer))
-            if more is None:
-                return None
-            due -= 1
-            if more:
-                answer = answer + more if answer else more
-        return answer
-
-    def _take(self, reply: SMTPResponse, due: bool, unwritten: bool, unsent: bool) -> bytes | None:
-        """Pair one reply with its command. ``None`` means that the session is over.
-
-        :param due: whether a command waits for a reply that was written before this one came
-        :param unsent: whether there is something to write that will not be written if the session ends here
-        """
-        code = reply[0]
-        answer = b""
-        if code == SMTPStatus.invalid_response:
-            self.fail(SMTPResponseException(*reply), unwritten or unsent)
-        elif not due:
-            if self._greeted:
-                error = SMTPServerDisconnected(f"Server sent a reply that nothing asked for: {reply}")
-                self.fail(error, unwritten or unsent)
+        running = self._running
+        count = len(replies)
+        at = 0
+        while at < count and self.lost is None:
+            if not running:
+                self._unasked(replies[at], written)
+                at += 1
+                continue
+            head = running[0]
+            if written < head._end and written <= head._start:
+                self._unasked(replies[at], written)
+                break
+            held = head.replies
+            if not at and len(held) + count <= head._expected:
+                part = replies
             else:
-                self._greeted = True
-                self._greeting = reply
-        elif unwritten and code < 400:
-            self.fail(SMTPServerDisconnected("Server replied to what it had not received yet"), unwritten)
+                part = replies[at : at + head._expected - len(held)]
+                if not part:  # to a piece of content that has not been pushed
+                    self._unasked(replies[at], written)
+                    break
+            at += len(part)
+            for reply in part:
+                if reply[0] == _GOODBYE or reply[0] < 0:
+                    self._end(head, reply, part[: part.index(reply)], written)
+                    return True
+            held += part
+            if len(held) == head._expected and head._follows != CHUNKS:
+                self._complete(head, written)
+        return count > 0
+
+    def _complete(self, head: Exchange, written: int) -> None:
+        """All replies to a step are there."""
+        replies, head.replies = head.replies, []
+        if written < head._end:
+            if replies[-1][0] < 400:
+                head.replies = replies[:-1]
+                self.fail(SMTPServerDisconnected("Server replied to what it had not received yet"), written)
+                return
+            self._step(head, replies, written)
+            # Nothing may follow a body that a refusal cut short.
+            error = SMTPServerDisconnected("Server refused the message before all of it was sent")
+            self.fail(error, written)
         else:
-            self._expected -= 1
-            answer = self._step(reply)
-            if code == SMTPStatus.domain_unavailable:
-                self.fail(SMTPServerDisconnected(f"Server closed the connection: {reply}"))
-            elif unwritten:  # nothing may follow a body that a refusal cut short
-                self.fail(SMTPServerDisconnected("Server refused the message before all of it was sent"))
-        return answer if self.lost is None else None
+            self._step(head, replies, written)
 
-    def fail(self, error: SMTPException, unwritten: bool = False) -> None:
-        """End the session because of ``error``, and let the running dialogue know.
+    def _end(self, head: Exchange, reply: SMTPResponse, before: list[SMTPResponse], written: int) -> None:
+        """The server says goodbye, or something that is no SMTP."""
+        head.replies += before
+        if reply[0] < 0:
+            self.fail(SMTPResponseException(*reply), written)
+            return
+        head.replies.append(reply)
+        if len(head.replies) == head._expected and head._follows != CHUNKS:
+            replies, head.replies = head.replies, []
+            self._step(head, replies, written)
+        self.fail(SMTPServerDisconnected(f"Server closed the connection: {reply}"), written)
 
-        :param unwritten: whether the end of what the dialogue wanted to write was never written
+    def _unasked(self, reply: SMTPResponse, written: int) -> None:
+        if reply[0] < 0:
+            self.fail(SMTPResponseException(*reply), written)
+        elif self._greeted:
+            error = SMTPServerDisconnected(f"Server sent a reply that nothing asked for: {reply}")
+            self.fail(error, written)
+        else:
+            self._greeted = True
+            self._greeting = reply
+
+    def fail(self, error: SMTPException, written: int) -> None:
+        """End the session because of ``error``, and let the running dialogues know, in order.
+
+        :param written: how many bytes of :attr:`out` have been written, in all
         """
-        dialogue, self._dialogue = self._dialogue, None
-        self._expected = 0
         if self.lost is None:
             self.lost = error.message
-            if dialogue is None:
+            if not self._running:
                 self._unseen = error
-        if dialogue is None:
-            return
+        running, self._running = self._running, deque()
+        for exchange in running:
+            self._break(exchange, error, written)
+            error = SMTPServerDisconnected(error.message)  # each has its own verdict
+
+    def _break(self, exchange: Exchange, error: SMTPException, written: int) -> None:
+        error.replies = tuple(exchange.replies)
         try:
-            dialogue.throw(error)
+            exchange.dialogue.throw(error)
         except SMTPException as raised:
             error = raised
         except StopIteration:
             pass  # whatever it makes of the loss, its result is not one
         finally:
-            dialogue.close()
-        if unwritten:
+            exchange.dialogue.close()
+        if error.delivery is Delivery.UNKNOWN and written < exchange._end:
             error.delivery = Delivery.NOT_SENT
             error.phase = "body"
-        self.error = error
+        exchange.error = error
+        self.done.append(exchange)
 
-    def _step(self, reply: SMTPResponse | None) -> bytes:
-        assert self._dialogue is not None
+    def _step(self, exchange: Exchange, replies: list[SMTPResponse] | None, written: int) -> None:
         try:
             # A generator that has not started takes only None.
-            data, expected = self._dialogue.send(reply)  # type: ignore[arg-type]
+            data, expected, follows = exchange.dialogue.send(replies)  # type: ignore[arg-type]
         except StopIteration as stop:
-            self.result = stop.value
+            exchange.result = stop.value
         except Exception as error:
-            self.error = error
+            exchange.error = error
         else:
             if expected < 0:
-                self.fail(SMTPServerDisconnected("Connection closed: it could not be brought back in step"))
-                return b""
-            self._expected += expected
-            if self._expected:
-                return data
-            self.error = RuntimeError("A dialogue waits for a reply that no command asks for")
-            self._dialogue.close()
-        self._dialogue = None
-        if self._expected:
-            self.fail(SMTPServerDisconnected("Connection closed with replies outstanding"))
-        return b""
+                lost = SMTPServerDisconnected("Connection closed: it could not be brought back in step")
+                self.fail(lost, written)
+                return
+            exchange._start = self._scheduled
+            self.write(data)
+            exchange._end = self._scheduled if follows < STREAM else _NEVER
+            exchange._expected = expected
+            exchange._follows = follows
+            return
+        if self._running[0] is exchange:
+            self._running.popleft()
+        else:
+            self._running.pop()
+        self.done.append(exchange)
+
+    def write(self, data: Data) -> None:
+        """Put bytes behind what is to be written already."""
+        if not data:
+            return
+        if isinstance(data, bytes):
+            self.out.append(data)
+            self._scheduled += len(data)
+        else:
+            self.out += data
+            self._scheduled += sum(map(len, data))

@@ -1,5 +1,6 @@
 """The types of the compiled codec. Its signatures are those of ``aiosmtplib._pure``; tests hold that."""
 
+from collections.abc import Iterable
 from typing import final
 
 from .response import SMTPResponse
@@ -10,6 +11,7 @@ __all__ = (
     "content_size",
     "encode_command",
     "encode_data",
+    "encode_recipients",
     "normalize_newlines",
     "plain_address",
 )
@@ -33,3 +35,4 @@ def normalize_newlines(message: bytes | bytearray | memoryview) -> bytes: ...
 def encode_data(message: bytes | bytearray | memoryview) -> bytes: ...
 def content_size(message: bytes | bytearray | memoryview) -> int: ...
 def plain_address(value: str) -> str | None: ...
+def encode_recipients(recipients: Iterable[str], tail: bytes) -> bytes | None: ...

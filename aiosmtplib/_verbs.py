@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-from . import _dialogues
+from . import _dialogues, _transaction
 from ._address import check_argument, envelope_path
 from ._codec import encode_command, encode_data
 from ._connection import Connection, in_phase
@@ -85,7 +85,10 @@ class Verbs(Connection):
 
         :raises SMTPResponseException: for any reply but 250
         """
-        return await self._command((b"RSET",), timeout, 250)
+        response = await self._command((b"RSET",), timeout, 250)
+        if self.protocol is not None:
+            self.protocol.server.mail = None
+        return response
 
     async def noop(self, timeout: Timeout = _default) -> SMTPResponse:
         """Do nothing, and see that the server is there.
@@ -187,7 +190,7 @@ class Verbs(Connection):
         """
         content = encode_data(message.encode("ascii") if isinstance(message, str) else message)
         await self._ehlo_or_helo_if_needed()
-        return await self._run(_dialogues.data(content), timeout)
+        return await self._run(_transaction.data(content), timeout)
 
     async def _command(self, args: tuple[bytes, ...], timeout: Timeout, *accepted: int) -> SMTPResponse:
         await self._ehlo_or_helo_if_needed()

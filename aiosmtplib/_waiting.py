@@ -4,18 +4,41 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from ._session import Dialogue
+from ._session import Dialogue, Exchange
 
 
-class Ticket:
-    """One dialogue, and the task that waits for its end.
+def wake(future: "asyncio.Future[None] | None") -> None:
+    """Let whoever waits for this go on."""
+    if future is not None and not future.done():
+        future.set_result(None)
+
+
+class Turn(Exchange):
+    """A dialogue that waits for its turn, or has it.
 
     :param timeout: seconds for each reply, or ``None`` for no limit
+    :param lane: turns of the same lane may overlap, where the server has PIPELINING; ``None`` for no other
+    """
+
+    __slots__ = ("lane", "timeout")
+
+    def __init__(self, dialogue: Dialogue[Any], timeout: float | None, lane: object = None) -> None:
+        super().__init__(dialogue)
+        self.timeout = timeout
+        self.lane = lane
+
+    def settle(self) -> None:
+        """Called once, when ``result`` and ``error`` are there."""
+
+
+class Ticket(Turn):
+    """One dialogue, and the task that waits for its end.
+
     :param owner: the task to reserve the connection for, if the reply is 3yz and asks for more
     :param upgrade: whether a 220 reply is to be followed by a TLS handshake
     """
 
-    __slots__ = ("dialogue", "error", "future", "owner", "result", "timeout", "upgrade")
+    __slots__ = ("future", "owner", "upgrade")
 
     def __init__(
         self,
@@ -25,20 +48,14 @@ class Ticket:
         owner: "asyncio.Task[Any] | None",
         upgrade: bool,
     ) -> None:
-        self.dialogue = dialogue
-        self.timeout = timeout
+        super().__init__(dialogue, timeout)
         self.future = future
         self.owner = owner
         self.upgrade = upgrade
-        self.result: Any = None
-        self.error: BaseException | None = None
 
-    def settle(self, result: Any, error: BaseException | None) -> None:
+    def settle(self) -> None:
         """Wake the task, unless it has gone away."""
-        self.result = result
-        self.error = error
-        if not self.future.done():
-            self.future.set_result(None)
+        wake(self.future)
 
 
 class FlowControlMixin(asyncio.Protocol):

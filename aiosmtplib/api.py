@@ -3,12 +3,14 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterable, Iterable, Sequence
+from typing import IO, TYPE_CHECKING, Any
 
 from ._options import DEFAULT_TIMEOUT, UNSAID
+from ._sending import envelope_of
+from ._stream import is_stream
 from .response import SMTPResponse
-from .smtp import SMTP, envelope_of
+from .smtp import SMTP
 from .typing import SMTPTokenGenerator, SocketPathType
 
 if TYPE_CHECKING:
@@ -18,7 +20,8 @@ __all__ = ("send",)
 
 
 async def send(
-    message: "email.message.EmailMessage | email.message.Message | str | bytes",
+    message: "email.message.EmailMessage | email.message.Message | str | bytes "
+    "| IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]",
     sender: str | None = None,
     recipients: str | Sequence[str] | None = None,
     *,
@@ -42,6 +45,8 @@ async def send(
     sock: socket.socket | None = None,
     oauth_token_generator: SMTPTokenGenerator | None = None,
     local_hostname: str | None = None,
+    pipelining: bool | None = None,
+    chunking: bool | None = None,
 ) -> tuple[dict[str, SMTPResponse], str]:
     """Connect, log in if there are credentials, send one message, and close the connection.
 
@@ -49,7 +54,8 @@ async def send(
 
     The connection options are those of :class:`aiosmtplib.SMTP`.
 
-    :param message: a message object, or one that is ready to go (header and body) as ``str`` or ``bytes``
+    :param message: a message object, or one that is ready to go (header and body) as ``str`` or ``bytes``, or
+        as a binary file or an iterable of ``bytes``, which is streamed
     :param sender: the reverse-path; by default that of the message object
     :param recipients: one forward-path or several; by default those of the message object
     :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``
@@ -61,15 +67,17 @@ async def send(
     :raises SMTPException: whatever :meth:`SMTP.connect`, :meth:`SMTP.send_message` and :meth:`SMTP.sendmail`
         raise. Its ``delivery`` says what became of the message.
     """
-    if isinstance(message, str | bytes):
+    ready: Any = message if isinstance(message, str | bytes) or is_stream(message) else None
+    built: Any = message
+    if ready is not None:
         if not recipients:
             raise ValueError("Recipients must be provided with raw messages.")
         if not sender:
             raise ValueError("Sender must be provided with raw messages.")
         if isinstance(message, str):
-            message = message.encode("ascii")
+            ready = message.encode("ascii")
     else:
-        sender, recipients = envelope_of(message, sender, recipients)
+        sender, recipients = envelope_of(built, sender, recipients)
     client = SMTP(
         hostname=hostname,
         port=port,
@@ -89,8 +97,10 @@ async def send(
         sock=sock,
         oauth_token_generator=oauth_token_generator,
         local_hostname=local_hostname,
+        pipelining=pipelining,
+        chunking=chunking,
     )
     async with client:
-        if isinstance(message, bytes):
-            return await client.sendmail(sender, recipients, message, mail_options, rcpt_options)
-        return await client.send_message(message, sender, recipients, mail_options, rcpt_options)
+        if ready is not None:
+            return await client.sendmail(sender, recipients, ready, mail_options, rcpt_options)
+        return await client.send_message(built, sender, recipients, mail_options, rcpt_options)

@@ -1,41 +1,30 @@
-"""The rim between asyncio and the session: transports, timers, flow control and waiting tasks.
+"""The rim between asyncio and the session: a connection as an :class:`asyncio.Protocol`.
 
-Everything that SMTP says is decided in :mod:`aiosmtplib._session` and :mod:`aiosmtplib._dialogues`. This
-module carries bytes in and out, keeps one deadline and one timer per connection, and wakes a task once,
-when its dialogue is over. Tasks that want to talk at the same time queue up here; none holds a lock.
+Everything that SMTP says is decided in :mod:`aiosmtplib._session`, :mod:`aiosmtplib._dialogues` and
+:mod:`aiosmtplib._transaction`. Who speaks when, and what is written, is in :mod:`aiosmtplib._turns`. Here are
+the callbacks of asyncio and the methods that callers use.
 """
 
 import asyncio
 import ssl
-from collections import deque
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import cast
 
 from . import _dialogues
 from ._codec import encode_command, encode_data, normalize_newlines
-from ._session import Dialogue, Session
-from ._waiting import Deadline, FlowControlMixin, Ticket
-from .errors import (
-    SMTPException,
-    SMTPReadTimeoutError,
-    SMTPResponseException,
-    SMTPServerDisconnected,
-    SMTPTimeoutError,
-)
+from ._session import Session
+from ._transaction import data
+from ._turns import Turns, injected
+from ._waiting import FlowControlMixin as FlowControlMixin
+from .errors import SMTPResponseException, SMTPServerDisconnected, SMTPTimeoutError
 from .response import SMTPResponse
 from .status import SMTPStatus
 
 __all__ = ("SMTPProtocol",)
 
-T = TypeVar("T")
-
 #: Bounds on what a server may send, in bytes. Read whenever a reply is parsed.
 MAX_LINE_LENGTH = 8192
 MAX_RESPONSE_LENGTH = MAX_LINE_LENGTH * 4
-
-#: Larger content goes to the transport in pieces of this size (bytes), so that a slow server is noticed
-#: between two pieces and memory is not taken twice.
-_PIECE = 1 << 18
 
 #: How long the server may take to close its side after a goodbye, in seconds.
 _GOODBYE = 1.0
@@ -49,7 +38,7 @@ def normalize_message_line_endings(message: bytes) -> bytes:
     return normalize_newlines(message)
 
 
-class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
+class SMTPProtocol(Turns, asyncio.BufferedProtocol):
     """An SMTP client connection as an :class:`asyncio.Protocol`.
 
     Usually :class:`aiosmtplib.SMTP` drives it. By hand: pass the class to ``loop.create_connection``, then
@@ -65,21 +54,10 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         connection_lost_callback: Callable[["SMTPProtocol"], None] | None = None,
     ) -> None:
         super().__init__(loop)
-        self.transport: asyncio.Transport | None = None
-        #: Called with ``("C", bytes)`` and ``("S", bytes)`` for all that is written and received.
-        self.trace: Callable[[str, bytes], None] | None = None
         self._connection_lost_callback = connection_lost_callback
         self._buffer = memoryview(bytearray(_RECEIVED))
-        self._session = Session()
-        self._running: Ticket | None = None
-        self._waiting: deque[Ticket] = deque()
-        #: Who alone may go on: the task that got a 3yz reply, or this object while TLS is being set up.
-        self._reserved_for: object = None
-        self._lost = False
         self._gone = False
         self._closed: asyncio.Future[None] | None = None
-        self._unwritten: memoryview | None = None
-        self._deadline = Deadline(self._on_timeout)
 
     # -- asyncio's side ------------------------------------------------------------------------------
 
@@ -99,19 +77,9 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         if self.trace is not None:
             self.trace("S", data)
         if self._reserved_for is self:  # between the 220 to STARTTLS and the handshake (RFC 3207 section 6)
-            self._lose(_injected())
+            self._lose(injected())
             return
-        session = self._session
-        answer = session.receive(data, MAX_LINE_LENGTH, MAX_RESPONSE_LENGTH, self._unwritten is not None)
-        if session.lost is not None:
-            self._lose(SMTPServerDisconnected(session.lost))
-        elif answer is not None:
-            if answer:
-                self._send(answer)
-            if session.active:
-                self._deadline.restart()
-            elif self._running is not None:
-                self._settle(self._running)
+        self._received(data, MAX_LINE_LENGTH, MAX_RESPONSE_LENGTH)
 
     def eof_received(self) -> bool:
         self._lose(SMTPServerDisconnected("Unexpected EOF received"))
@@ -126,18 +94,7 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
 
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._unwritten is not None:
-            self._deadline.restart()  # the server took something: it is slow, not dead
-            self._write_pieces()
-
     # -- the caller's side ---------------------------------------------------------------------------
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether commands can be sent."""
-        return self.transport is not None and self._session.lost is None and not self.transport.is_closing()
 
     def write(self, data: bytes) -> None:
         """Write ``data`` as it is, without waiting.
@@ -145,7 +102,8 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         :raises SMTPServerDisconnected: if not connected
         """
         self._check_connected()
-        self._send(data)
+        self._session.write(data)
+        self._flush()
 
     async def read_response(self, timeout: float | None = None) -> SMTPResponse:
         """Wait for the next reply.
@@ -180,7 +138,7 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         :raises SMTPServerDisconnected: if the connection is, or gets, lost
         :raises SMTPReadTimeoutError: after ``timeout``; the connection is closed
         """
-        return await self.run(_dialogues.data(encode_data(message)), timeout)
+        return await self.run(data(encode_data(message)), timeout)
 
     async def start_tls(
         self,
@@ -232,143 +190,9 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
             if not self._gone:
                 self.transport.abort()
 
-    def take_unseen_loss(self) -> SMTPException | None:
-        """Why the connection was lost, if that happened while nobody waited for anything."""
-        return self._session.take_unseen()
-
-    # -- dialogues -----------------------------------------------------------------------------------
-
-    async def run(
-        self,
-        dialogue: Dialogue[T],
-        timeout: float | None,
-        *,
-        exchange: bool = False,
-        upgrade: bool = False,
-    ) -> T:
-        """Run a dialogue to its end, after those that were there before it.
-
-        :param timeout: seconds for each reply, or ``None`` for no limit
-        :param exchange: whether a 3yz reply asks for more, and so reserves the connection for this task
-        :param upgrade: whether a 220 is to be followed by a TLS handshake
-        """
-        self._check_connected()
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        owner = asyncio.current_task() if exchange else None
-        ticket = Ticket(dialogue, timeout, self._loop.create_future(), owner, upgrade)
-        if self._running is None and (
-            self._reserved_for is None or self._reserved_for is asyncio.current_task()
-        ):
-            self._begin(ticket)
-        else:
-            self._waiting.append(ticket)
-        try:
-            await ticket.future
-        except asyncio.CancelledError:
-            self._abandon(ticket)
-            raise
-        if ticket.error is not None:
-            raise ticket.error
-        return cast(T, ticket.result)
-
-    def _begin(self, ticket: Ticket) -> None:
-        self._running = ticket
-        self._reserved_for = None
-        data = self._session.start(ticket.dialogue)
-        if self._session.active and ticket.timeout is not None and ticket.timeout <= 0:
-            self._on_timeout()
-            return
-        if data:
-            self._send(data)
-        if self._session.active:
-            self._deadline.start(ticket.future.get_loop(), ticket.timeout)
-        else:
-            self._settle(ticket)
-
-    def _begin_next(self) -> None:
-        while self._waiting and self._running is None and self._reserved_for is None:
-            self._begin(self._waiting.popleft())
-
-    def _settle(self, ticket: Ticket) -> None:
-        """The running dialogue is over: wake its task, and go on with the next one."""
-        session = self._session
-        self._running = None
-        self._deadline.pause()
-        result, error = session.result, session.error
-        session.result = session.error = None
-        if ticket.upgrade and error is None and result.code == SMTPStatus.ready:
-            self._reserved_for = self
-            if session.interrupted:
-                error = _injected()
-                self._lose(_injected())
-        elif ticket.owner is not None and error is None and 300 <= result.code < 400:
-            self._reserved_for = ticket.owner
-            self._deadline.restart()
-        ticket.settle(result, error)
-        if self._waiting:
-            self._begin_next()
-
-    def _abandon(self, ticket: Ticket) -> None:
-        """A task was cancelled while it waited. A connection out of step is never used again."""
-        if ticket in self._waiting:
-            self._waiting.remove(ticket)
-            ticket.dialogue.close()
-        elif ticket is self._running or self._reserved_for is (
-            self if ticket.upgrade else asyncio.current_task()
-        ):
-            ticket.dialogue.close()
-            self._lose(SMTPServerDisconnected("Connection closed: a command was cancelled"))
-
-    def _lose(self, error: SMTPException, *, abort: bool = True) -> None:
-        """The connection is of no more use: tell everyone who waits for it, once."""
-        if self._lost:
-            return
-        self._lost = True
-        session = self._session
-        session.fail(error, self._unwritten is not None)
-        self._unwritten = None
-        self._deadline.stop()
-        if self.transport is not None:
-            if abort:
-                self.transport.abort()
-            else:
-                self.transport.close()
-                session.take_unseen()  # no news to those who closed it
-        waiting, self._waiting = self._waiting, deque()
-        if self._running is not None:
-            self._settle(self._running)
-        for ticket in waiting:
-            ticket.dialogue.close()
-            ticket.settle(None, SMTPServerDisconnected(error.message))
+    def _on_lost(self) -> None:
         if self._connection_lost_callback is not None:
             self._connection_lost_callback(self)
-
-    def _on_timeout(self) -> None:
-        self._lose(_timed_out())
-
-    def _check_connected(self) -> None:
-        if not self.is_connected:
-            raise self.take_unseen_loss() or SMTPServerDisconnected("Connection lost")
-
-    # -- writing -------------------------------------------------------------------------------------
-
-    def _send(self, data: bytes) -> None:
-        assert self.transport is not None
-        if self.trace is not None:
-            self.trace("C", data)
-        if len(data) <= _PIECE:
-            self.transport.write(data)
-        else:
-            self._unwritten = memoryview(data)
-            self._write_pieces()
-
-    def _write_pieces(self) -> None:
-        assert self.transport is not None
-        while self._unwritten is not None and not self._paused:
-            piece, rest = self._unwritten[:_PIECE], self._unwritten[_PIECE:]
-            self._unwritten = rest if rest else None
-            self.transport.write(piece)
 
     # -- TLS -----------------------------------------------------------------------------------------
 
@@ -386,14 +210,4 @@ class SMTPProtocol(FlowControlMixin, asyncio.BufferedProtocol):
         self.transport = transport
         # All that was known about the server is forgotten (RFC 3207 section 4.2); no second greeting comes.
         self._session = Session(greeted=True)
-
-
-def _timed_out() -> SMTPReadTimeoutError:
-    return SMTPReadTimeoutError("Timed out waiting for server response")
-
-
-def _injected() -> SMTPResponseException:
-    return SMTPResponseException(
-        SMTPStatus.invalid_response.value,
-        "Server sent data between its reply to STARTTLS and the TLS handshake",
-    )
+        self._written = 0

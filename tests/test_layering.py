@@ -17,11 +17,11 @@ PACKAGE = ROOT / "aiosmtplib"
 LAYERS = (
     ("values", ("status", "response", "typing", "errors")),
     ("codec", ("_pure", "_speedups", "_codec")),
-    ("functions", ("esmtp", "_flatten", "email", "auth", "_address")),
-    ("sans-I/O", ("_session", "_dialogues")),
-    ("rim", ("_waiting", "protocol", "_tls", "_options")),
-    ("client", ("_connection", "_verbs", "smtp")),
-    ("many", ("_rate", "_pool_slot", "_pool_limit", "_pool_state", "api")),
+    ("functions", ("esmtp", "_flatten", "email", "auth", "_address", "_envelope")),
+    ("sans-I/O", ("_session", "_dialogues", "_transaction")),
+    ("rim", ("_waiting", "_turns", "protocol", "_tls", "_options")),
+    ("client", ("_connection", "_verbs", "_stream", "_sending", "_many", "smtp")),
+    ("many", ("api",)),
     ("package", ("__init__",)),
     (
         "people",
@@ -41,7 +41,6 @@ LAYERS = (
 )
 RANK = {name: (height, place) for height, (_, names) in enumerate(LAYERS) for place, name in enumerate(names)}
 WITHOUT_IO = [name for _, names in LAYERS[:4] for name in names]
-WITHOUT_IO += ["_rate", "_pool_slot", "_pool_limit", "_pool_state"]
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
 MAX_LINES = 400

@@ -287,9 +287,9 @@ async def test_transport_can_be_exchanged() -> None:
 
 async def test_a_transport_that_pauses_holds_back_the_message() -> None:
     protocol, wire = wired()
-    protocol.pause_writing()
     task = asyncio.ensure_future(protocol.execute_data_command(b"x" * 1_000_000, timeout=PATIENCE))
     await turns()
+    protocol.pause_writing()
     protocol.data_received(b"354 go\r\n")
     await turns()
     held = len(wire.written)

@@ -117,6 +117,7 @@ EXPECTED = {
     "Multipart messages 1": Expected(TO_YOU, also=_mail_with_all_parts),
     "Multipart messages 2": Expected(TO_YOU, also=_two_forms),
     "Text and bytes 1": Expected(TO_YOU, also=_dots_survive),
+    "Files and streams 1": Expected(TO_YOU),
     "Options of MAIL and RCPT 1": Expected(TO_YOU, peer=Peer, also=_options_are_sent),
     "Addresses with other characters than ASCII 1": Expected(
         [(ME, ["jürgen@bücher.example"])], also=_utf8_is_used
@@ -137,6 +138,9 @@ EXPECTED = {
     "Without asyncio 1": Expected(TO_YOU),
     "Timeouts 1": Expected([], peer=lambda: Peer({"connect": actions.silence})),
     "Timeouts 2": Expected(TO_YOU),
+    "Sending many 1": Expected(
+        [(ME, [f"{name}@example.com"]) for name in ("anna", "ben", "cleo")], also=_one_connection
+    ),
     "Sending in parallel 1": Expected([(ME, [f"you+{number}@example.com"]) for number in range(5)]),
     "Sending in parallel 2": Expected(
         [(ME, [f"you+{number}@example.com"]) for number in range(100)],

@@ -1,0 +1,323 @@
+"""Messages become mail transactions: the methods that send one, and the steps that they share with those
+that send many.
+"""
+
+import functools
+from collections.abc import AsyncIterable, Iterable, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from ._address import ascii_address, envelope_path
+from ._codec import (
+    content_size,
+    encode_command,
+    encode_data,
+    encode_recipients,
+    normalize_newlines,
+)
+from ._stream import Progress, is_stream, measure, send_stream
+from ._transaction import Mail, transaction
+from ._verbs import Timeout, Verbs, option_list
+from .email import extract_recipients, extract_sender, flatten_message
+from .errors import SMTPNotSupported, SMTPRecipientsRefused, SMTPSenderRefused
+from .esmtp import parse_size_limit
+from .protocol import SMTPProtocol
+from .response import SMTPResponse
+from .status import SMTPStatus
+from .typing import _default
+
+if TYPE_CHECKING:
+    import email.message
+
+
+class _NoRecipientsError(SMTPRecipientsRefused, ValueError):
+    """Nobody to send to. What stock programs catch, and a :class:`ValueError`."""
+
+    def __str__(self) -> str:
+        return "No recipients given: pass at least one address"
+
+
+class Addressed:
+    """Sender, recipients and parameters, checked and encoded. Nothing is known of the server yet.
+
+    :ivar mail: the MAIL command up to the reverse-path
+    :ivar parameters: its parameters, each with a blank before it
+    :ivar rcpts: all RCPT command lines
+    :ivar utf8: whether the SMTPUTF8 parameter is there
+    :ivar binary: whether the BODY=BINARYMIME parameter is there
+    """
+
+    __slots__ = ("binary", "mail", "parameters", "rcpts", "recipients", "sender", "utf8")
+
+    def __init__(
+        self,
+        sender: str,
+        recipients: str | Sequence[str],
+        mail_options: Iterable[str] | None,
+        rcpt_options: Iterable[str] | None,
+    ) -> None:
+        self.sender = sender
+        self.recipients = [recipients] if isinstance(recipients, str) else list(recipients)
+        if not self.recipients:
+            raise _NoRecipientsError([])
+        if not isinstance(sender, str):
+            raise TypeError(f"An address must be a str, not {type(sender).__name__}")
+        options = tuple(option_list(mail_options))
+        self.mail, self.parameters, self.utf8, self.binary = _mail_command(sender, options)
+        encoding = "utf-8" if self.utf8 else "ascii"
+        rcpt_args = [option.encode(encoding) for option in option_list(rcpt_options)]
+        tail = encode_command(b"", *rcpt_args)[:-2] if rcpt_args else b""
+        rcpts = encode_recipients(self.recipients, tail)
+        if rcpts is None:
+            paths = [_path(recipient, self.utf8) for recipient in self.recipients]
+            rcpts = b"".join([encode_command(b"RCPT", b"TO:<%b>%b" % (path, tail)) for path in paths])
+        self.rcpts = rcpts
+
+
+@functools.lru_cache(maxsize=128)
+def _mail_command(sender: str, options: tuple[str, ...]) -> tuple[bytes, bytes, bool, bool]:
+    # The sender of one message is most often that of the next.
+    upper = [option.upper() for option in options]
+    utf8 = "SMTPUTF8" in upper
+    encoding = "utf-8" if utf8 else "ascii"
+    mail = encode_command(b"MAIL", b"FROM:<%b>" % _path(sender, utf8))[:-2]
+    parameters = encode_command(b"", *(option.encode(encoding) for option in options))[:-2]
+    return mail, parameters, utf8, "BODY=BINARYMIME" in upper
+
+
+class Sending(Verbs):
+    """The part of the client that sends messages."""
+
+    #: Whether each accepted recipient gets a final reply of its own (LMTP, RFC 2033 section 4.2).
+    _per_recipient = False
+
+    async def sendmail(
+        self,
+        sender: str,
+        recipients: str | Sequence[str],
+        message: "str | bytes | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]",
+        mail_options: Iterable[str] | None = None,
+        rcpt_options: Iterable[str] | None = None,
+        timeout: Timeout = _default,
+        *,
+        progress: Progress | None = None,
+    ) -> tuple[dict[str, SMTPResponse], str]:
+        """Send a message that is ready to go: one mail transaction (RFC 5321 section 3.3).
+
+        Where the server announces PIPELINING (RFC 2920), its commands go out in one piece. After a refusal
+        the envelope is reset, so that the connection can be used for the next message.
+
+        :param sender: the reverse-path; ``""`` is the null one
+        :param recipients: one forward-path or several
+        :param message: header and body; line ends are normalised. A ``str`` must be ASCII. A binary file, an
+            iterable or an asynchronous iterable of ``bytes`` is streamed: it is never in memory as a whole.
+        :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``. With ``"SMTPUTF8"`` addresses may
+            have any characters (RFC 6531); without, a domain that is not ASCII goes as A-labels (RFC 5891).
+            With ``"BODY=BINARYMIME"`` the content goes out as it is (RFC 3030 section 3).
+        :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461)
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
+        :param progress: called while content is written, with the number of bytes of ``message`` so far, and
+            with their total, or ``None`` where that is not known
+        :return: the recipients that were refused with the replies to them, and the text of the final reply
+        :raises SMTPSenderRefused: if the server refuses the sender, or the message is larger than it takes
+        :raises SMTPRecipientsRefused: if it refuses every recipient
+        :raises SMTPDataError: if it refuses the message
+        :raises SMTPNotSupported: if SMTPUTF8 or BINARYMIME is wanted and the server does not announce it
+        :raises SMTPException: if a streamed message, or ``progress``, raises: the cause is what it raised.
+            Without BDAT the connection is closed.
+        :raises SMTPServerDisconnected: if the connection is not there, or gets lost
+        :raises SMTPReadTimeoutError: after ``timeout``; the connection is closed
+        :raises SMTPResponseException: with code -1, if what comes is no SMTP reply; the connection is closed
+        :raises ValueError: if an address or option is none, or there is no recipient; nothing has been sent
+        :raises TypeError: if an argument is of the wrong type; nothing has been sent
+        """
+        addressed = Addressed(sender, recipients, mail_options, rcpt_options)
+        streamed = is_stream(message)
+        content = b"" if streamed else content_of(message)
+        seconds = self._seconds(timeout)
+        if streamed or progress is not None:
+            source = message if streamed else content
+            length, size = await measure(source, addressed.binary)
+            protocol = await self._introduced()
+            mail = self._compose_stream(addressed, size)
+            refused, response = await send_stream(
+                protocol, mail, source, length, progress, seconds, addressed.binary
+            )
+            return refused, response.message
+        protocol = await self._introduced()
+        mail = self._compose(addressed, content)
+        refused, response = await protocol.run(transaction(mail, protocol.server), seconds)
+        return refused, response.message
+
+    async def _introduced(self) -> SMTPProtocol:
+        """The protocol of the connection, after EHLO."""
+        protocol = self._connected_protocol()
+        if self.is_ehlo_or_helo_needed:
+            await self._ehlo_or_helo_if_needed()
+            protocol = self._connected_protocol()
+        return protocol
+
+    def _compose(self, addressed: Addressed, content: bytes, *, many: bool = False) -> Mail:
+        """The message as this server takes it.
+
+        :param many: whether other messages go before and after it
+        :raises SMTPNotSupported: if it needs an extension that the server does not announce
+        :raises SMTPSenderRefused: if it is larger than the server takes
+        """
+        chunked = self._by_bdat(addressed, many)
+        if chunked:
+            if addressed.binary:
+                content = bytes(content)
+            else:  # what arrives must not depend on how it went, and by DATA the last line has an end
+                content = normalize_newlines(content)
+                if not content.endswith(b"\r\n"):
+                    content += b"\r\n"
+            return self._mail(addressed, content, len(content), chunked)
+        size = content_size(content) if "size" in self.esmtp_extensions else None
+        return self._mail(addressed, encode_data(content), size, chunked)
+
+    def _compose_stream(self, addressed: Addressed, size: int | None) -> Mail:
+        """The same for content that comes in pieces."""
+        return self._mail(addressed, None, size, self._by_bdat(addressed, size is None))
+
+    def _mail(self, addressed: Addressed, content: bytes | None, size: int | None, chunked: bool) -> Mail:
+        extensions = self.esmtp_extensions
+        if addressed.utf8 and "smtputf8" not in extensions:
+            raise SMTPNotSupported("SMTPUTF8 is not supported by this server")
+        parameters = addressed.parameters
+        if size is not None and "size" in extensions:
+            parameters = b" size=%d%b" % (self._check_size(size, addressed.sender), parameters)
+        return Mail(
+            addressed.sender,
+            addressed.recipients,
+            b"%b%b\r\n%b" % (addressed.mail, parameters, addressed.rcpts),
+            content,
+            pipelined=self.pipelining is not False and "pipelining" in extensions,
+            chunked=chunked,
+            per_recipient=self._per_recipient,
+        )
+
+    def _by_bdat(self, addressed: Addressed, many: bool) -> bool:
+        possible = "chunking" in self.esmtp_extensions and not self._per_recipient
+        if addressed.binary:
+            if not possible or self.chunking is False or "binarymime" not in self.esmtp_extensions:
+                raise SMTPNotSupported("BINARYMIME is not supported by this server, or not without chunking")
+            return True
+        return possible and (self.chunking or (many and self.chunking is None))
+
+    def _check_size(self, size: int, sender: str) -> int:
+        """Refuse what the server would refuse anyway (RFC 1870 section 6.1), before it is sent."""
+        limit = parse_size_limit(self.esmtp_extensions)
+        if limit is not None and size > limit:
+            raise SMTPSenderRefused(
+                SMTPStatus.storage_exceeded.value,
+                f"The message is {size} bytes long, and the server takes no more than {limit}",
+                sender,
+            )
+        return size
+
+    async def send_message(
+        self,
+        message: "email.message.EmailMessage | email.message.Message",
+        sender: str | None = None,
+        recipients: str | Sequence[str] | None = None,
+        mail_options: Iterable[str] | None = None,
+        rcpt_options: Iterable[str] | None = None,
+        timeout: Timeout = _default,
+    ) -> tuple[dict[str, SMTPResponse], str]:
+        """Send a message object.
+
+        Bcc and Resent-Bcc are used and not sent. Where the server announces 8BITMIME or SMTPUTF8, they are
+        used as far as the message needs them. The message is not changed.
+
+        :param sender: the reverse-path; by default that of the message (Sender, or else From; RFC 5322
+            section 3.6.2, or their Resent- forms)
+        :param recipients: one forward-path or several; by default those of the message (To, Cc and Bcc, or
+            their Resent- forms)
+        :param mail_options: parameters of MAIL, as in :meth:`sendmail`
+        :param rcpt_options: parameters of every RCPT, as in :meth:`sendmail`
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
+        :return: the recipients that were refused with the replies to them, and the text of the final reply
+        :raises SMTPNotSupported: if an address needs SMTPUTF8 and the server does not announce it
+        :raises ValueError: if the message has no sender or no recipient; nothing has been sent
+        :raises SMTPException: and whatever else :meth:`sendmail` raises
+        """
+        sender, recipients = envelope_of(message, sender, recipients)
+        options = option_list(mail_options)
+        self._connected_protocol()
+        await self._ehlo_or_helo_if_needed()
+        content, options = self._flatten(message, sender, recipients, options)
+        return await self.sendmail(sender, recipients, content, options, rcpt_options, timeout)
+
+    def _flatten(
+        self,
+        message: "email.message.EmailMessage | email.message.Message",
+        sender: str,
+        recipients: Sequence[str],
+        options: list[str],
+    ) -> tuple[bytes, list[str]]:
+        """The bytes of a message object for this server, and the parameters of MAIL that go with them."""
+        utf8 = not (sender.isascii() and all(recipient.isascii() for recipient in recipients))
+        if utf8 and not self.supports_extension("smtputf8"):
+            _check_a_labels_suffice(sender, *recipients)
+            utf8 = False
+        given = {option.upper().partition("=")[0] for option in options}
+        if utf8 and "SMTPUTF8" not in given:
+            options = [*options, "SMTPUTF8"]
+        eight_bit = self.supports_extension("8bitmime")
+        if eight_bit and "BODY" not in given:
+            options = [*options, "BODY=8BITMIME"]
+        return flatten_message(message, utf8=utf8, cte_type="8bit" if eight_bit else "7bit"), options
+
+
+def envelope_of(
+    message: "email.message.EmailMessage | email.message.Message",
+    sender: str | None,
+    recipients: str | Sequence[str] | None,
+) -> tuple[str, list[str]]:
+    """Sender and recipients as given, or else as the message has them.
+
+    :raises ValueError: if there is no sender or no recipient
+    :raises TypeError: if ``message`` is no message object
+    """
+    if sender is None:
+        sender = extract_sender(message)
+        if sender is None:
+            raise ValueError("No From header provided in message")
+    if recipients is None:
+        recipients = extract_recipients(message)
+        if not recipients:
+            raise ValueError("No recipient headers provided in message")
+    return sender, [recipients] if isinstance(recipients, str) else list(recipients)
+
+
+def content_of(message: Any) -> bytes:
+    if isinstance(message, bytes | bytearray | memoryview):
+        return message  # type: ignore[return-value]  # the codec takes all three
+    if isinstance(message, str):
+        return message.encode("ascii")
+    raise TypeError(
+        f"sendmail takes a message as str or bytes, not {type(message).__name__}; "
+        "send_message takes the objects of the email package"
+    )
+
+
+def _path(address: str, utf8: bool) -> bytes:
+    """What goes between the angle brackets. Without SMTPUTF8, a domain goes as A-labels if it must."""
+    if utf8:
+        return envelope_path(address, "utf-8")
+    try:
+        address = ascii_address(address)
+    except ValueError:
+        pass  # the next line says which character cannot be sent
+    return envelope_path(address, "ascii")
+
+
+def _check_a_labels_suffice(*addresses: str) -> None:
+    try:
+        for address in addresses:
+            ascii_address(address)
+    except ValueError as error:
+        raise SMTPNotSupported(
+            "An address containing non-ASCII characters was provided, "
+            "but SMTPUTF8 is not supported by this server"
+        ) from error
