@@ -21,7 +21,7 @@ LAYERS = (
     ("sans-I/O", ("_session", "_dialogues", "_transaction")),
     ("rim", ("_waiting", "_turns", "protocol", "_tls", "_options")),
     ("client", ("_connection", "_verbs", "_stream", "_sending", "_many", "smtp")),
-    ("many", ("api",)),
+    ("many", ("_rate", "_pool_slot", "_pool_limit", "_pool_state", "api")),
     ("package", ("__init__",)),
     (
         "people",
@@ -41,6 +41,7 @@ LAYERS = (
 )
 RANK = {name: (height, place) for height, (_, names) in enumerate(LAYERS) for place, name in enumerate(names)}
 WITHOUT_IO = [name for _, names in LAYERS[:4] for name in names]
+WITHOUT_IO += ["_rate", "_pool_slot", "_pool_limit", "_pool_state"]
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
 MAX_LINES = 400
