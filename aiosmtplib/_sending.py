@@ -3,8 +3,8 @@ that send many.
 """
 
 import functools
-from collections.abc import AsyncIterable, Iterable, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ._address import ascii_address, envelope_path
 from ._codec import (
@@ -14,7 +14,7 @@ from ._codec import (
     encode_recipients,
     normalize_newlines,
 )
-from ._stream import Progress, is_stream, measure, send_stream
+from ._stream import Content, Progress, is_stream, measure, send_stream
 from ._transaction import Mail, transaction
 from ._verbs import Timeout, Verbs, option_list
 from .email import extract_recipients, extract_sender, flatten_message
@@ -94,7 +94,7 @@ class Sending(Verbs):
         self,
         sender: str,
         recipients: str | Sequence[str],
-        message: "str | bytes | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]",
+        message: Content,
         mail_options: Iterable[str] | None = None,
         rcpt_options: Iterable[str] | None = None,
         timeout: Timeout = _default,

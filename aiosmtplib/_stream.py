@@ -7,7 +7,7 @@ is to drop the connection. With BDAT the transaction is reset instead.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from ._codec import DataEncoder
 from ._transaction import RSET, Mail, Outcome, transaction
@@ -16,6 +16,9 @@ from .protocol import SMTPProtocol
 
 #: Called with the number of bytes of the source that were written so far, and with their total or ``None``.
 Progress: TypeAlias = Callable[[int, int | None], object]
+
+#: Header and body, at hand as a whole or in pieces.
+Content: TypeAlias = str | bytes | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]
 
 #: How much of a file is read at a time, in bytes.
 _CHUNK = 1 << 18

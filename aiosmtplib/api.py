@@ -3,12 +3,12 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterable, Iterable, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from ._options import DEFAULT_TIMEOUT, UNSAID
 from ._sending import envelope_of
-from ._stream import is_stream
+from ._stream import Content, is_stream
 from .response import SMTPResponse
 from .smtp import SMTP
 from .typing import SMTPTokenGenerator, SocketPathType
@@ -20,8 +20,7 @@ __all__ = ("send",)
 
 
 async def send(
-    message: "email.message.EmailMessage | email.message.Message | str | bytes "
-    "| IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]",
+    message: "email.message.EmailMessage | email.message.Message | Content",
     sender: str | None = None,
     recipients: str | Sequence[str] | None = None,
     *,
