@@ -126,11 +126,11 @@ class PoolState(Generic[Client, Waiter]):
         """
         if self._closing:
             raise SMTPServerDisconnected("The pool is closed")
-        if not self._waiters:
-            for slot in reversed(self._idle):
-                if now < self._stale_at(slot):
-                    self._give(slot, now)
-                    return slot
+        # Nobody is overtaken: where somebody waits, none is idle.
+        for slot in reversed(self._idle):
+            if now < self._stale_at(slot):
+                self._give(slot, now)
+                return slot
         return None
 
     def wait(self, waiter: Waiter, now: float, *, again: bool = False) -> Todo[Client, Waiter]:
@@ -285,8 +285,8 @@ class PoolState(Generic[Client, Waiter]):
 
     @property
     def drained(self) -> bool:
-        """Whether the pool is closed, and nobody waits, and no connection is left."""
-        return self._closing and not self._waiters and not any(self._homes.values())
+        """Whether the pool is closed and no connection is left. Then nobody waits: one would be opened."""
+        return self._closing and not any(self._homes.values())
 
     def slots(self, *states: State) -> list[Slot[Client]]:
         """The connections in these states."""

@@ -123,15 +123,32 @@ def test_what_was_idle_too_long_is_not_missed() -> None:
     assert pool.stats().reconnects == 0
 
 
-@pytest.mark.parametrize("how", ["lost", "old"])
+@pytest.mark.parametrize("how", ["lost idle", "old idle", "lost", "replaced"])
 def test_reconnects(how: str) -> None:
-    pool, (slot,) = make(1, max_age=10.0)
-    pool.release(slot, Outcome.KEEP, 0.0)
-    if how == "lost":
+    pool, (slot, other) = make(2, max_age=10.0)
+    if how.endswith("idle"):
+        pool.release(slot, Outcome.KEEP, 0.0)
+    if how == "lost idle":
         pool.lost(slot, 1.0)
-    else:
+    elif how == "old idle":
         pool.closed(*pool.expire(10.0).close, 10.0)
+    elif how == "lost":
+        pool.release(slot, Outcome.LOST, 1.0)
+    else:
+        pool.closed(*pool.release(slot, Outcome.REPLACE, 1.0).close, 1.0)
     pool.opened(*pool.wait("a", 11.0).open, "client", 11.0)
+    assert pool.stats().reconnects == 1
+    assert (slot.state, other.state) == (State.GONE, State.BUSY)
+
+
+def test_each_connection_is_replaced_once() -> None:
+    pool, (slot, _) = make(2, idle_timeout=1.0)
+    pool.release(slot, Outcome.LOST, 0.0)
+    for now in (10.0, 20.0):
+        (fresh,) = pool.wait("a", now).open
+        pool.opened(fresh, "client", now)
+        pool.release(pool.claim("a"), Outcome.KEEP, now)
+        pool.closed(*pool.expire(now + 1).close, now + 1)
     assert pool.stats().reconnects == 1
 
 

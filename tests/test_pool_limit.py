@@ -186,3 +186,41 @@ def test_when_all_is_lost_the_limit_is_forgotten() -> None:
     (probe,) = pool.wait("late", 3.0).open
     pool.opened(probe, "client", 3.0)
     assert pool.stats().limit == 4
+
+
+def test_below_the_limit_nothing_more_is_allowed() -> None:
+    pool = shrunk()
+    for waiter in "xyz":
+        pool.cancel(waiter, 1.0)
+    pool.release(pool.slots(State.BUSY)[0], Outcome.LOST, 1.0)
+    assert len(pool.wait("late", 100.0).open) == 1
+    assert pool.stats().limit == 2
+
+
+def test_after_a_try_that_succeeded_the_pool_can_shrink_again() -> None:
+    pool = shrunk(most=3)
+    pool.opened(*pool.expire(5.0).open, "client", 5.0)
+    assert pool.stats().limit == 3
+    (slot,) = pool.release(pool.slots(State.BUSY)[0], Outcome.LOST, 6.0).open
+    pool.open_failed(slot, BUSY, 6.0)
+    assert pool.stats().limit == 2
+    assert pool.next_deadline() == 6.0 + FIRST_PAUSE
+
+
+def test_after_the_server_was_down_all_begins_anew() -> None:
+    pool = shrunk()
+    pool.open_failed(*pool.expire(5.0).open, BUSY, 5.0)
+    for slot in pool.slots(State.BUSY):
+        pool.release(slot, Outcome.LOST, 6.0)
+    for slot in pool.slots(State.OPENING):
+        pool.open_failed(slot, BUSY, 7.0)
+    (probe,) = opening(pool, "abcd")
+    _, second, third = pool.opened(probe, "client", 8.0).open
+    pool.open_failed(second, BUSY, 9.0)
+    assert pool.stats().limit == 3
+    pool.opened(third, "client", 9.0)
+    assert pool.stats().limit == 3
+    assert pool.next_deadline() is None
+    assert pool.slots(State.OPENING)
+    pool.open_failed(*pool.slots(State.OPENING), BUSY, 10.0)
+    assert pool.next_deadline() == 9.0 + FIRST_PAUSE

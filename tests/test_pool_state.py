@@ -83,6 +83,13 @@ def test_one_who_waits_again_goes_first() -> None:
     assert MAX_MOVES == 3
 
 
+def test_one_who_waits_again_gets_the_warmest() -> None:
+    pool, (a, b, c) = make(3)
+    free(pool, [c, b])
+    assert pool.wait("moved", 1.0, again=True).grant == [("moved", b)]
+    assert not pool.release(a, Outcome.LOST, 1.0)
+
+
 # -- giving up
 
 
@@ -103,6 +110,13 @@ def test_what_was_granted_and_not_taken_goes_to_the_next() -> None:
     assert pool.cancel("b", 3.0) is NOTHING
     assert slot.state is State.IDLE
     assert not pool.cancel("b", 4.0)
+
+
+def test_what_was_taken_is_given_back_by_release_alone() -> None:
+    pool, (slot,) = make(1)
+    pool.wait("a", 1.0)
+    assert not pool.cancel("first 0", 2.0)
+    assert slot.state is State.BUSY
 
 
 def test_what_was_granted_lost_and_not_taken_is_replaced() -> None:
@@ -194,10 +208,10 @@ def test_an_idle_connection_that_is_lost_goes_without_a_word() -> None:
 
 def test_a_busy_connection_that_is_lost_is_not_used_again() -> None:
     pool, (slot,) = make(1)
-    pool.wait("a", 1.0)
     assert not pool.lost(slot, 1.0)
     assert slot.state is State.BUSY
     assert pool.should_yield(slot, 1.0)
+    pool.wait("a", 1.0)
     assert len(pool.release(slot, Outcome.KEEP, 2.0).open) == 1
 
 
@@ -213,8 +227,9 @@ def test_a_turn_ends_when_somebody_waits() -> None:
     assert pool.should_yield(slot, 0.5)
     assert granted(pool.release(slot, Outcome.KEEP, 0.6)) == ["a"]
     pool.wait("b", 0.6)
-    # It is the turn of "a" now.
+    # It is the turn of "a" now, and then of "b".
     assert not pool.should_yield(pool.claim("a"), 0.6)
+    assert pool.should_yield(slot, 0.5 + 2 * TURN_SECONDS)
 
 
 def test_a_turn_lasts_for_some_messages() -> None:
@@ -243,6 +258,12 @@ def test_as_many_yield_as_wait() -> None:
     assert [pool.should_yield(slot, 2.0) for slot in slots] == [True, True, False]
     pool.release(slots[0], Outcome.KEEP, 2.0)
     assert not pool.should_yield(slots[2], 2.0)
+
+
+def test_a_connection_that_is_too_old_is_to_be_released() -> None:
+    pool, (slot,) = make(1, max_age=10.0)
+    assert not pool.should_yield(slot, 9.9)
+    assert pool.should_yield(slot, 10.0)
 
 
 def test_a_connection_that_is_used_up_is_to_be_released() -> None:
