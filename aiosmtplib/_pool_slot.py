@@ -12,8 +12,10 @@ Client = TypeVar("Client")
 Waiter = TypeVar("Waiter", bound=Hashable)
 
 
-class State(enum.Enum):
+class State(str, enum.Enum):
     """Where a connection is in its life."""
+
+    # Text, for its hash: that of an enumeration alone is computed in Python, several times for each message.
 
     OPENING = "opening"
     IDLE = "idle"

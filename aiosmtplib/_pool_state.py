@@ -322,11 +322,11 @@ class PoolState(Generic[Client, Waiter]):
     ) -> Todo[Client, Waiter]:
         """Restore what always holds: nobody waits beside an idle connection, or with room to open one."""
         close = list(close)
+        grant = []
         for slot in [slot for slot in self._idle if now >= self._stale_at(slot)]:
             self._missing += now >= slot.expires_at
             self._move(slot, State.CLOSING)
             close.append(slot)
-        grant = []
         while self._waiters and self._idle:
             waiter, _ = self._waiters.popitem(last=False)
             slot = next(reversed(self._idle))
@@ -338,14 +338,17 @@ class PoolState(Generic[Client, Waiter]):
             for slot in list(self._idle):
                 self._move(slot, State.CLOSING)
                 close.append(slot)
-        return Todo(grant, fail, self._open(now), close)
+        opened = self._open(now)
+        return Todo(grant, fail, opened, close) if grant or fail or opened or close else NOTHING
 
-    def _open(self, now: float) -> list[Slot[Client]]:
+    def _open(self, now: float) -> Sequence[Slot[Client]]:
         wanted = len(self._waiters) - len(self._opening)
         if wanted <= 0:
-            return []
+            return ()
         room = self._limit.allowed - self._count()
         trial = room == 0 and self._limit.grow(now)
+        if not room and not trial:
+            return ()
         slots: list[Slot[Client]] = [Slot(self._came) for _ in range(min(wanted, room + trial))]
         self._opening.update(dict.fromkeys(slots))
         if trial:
@@ -353,7 +356,7 @@ class PoolState(Generic[Client, Waiter]):
         return slots
 
     def _count(self) -> int:
-        return sum(map(len, self._homes.values()))
+        return len(self._opening) + len(self._idle) + len(self._busy) + len(self._leaving)
 
     def _stale_at(self, slot: Slot[Client]) -> float:
         return min(slot.expires_at, slot.last_used + self._idle_timeout)

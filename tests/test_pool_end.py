@@ -71,7 +71,7 @@ def test_aborting() -> None:
     pool.wait("y", 1.0)
     pool.release(a, Outcome.KEEP, 2.0)
     error = SMTPServerDisconnected("aborted")
-    assert pool.abort(error, 3.0) == Todo(grant=[], fail=[("y", error)], open=[], close=[])
+    assert pool.abort(error, 3.0) == Todo(grant=[], fail=[("y", error)], open=(), close=[])
     with pytest.raises(SMTPServerDisconnected):
         pool.wait("z", 3.0, again=True)
     assert pool.slots(State.BUSY) == [b, a]

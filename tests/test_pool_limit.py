@@ -220,7 +220,4 @@ def test_after_the_server_was_down_all_begins_anew() -> None:
     assert pool.stats().limit == 3
     pool.opened(third, "client", 9.0)
     assert pool.stats().limit == 3
-    assert pool.next_deadline() is None
-    assert pool.slots(State.OPENING)
-    pool.open_failed(*pool.slots(State.OPENING), BUSY, 10.0)
     assert pool.next_deadline() == 9.0 + FIRST_PAUSE
