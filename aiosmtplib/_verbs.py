@@ -153,6 +153,8 @@ class Verbs(Connection):
         path = envelope_path(sender, encoding)
         args = (b"MAIL", b"FROM:<%b>" % path, *(o.encode(encoding) for o in option_list(options)))
         await self._ehlo_or_helo_if_needed()
+        if self._connected_protocol().server.mail is not None:  # of a message that was refused
+            await self.rset(timeout)
         with in_phase("mail"):
             response = await self.execute_command(*args, timeout=timeout)
         if response.code != SMTPStatus.completed:

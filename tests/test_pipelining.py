@@ -335,3 +335,21 @@ async def test_options(where: str, pipelining: bool | None, chunking: bool | Non
         assert (look.beyond == [b""]) is (pipelining is False)
         assert ("BDAT" in peer.verbs) is bool(chunking)
         assert len(peer.accepted) == 1
+
+
+async def test_a_transaction_by_hand_after_a_refusal() -> None:
+    actions: dict[str, Action] = {"RCPT": in_turn("550 no", "550 no", "250 ok")}
+    async with (
+        Peer(actions, extensions=PIPELINING, strict=True) as peer,
+        session(peer) as client,
+    ):
+        with pytest.raises(aiosmtplib.SMTPRecipientsRefused):
+            await client.sendmail(SENDER, RECIPIENTS, MESSAGE)
+        assert "RSET" not in peer.verbs
+        await client.mail(SENDER)
+        await client.rcpt(RECIPIENTS[0])
+        await client.data(MESSAGE)
+        assert peer.verbs[-4:] == ["RSET", "MAIL", "RCPT", "DATA"]
+        assert len(peer.accepted) == 1
+        assert await client.sendmail(SENDER, RECIPIENTS, MESSAGE) == ACCEPTED
+        assert peer.verbs.count("RSET") == 1
