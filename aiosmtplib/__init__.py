@@ -9,7 +9,7 @@ from . import email as email
 from . import esmtp as esmtp
 from . import protocol as protocol
 from ._envelope import Envelope, SendResult
-from .api import send
+from .api import send, send_many
 from .errors import (
     SMTPAuthenticationError,
     SMTPConnectError,
@@ -27,6 +27,7 @@ from .errors import (
     SMTPServerDisconnected,
     SMTPTimeoutError,
 )
+from .pool import SMTPPool
 from .response import SMTPResponse
 from .smtp import SMTP
 from .status import Delivery, SMTPStatus
@@ -50,6 +51,7 @@ __all__ = (
     "SMTPException",
     "SMTPHeloError",
     "SMTPNotSupported",
+    "SMTPPool",
     "SMTPReadTimeoutError",
     "SMTPRecipientRefused",
     "SMTPRecipientsRefused",
@@ -62,4 +64,5 @@ __all__ = (
     "SMTPTokenGenerator",
     "SendResult",
     "send",
+    "send_many",
 )

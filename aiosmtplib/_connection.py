@@ -65,6 +65,8 @@ class Connection(Options):
         self._connect_lock = asyncio.Lock()
         #: Why the last connection ended, if that was the server's doing and no call has told it yet.
         self._lost_because: SMTPException | None = None
+        #: Told that the connection is of no more use, as soon as that is known.
+        self._lost_callback: Callable[[], None] | None = None
         self._opening = False
         self._opening_timeout: float | None = None
         self._forget_server()
@@ -378,3 +380,5 @@ class Connection(Options):
             if not self._opening:
                 self._lost_because = protocol.take_unseen_loss()
                 self._connect_lock.release()
+            if self._lost_callback is not None:
+                self._lost_callback()

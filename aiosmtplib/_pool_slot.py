@@ -51,6 +51,7 @@ class Slot(Generic[Client]):
     :ivar last_used: when a message was last sent on it
     :ivar messages: mail transactions begun on it
     :ivar limit_messages: how many there may be, or ``None``
+    :ivar rcptmax: how many recipients the server takes in one transaction (RFC 9422), or ``None``
     :ivar attempt: the number of the last waiter that was there when it began to open
     :ivar turn_at: when its present holder got it
     :ivar turn_from: ``messages`` at that time
@@ -66,6 +67,7 @@ class Slot(Generic[Client]):
         "last_used",
         "limit_messages",
         "messages",
+        "rcptmax",
         "state",
         "turn_at",
         "turn_from",
@@ -81,6 +83,7 @@ class Slot(Generic[Client]):
         self.expires_at = math.inf
         self.messages = 0
         self.limit_messages: int | None = None
+        self.rcptmax: int | None = None
         self.attempt = attempt
         self.turn_at = -math.inf
         self.turn_from = 0

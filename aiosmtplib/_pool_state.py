@@ -104,11 +104,12 @@ class PoolState(Generic[Client, Waiter]):
         self._came = 0
         self._yielding = 0
 
+        self.max_connections = max_connections
         self._limit = ConnectionLimit(max_connections)
         #: The number of the last waiter for whom an attempt failed.
         self._attempted = 0
 
-        self._closing = False
+        self.closing = False
         self._aborted = False
 
         #: Connections that ended and were not yet replaced.
@@ -124,11 +125,11 @@ class PoolState(Generic[Client, Waiter]):
 
         :raises SMTPServerDisconnected: if the pool is closed
         """
-        if self._closing:
+        if self.closing:
             raise SMTPServerDisconnected("The pool is closed")
         # Nobody is overtaken: where somebody waits, none is idle.
         for slot in reversed(self._idle):
-            if now < self._stale_at(slot):
+            if now < self.stale_at(slot):
                 self._give(slot, now)
                 return slot
         return None
@@ -141,7 +142,7 @@ class PoolState(Generic[Client, Waiter]):
             pool count as drained in between.
         :raises SMTPServerDisconnected: if the pool is closed
         """
-        if self._aborted or (self._closing and not again):
+        if self._aborted or (self.closing and not again):
             raise SMTPServerDisconnected("The pool is closed")
         self._came += 1
         self._waiters[waiter] = self._came
@@ -193,7 +194,7 @@ class PoolState(Generic[Client, Waiter]):
             return self._settle(now, close=[slot])
         else:
             self._move(slot, State.IDLE)
-            if not self._waiters and not self._closing:
+            if not self._waiters and not self.closing:
                 return NOTHING
         return self._settle(now)
 
@@ -257,7 +258,7 @@ class PoolState(Generic[Client, Waiter]):
 
     def next_deadline(self) -> float | None:
         """When :meth:`expire` has something to do, unless something else happens before."""
-        deadline = min(map(self._stale_at, self._idle), default=math.inf)
+        deadline = min(map(self.stale_at, self._idle), default=math.inf)
         if len(self._waiters) > len(self._opening):
             deadline = min(deadline, self._limit.retry_at)
         return None if deadline == math.inf else deadline
@@ -270,7 +271,7 @@ class PoolState(Generic[Client, Waiter]):
 
     def close(self, now: float) -> Todo[Client, Waiter]:
         """Take no new callers. Those who wait are served still; then each connection is closed."""
-        self._closing = True
+        self.closing = True
         return self._settle(now)
 
     def abort(self, error: Exception, now: float) -> Todo[Client, Waiter]:
@@ -278,15 +279,25 @@ class PoolState(Generic[Client, Waiter]):
 
         What is busy or opening is for the caller to end (:meth:`slots`), and to report as usual.
         """
-        self._closing = self._aborted = True
+        self.closing = self._aborted = True
         fail = [(waiter, error) for waiter in self._waiters]
         self._waiters.clear()
         return self._settle(now, fail=fail)
 
     @property
+    def opening(self) -> int:
+        """How many connections are being made."""
+        return len(self._opening)
+
+    @property
+    def can_open(self) -> bool:
+        """Whether one more waiter would have a connection opened."""
+        return not self.closing and self._limit.allowed > self._count()
+
+    @property
     def drained(self) -> bool:
         """Whether the pool is closed and no connection is left. Then nobody waits: one would be opened."""
-        return self._closing and not any(self._homes.values())
+        return self.closing and not any(self._homes.values())
 
     def slots(self, *states: State) -> list[Slot[Client]]:
         """The connections in these states."""
@@ -323,7 +334,7 @@ class PoolState(Generic[Client, Waiter]):
         """Restore what always holds: nobody waits beside an idle connection, or with room to open one."""
         close = list(close)
         grant = []
-        for slot in [slot for slot in self._idle if now >= self._stale_at(slot)]:
+        for slot in [slot for slot in self._idle if now >= self.stale_at(slot)]:
             self._missing += now >= slot.expires_at
             self._move(slot, State.CLOSING)
             close.append(slot)
@@ -333,7 +344,7 @@ class PoolState(Generic[Client, Waiter]):
             self._give(slot, now)
             self._granted[waiter] = slot
             grant.append((waiter, slot))
-        if self._closing:
+        if self.closing:
             # Idle ones are left only where nobody waits.
             for slot in list(self._idle):
                 self._move(slot, State.CLOSING)
@@ -358,7 +369,8 @@ class PoolState(Generic[Client, Waiter]):
     def _count(self) -> int:
         return len(self._opening) + len(self._idle) + len(self._busy) + len(self._leaving)
 
-    def _stale_at(self, slot: Slot[Client]) -> float:
+    def stale_at(self, slot: Slot[Client]) -> float:
+        """When an idle connection is to be closed."""
         return min(slot.expires_at, slot.last_used + self._idle_timeout)
 
     def _give(self, slot: Slot[Client], now: float) -> None:

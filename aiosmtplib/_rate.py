@@ -16,15 +16,16 @@ class TokenBucket:
     """Permissions to send, at equal distances.
 
     :param rate: permissions per second
+    :ivar interval: seconds between two of them
     :raises ValueError: if ``rate`` is not a positive number
     """
 
-    __slots__ = ("_given_back", "_interval", "_next")
+    __slots__ = ("_given_back", "_next", "interval")
 
     def __init__(self, rate: float) -> None:
         if not 0 < rate < math.inf:
             raise ValueError(f"rate must be a positive number of messages per second, not {rate!r}")
-        self._interval = 1 / rate
+        self.interval = 1 / rate
         self._next = -math.inf
         self._given_back: list[float] = []
 
@@ -41,7 +42,7 @@ class TokenBucket:
             if due >= now:
                 return due - now
         due = max(self._next, now)
-        self._next = due + self._interval
+        self._next = due + self.interval
         return due - now
 
     def cancel(self, due: float) -> None:

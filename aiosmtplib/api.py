@@ -1,14 +1,16 @@
-"""``send``: a connection, one message, and goodbye."""
+"""``send``: a connection, one message, and goodbye. ``send_many``: a pool, many messages, and goodbye."""
 
 import asyncio
 import socket
 import ssl
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._envelope import SendResult
 from ._options import DEFAULT_TIMEOUT, UNSAID
 from ._sending import envelope_of
 from ._stream import Content, is_stream
+from .pool import SMTPPool
 from .response import SMTPResponse
 from .smtp import SMTP
 from .typing import SMTPTokenGenerator, SocketPathType
@@ -16,7 +18,9 @@ from .typing import SMTPTokenGenerator, SocketPathType
 if TYPE_CHECKING:
     import email.message
 
-__all__ = ("send",)
+__all__ = ("send", "send_many")
+
+Item = TypeVar("Item")
 
 
 async def send(
@@ -103,3 +107,30 @@ async def send(
         if ready is not None:
             return await client.sendmail(sender, recipients, ready, mail_options, rcpt_options)
         return await client.send_message(built, sender, recipients, mail_options, rcpt_options)
+
+
+def send_many(
+    messages: Iterable[Item] | AsyncIterable[Item], *, window: int = 256, **options: Any
+) -> AsyncGenerator[SendResult[Item], None]:
+    """Send many messages over a pool of connections, and close them.
+
+    >>> async for result in aiosmtplib.send_many(messages, hostname="127.0.0.1", port=1025):
+    ...     print(result.index, result.delivery.value)
+
+    :param messages: as in :meth:`SMTPPool.send_many`
+    :param window: at most this many messages are pulled and not yet handed back
+    :param options: those of :class:`SMTPPool`, such as ``hostname``, ``max_connections`` and ``rate``
+    :return: an asynchronous generator of :class:`SendResult`, in the order in which they come. To leave it
+        early and wait for what is in flight, call its ``aclose``.
+    :raises TypeError: if an option is unknown or of the wrong type, or ``messages`` is a single one
+    :raises ValueError: if options exclude each other, or a number is not positive
+    """
+    pool = SMTPPool(**options)
+    results = pool.send_many(messages, window=window)
+
+    async def run() -> AsyncGenerator[SendResult[Item], None]:
+        async with pool, results:
+            async for result in results:
+                yield result
+
+    return run()

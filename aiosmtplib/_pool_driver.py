@@ -1,0 +1,272 @@
+"""The hands of the pool: it does what :class:`PoolState` decides, and tells it what came of that.
+
+Connections are opened and closed by tasks of their own, so that a caller who gives up takes no one else's
+connection along. Everything else happens at once, in whichever task or callback brings the news.
+"""
+
+import asyncio
+import copy
+import functools
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
+
+from ._pool_slot import Outcome, Slot, State, Todo
+from ._pool_state import PoolState
+from ._rate import TokenBucket
+from ._waiting import wake
+from .errors import SMTPException, SMTPServerDisconnected
+from .esmtp import parse_limits
+from .smtp import SMTP
+
+#: How long a server may take to answer QUIT, in seconds: a connection counts until it is closed.
+GOODBYE = 5.0
+
+T = TypeVar("T")
+
+Connection = Slot[SMTP]
+Waiter = asyncio.Future[Connection]
+
+
+class Driver:
+    """Connections on request.
+
+    :param make: makes a client that is not connected
+    :param rate: what spaces the messages, or ``None``
+    """
+
+    def __init__(
+        self, state: PoolState[SMTP, Waiter], make: Callable[[], SMTP], rate: TokenBucket | None
+    ) -> None:
+        self.state = state
+        self.rate = rate
+        self._make = make
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
+        self._drained: asyncio.Future[None] | None = None
+        # One caller at a time has a connection and waits for its permission.
+        self._turnstile = asyncio.Lock()
+        self._sleepers: set[asyncio.Future[None]] = set()
+
+    def now(self) -> float:
+        return self.loop.time()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop in which the pool is used.
+
+        :raises RuntimeError: if that was another one before
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None:
+                raise RuntimeError("A pool belongs to the event loop in which it was first used")
+            self._loop = loop
+        return loop
+
+    # -- those who want a connection -----------------------------------------------------------------
+
+    async def acquire(self) -> Connection:
+        """A connection, with the permission to send one message on it.
+
+        :raises SMTPServerDisconnected: if the pool is closed
+        :raises SMTPException: if no connection could be opened
+        """
+        if self.rate is None:
+            return await self._connection(again=None)
+        async with self._turnstile:
+            slot = await self._connection(again=None)
+            await self._permitted(slot, self.rate)
+            return slot
+
+    async def exchange(self, slot: Connection, outcome: Outcome) -> Connection:
+        """Give a connection back and get another, ahead of all who wait: a message was not sent."""
+        try:
+            fresh = await self._connection(again=(slot, outcome))
+        except BaseException:
+            if slot.state is State.BUSY:  # the pool is closed
+                self.release(slot, outcome)
+            raise
+        if self.rate is not None:
+            await self._permitted(fresh, self.rate)
+        return fresh
+
+    async def _connection(self, again: tuple[Connection, Outcome] | None) -> Connection:
+        if again is None:
+            slot = self.state.take(self.now())
+            if slot is not None:
+                return slot
+        waiter = self.queue(again=again is not None)
+        if again is not None:
+            self.release(*again)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self.cancel(waiter)
+            raise
+        return self.state.claim(waiter)
+
+    def queue(self, *, again: bool = False) -> Waiter:
+        """Wait for a connection without a task: its future has the connection, or why there is none.
+
+        Who gets it says so with ``state.claim``, who does not want it any more with :meth:`cancel`.
+        """
+        waiter: Waiter = self.loop.create_future()
+        self.do(self.state.wait(waiter, self.now(), again=again))
+        return waiter
+
+    def cancel(self, waiter: Waiter) -> None:
+        """A caller gave up."""
+        waiter.cancel()
+        self.do(self.state.cancel(waiter, self.now()))
+
+    def release(self, slot: Connection, outcome: Outcome) -> None:
+        """A caller is done with a connection."""
+        todo = self.state.release(slot, outcome, self.now())
+        if todo:
+            self.do(todo)
+        elif slot.state is State.IDLE:
+            self._watch_until(self.state.stale_at(slot))
+
+    async def _permitted(self, slot: Connection, rate: TokenBucket) -> None:
+        now = self.now()
+        delay = rate.reserve(now)
+        if delay <= 0:
+            return
+        sleeper: asyncio.Future[None] = self.loop.create_future()
+        self._sleepers.add(sleeper)
+        timer = self.loop.call_at(now + delay, wake, sleeper)
+        try:
+            await sleeper
+        except asyncio.CancelledError:
+            rate.cancel(now + delay)
+            self.release(slot, Outcome.KEEP)
+            raise
+        finally:
+            timer.cancel()
+            self._sleepers.remove(sleeper)
+
+    # -- what follows from an event ------------------------------------------------------------------
+
+    def do(self, todo: Todo[SMTP, Waiter]) -> None:
+        """Do what the state decided."""
+        for waiter, slot in todo.grant:
+            if not waiter.done():  # else it was cancelled, and its task will say so
+                waiter.set_result(slot)
+        for waiter, error in todo.fail:
+            if not waiter.done():
+                waiter.set_exception(_own(error))
+        for slot in todo.open:
+            self._spawn(self._open(), functools.partial(self._opened, slot))
+        for slot in todo.close:
+            self._spawn(self._say_goodbye(slot.client), functools.partial(self._left, slot))
+        self._watch_until(self.state.next_deadline())
+        if self.state.drained:
+            self._cancel_timer()
+            wake(self._drained)
+
+    def _spawn(self, work: Coroutine[Any, Any, T], done: Callable[[asyncio.Task[T]], None]) -> None:
+        # What came of it is told by a callback: a task that is cancelled at once never runs.
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(done)
+
+    async def _open(self) -> SMTP:
+        client = self._make()
+        try:
+            await client.connect()
+            await client._ehlo_or_helo_if_needed()
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def _opened(self, slot: Connection, task: asyncio.Task[SMTP]) -> None:
+        error: BaseException | None = _closed() if task.cancelled() else task.exception()
+        if error is None:
+            client = task.result()
+            if client.is_connected:
+                client._lost_callback = lambda: self.do(self.state.lost(slot, self.now()))
+                limits = parse_limits(client.esmtp_extensions)
+                slot.rcptmax = limits.rcptmax
+                self.do(self.state.opened(slot, client, self.now(), mailmax=limits.mailmax))
+                return
+            error = SMTPServerDisconnected("Connection lost")
+        self.do(self.state.open_failed(slot, cast(Exception, error), self.now()))
+
+    @staticmethod
+    async def _say_goodbye(client: SMTP) -> None:
+        try:
+            await client.quit(timeout=GOODBYE)
+        except SMTPException:
+            pass  # it is closed in any case
+
+    def _left(self, slot: Connection, task: asyncio.Task[None]) -> None:
+        slot.client.close()
+        self.do(self.state.closed(slot, self.now()))
+
+    # -- time ----------------------------------------------------------------------------------------
+
+    def _watch_until(self, deadline: float | None) -> None:
+        """Come back at ``deadline`` at the latest. A timer that fires too early finds nothing to do."""
+        if deadline is None or deadline >= self._timer_at:
+            return
+        self._cancel_timer()
+        self._timer_at = deadline
+        self._timer = self.loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._cancel_timer()
+        self.do(self.state.expire(self.now()))
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        self._timer_at = math.inf
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    async def close(self, timeout: float | None) -> None:
+        """Serve those who wait, then close every connection; after ``timeout`` seconds, close at once."""
+        self.do(self.state.close(self.now()))
+        try:
+            await asyncio.wait_for(self._until_drained(), timeout)
+        except asyncio.TimeoutError:
+            self._abort()
+            await self._until_drained()
+        except asyncio.CancelledError:
+            self._abort()
+            raise
+
+    async def _until_drained(self) -> None:
+        while not self.state.drained:
+            if self._drained is None or self._drained.done():
+                self._drained = self.loop.create_future()
+            await asyncio.shield(self._drained)
+
+    def _abort(self) -> None:
+        self.do(self.state.abort(_closed(), self.now()))
+        for task in self._tasks:
+            task.cancel()
+        for slot in self.state.slots(State.BUSY, State.CLOSING):
+            transport = slot.client.transport
+            slot.client.close()
+            if transport is not None:
+                transport.abort()  # a server that reads nothing would hold on to what is buffered
+        for sleeper in self._sleepers:
+            wake(sleeper)
+
+
+def _closed() -> SMTPServerDisconnected:
+    return SMTPServerDisconnected("The pool was closed")
+
+
+def _own(error: Exception) -> Exception:
+    """The same error, to be raised in another task: a traceback belongs to one."""
+    own = copy.copy(error)
+    own.__cause__ = error.__cause__ or error
+    return own

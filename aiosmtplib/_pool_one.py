@@ -1,0 +1,192 @@
+"""One message over a pool: on another connection if the first was lost before the server had it, and in
+several transactions if the server does not take all its recipients at once.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ._envelope import SendResult, delivery_of
+from ._many import failed
+from ._pool_driver import Connection, Driver
+from ._pool_slot import Outcome
+from ._pool_state import MAX_MOVES
+from ._pool_verdict import may_move, merged, outcome_of
+from ._sending import content_of
+from ._stream import Content, Progress, is_stream
+from ._verbs import Timeout, option_list
+from .errors import SMTPNotSupported
+from .esmtp import split_recipients
+from .response import SMTPResponse
+from .smtp import SMTP
+from .status import Delivery, SMTPStatus
+
+if TYPE_CHECKING:
+    import email.message
+
+Result = tuple[dict[str, SMTPResponse], str]
+
+
+class Work(Protocol):
+    """A message, and how to send it.
+
+    :ivar octets: how long its content is, as far as that is known
+    :ivar repeatable: whether it can be sent again once its content has been read
+    """
+
+    octets: int
+    repeatable: bool
+
+    def rewind(self) -> None:
+        """Be ready to be sent again."""
+
+    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
+        """Send it to some of its recipients."""
+        ...
+
+
+class Ready:
+    """What :meth:`SMTP.sendmail` takes."""
+
+    def __init__(
+        self,
+        sender: str,
+        message: Content,
+        mail_options: Iterable[str] | None,
+        rcpt_options: Iterable[str] | None,
+        timeout: Timeout,
+        progress: Progress | None,
+    ) -> None:
+        self._sender = sender
+        source: Any = message
+        self._message = source
+        self._mail_options = option_list(mail_options)
+        self._rcpt_options = option_list(rcpt_options)
+        self._timeout = timeout
+        self._caller = progress
+        self._progress = progress
+        self._start: int | None = None
+        self.octets = 0
+        self.repeatable = True
+        if is_stream(message):
+            self._progress = self._count
+            seekable = getattr(message, "seekable", None)
+            self.repeatable = seekable is not None and bool(seekable())
+            if self.repeatable:
+                self._start = source.tell()
+        else:
+            self.octets = len(content_of(message))
+
+    def _count(self, sent: int, total: int | None) -> None:
+        self.octets = sent
+        if self._caller is not None:
+            self._caller(sent, total)
+
+    def rewind(self) -> None:
+        if self._start is not None:
+            self._message.seek(self._start)
+
+    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
+        return await client.sendmail(
+            self._sender,
+            recipients,
+            self._message,
+            self._mail_options,
+            self._rcpt_options,
+            self._timeout,
+            progress=self._progress,
+        )
+
+
+class Built:
+    """What :meth:`SMTP.send_message` takes."""
+
+    repeatable = True
+
+    def __init__(
+        self,
+        sender: str,
+        message: "email.message.EmailMessage | email.message.Message",
+        mail_options: Iterable[str] | None,
+        rcpt_options: Iterable[str] | None,
+        timeout: Timeout,
+    ) -> None:
+        self._sender = sender
+        self._message = message
+        self._mail_options = option_list(mail_options)
+        self._rcpt_options = option_list(rcpt_options)
+        self._timeout = timeout
+        self.octets = 0
+
+    def rewind(self) -> None:
+        pass
+
+    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
+        content, options = client._flatten(self._message, self._sender, recipients, self._mail_options)
+        self.octets = len(content)
+        return await client.sendmail(
+            self._sender, recipients, content, options, self._rcpt_options, self._timeout
+        )
+
+
+async def deliver(driver: Driver, work: Work, recipients: Sequence[str]) -> Result:
+    """Send one message.
+
+    :raises SMTPNotSupported: if it takes several transactions, and its content can be read only once
+    """
+    try:
+        slot = await driver.acquire()
+        groups = split_recipients(recipients, slot.rcptmax)
+        if len(groups) == 1:
+            result = await _attempt(driver, slot, work, recipients)
+        else:
+            result = await _divided(driver, slot, work, groups)
+    except Exception as error:
+        driver.state.finished(delivery_of(error), work.octets)
+        raise
+    driver.state.finished(Delivery.DELIVERED, work.octets)
+    return result
+
+
+async def _attempt(driver: Driver, slot: Connection, work: Work, recipients: Sequence[str]) -> Result:
+    moves = 0
+    while True:
+        slot.begin()
+        try:
+            result = await work.send(slot.client, recipients)
+        except BaseException as error:
+            outcome = outcome_of(slot, error)
+            if moves == MAX_MOVES or not may_move(slot, error, once=not work.repeatable):
+                driver.release(slot, outcome)
+                raise
+        else:
+            driver.release(slot, Outcome.KEEP)
+            return result
+        moves += 1
+        slot = await driver.exchange(slot, outcome)
+        work.rewind()
+
+
+async def _divided(driver: Driver, slot: Connection, work: Work, groups: Sequence[Sequence[str]]) -> Result:
+    if not work.repeatable:
+        driver.release(slot, Outcome.KEEP)
+        raise SMTPNotSupported(
+            f"The server takes {slot.rcptmax} recipients at once, so that the message has to be sent "
+            f"{len(groups)} times, and a stream can be read only once"
+        )
+    parts = []
+    for number, group in enumerate(groups):
+        try:
+            if number:
+                work.rewind()
+                slot = await driver.acquire()
+            refused, text = await _attempt(driver, slot, work, group)
+        except Exception as error:
+            part: SendResult[None] = failed(0, None, error)
+        else:
+            response = SMTPResponse(SMTPStatus.completed.value, text)
+            part = SendResult(0, None, Delivery.DELIVERED, response, refused, None)
+        parts.append((group, part))
+    whole = merged(0, None, parts)
+    whole.raise_for_status()
+    assert whole.response is not None
+    return dict(whole.refused), whole.response.message

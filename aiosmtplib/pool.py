@@ -1,0 +1,252 @@
+"""``SMTPPool``: several connections to one server, opened as needed, kept while they are good, and shared."""
+
+import asyncio
+import functools
+import ssl
+from collections.abc import AsyncIterable, Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._options import DEFAULT_TIMEOUT, UNSAID
+from ._pool_driver import Driver
+from ._pool_many import PoolSendMany
+from ._pool_one import Built, Ready, deliver
+from ._pool_slot import PoolStats
+from ._pool_state import PoolState
+from ._rate import TokenBucket
+from ._sending import envelope_of
+from ._stream import Content, Progress, is_stream
+from ._verbs import Timeout
+from .response import SMTPResponse
+from .smtp import SMTP
+from .typing import SMTPTokenGenerator, SocketPathType, _default
+
+if TYPE_CHECKING:
+    import email.message
+
+__all__ = ("PoolStats", "SMTPPool")
+
+Item = TypeVar("Item")
+Self = TypeVar("Self", bound="SMTPPool")
+
+
+class SMTPPool:
+    """Connections to one server, shared by any number of tasks.
+
+    >>> async with aiosmtplib.SMTPPool("localhost", 1025, max_connections=4) as pool:
+    ...     await pool.send_message(message)
+
+    A connection is opened when a message finds none idle, and there are fewer than ``max_connections``. The
+    one used last is used first. Who has to wait is served in the order of arrival. Nothing is sent to find
+    out whether a connection is alive: the pool notices when the server closes it, or says that it will.
+
+    A message that the server surely never had whole (``Delivery.NOT_SENT``) is sent over another connection
+    if its own is lost, or the server says that it had too many messages on it, up to three times. Nothing
+    else is ever sent twice. If the server lets no more connections in, the pool makes do with those it has,
+    and tries one more from time to time.
+
+    What the server announces with LIMITS (RFC 9422) is kept to: MAILMAX messages on a connection, and RCPTMAX
+    recipients in a transaction. A message to more of them takes several transactions and has one result.
+
+    The connection options are those of :class:`SMTP`, except ``sock`` and ``loop``.
+
+    :param max_connections: how many connections there may be at most
+    :param max_messages: how many messages to send over one connection; ``None`` for no limit
+    :param max_age: seconds after which a connection is not used again, give or take a tenth; ``None`` for no
+        limit
+    :param idle_timeout: seconds after which an unused connection is closed; ``None`` for no limit
+    :param rate: messages per second, evenly spaced; ``None`` for no limit
+    :param client_class: what drives each connection: :class:`SMTP`, or a class derived from it
+    :raises ValueError: if options exclude each other, or a number is not positive
+    :raises TypeError: if an option is of the wrong type
+    """
+
+    def __init__(
+        self,
+        hostname: str | None = None,
+        port: int | None = None,
+        *,
+        username: str | bytes | None = None,
+        password: str | bytes | None = None,
+        source_address: tuple[str, int] | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        use_tls: bool = UNSAID,
+        start_tls: bool | None = None,
+        validate_certs: bool = True,
+        client_cert: str | None = None,
+        client_key: str | None = None,
+        tls_context: ssl.SSLContext | None = None,
+        cert_bundle: str | None = None,
+        socket_path: SocketPathType | None = None,
+        oauth_token_generator: SMTPTokenGenerator | None = None,
+        local_hostname: str | None = None,
+        pipelining: bool | None = None,
+        chunking: bool | None = None,
+        max_connections: int = 10,
+        max_messages: int | None = None,
+        max_age: float | None = None,
+        idle_timeout: float | None = 60,
+        rate: float | None = None,
+        client_class: type[SMTP] = SMTP,
+    ) -> None:
+        make = functools.partial(
+            client_class,
+            hostname=hostname,
+            port=port,
+            username=username,
+            password=password,
+            source_address=source_address,
+            timeout=timeout,
+            use_tls=use_tls,
+            start_tls=start_tls,
+            validate_certs=validate_certs,
+            client_cert=client_cert,
+            client_key=client_key,
+            tls_context=tls_context,
+            cert_bundle=cert_bundle,
+            socket_path=socket_path,
+            oauth_token_generator=oauth_token_generator,
+            local_hostname=local_hostname,
+            pipelining=pipelining,
+            chunking=chunking,
+        )
+        #: Never connected: it checks the options now, and knows their meaning.
+        self._model = make()
+        if not isinstance(max_connections, int):
+            raise TypeError(f"max_connections is a number, not {type(max_connections).__name__}")
+        state: PoolState[Any, Any] = PoolState(
+            max_connections, max_messages=max_messages, max_age=max_age, idle_timeout=idle_timeout
+        )
+        self._driver = Driver(state, make, None if rate is None else TokenBucket(rate))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} to {self._model._destination}: {self.stats()}>"
+
+    def stats(self) -> PoolStats:
+        """The numbers of this moment: connections, callers that wait, and what became of the messages."""
+        return self._driver.state.stats()
+
+    # -- sending -------------------------------------------------------------------------------------
+
+    async def send(
+        self,
+        message: "email.message.EmailMessage | email.message.Message | Content",
+        sender: str | None = None,
+        recipients: str | Sequence[str] | None = None,
+        *,
+        mail_options: Sequence[str] | None = None,
+        rcpt_options: Sequence[str] | None = None,
+        timeout: Timeout = _default,
+    ) -> tuple[dict[str, SMTPResponse], str]:
+        """Send one message, as :func:`aiosmtplib.send` does.
+
+        :param message: a message object, or one that is ready to go, as in :meth:`SMTP.sendmail`
+        :param sender: the reverse-path; by default that of the message object
+        :param recipients: one forward-path or several; by default those of the message object
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the pool's. Waiting
+            for a connection is not part of it.
+        :return: the recipients that were refused with the replies to them, and the text of the final reply
+        :raises ValueError: if an address is none, or ``sender`` or ``recipients`` is missing where the
+            message is no object; nothing has been sent
+        :raises SMTPException: whatever :meth:`SMTP.connect`, :meth:`SMTP.sendmail` and
+            :meth:`SMTP.send_message` raise. Its ``delivery`` says what became of the message.
+        """
+        built: Any = message
+        if isinstance(built, str | bytes) or is_stream(built):
+            if not recipients:
+                raise ValueError("Recipients must be provided with raw messages.")
+            if not sender:
+                raise ValueError("Sender must be provided with raw messages.")
+            return await self.sendmail(sender, recipients, built, mail_options, rcpt_options, timeout)
+        return await self.send_message(built, sender, recipients, mail_options, rcpt_options, timeout)
+
+    async def sendmail(
+        self,
+        sender: str,
+        recipients: str | Sequence[str],
+        message: Content,
+        mail_options: Iterable[str] | None = None,
+        rcpt_options: Iterable[str] | None = None,
+        timeout: Timeout = _default,
+        *,
+        progress: Progress | None = None,
+    ) -> tuple[dict[str, SMTPResponse], str]:
+        """Send a message that is ready to go, as :meth:`SMTP.sendmail` does, with its options.
+
+        If the message took several transactions, recipients of one that failed are among the refused, those
+        without a reply with code -1; if one is ``Delivery.UNKNOWN``, its error is raised.
+
+        :raises SMTPServerDisconnected: if the pool is closed, or the connection was lost
+        :raises SMTPNotSupported: if it takes several transactions, and is a stream that can be read only once
+        :raises SMTPException: and whatever else :meth:`SMTP.connect` and :meth:`SMTP.sendmail` raise
+        """
+        everyone = [recipients] if isinstance(recipients, str) else list(recipients)
+        work = Ready(sender, message, mail_options, rcpt_options, timeout, progress)
+        return await deliver(self._driver, work, everyone)
+
+    async def send_message(
+        self,
+        message: "email.message.EmailMessage | email.message.Message",
+        sender: str | None = None,
+        recipients: str | Sequence[str] | None = None,
+        mail_options: Iterable[str] | None = None,
+        rcpt_options: Iterable[str] | None = None,
+        timeout: Timeout = _default,
+    ) -> tuple[dict[str, SMTPResponse], str]:
+        """Send a message object, as :meth:`SMTP.send_message` does, with its options.
+
+        :raises SMTPServerDisconnected: if the pool is closed, or the connection was lost
+        :raises SMTPException: and whatever else :meth:`SMTP.connect` and :meth:`SMTP.send_message` raise
+        """
+        sender, everyone = envelope_of(message, sender, recipients)
+        work = Built(sender, message, mail_options, rcpt_options, timeout)
+        return await deliver(self._driver, work, everyone)
+
+    def send_many(
+        self,
+        messages: Iterable[Item] | AsyncIterable[Item],
+        *,
+        window: int = 256,
+        timeout: Timeout = _default,
+    ) -> PoolSendMany[Item]:
+        """Send many messages over as many connections as there may be.
+
+        >>> async for result in pool.send_many(messages):
+        ...     print(result.index, result.delivery.value)
+
+        On each connection messages follow each other as in :meth:`SMTP.send_many`. A message that is refused,
+        or cannot be sent, fails alone: its result says so. If the source of the messages raises, the results
+        of those before come first, then its error.
+
+        :param messages: message objects or :class:`Envelope`, from an iterable or asynchronous iterable. They
+            are pulled as they are needed.
+        :param window: at most this many are pulled and not yet handed back
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the pool's
+        :return: an asynchronous iterator of :class:`SendResult`, in the order in which they come; ``index``
+            is the place of the message
+        :raises TypeError: if ``messages`` is a single one, or ``window`` is no number
+        :raises ValueError: if ``window`` is less than 1
+        """
+        return PoolSendMany(self._driver, messages, window, self._model._seconds(timeout))
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    async def aclose(self, timeout: float | None = None) -> None:
+        """Take no more messages, finish those that were given to the pool, and close all connections.
+
+        :param timeout: seconds after which connections are closed at once. What was not finished by then
+            raises where it was sent, with its verdict. ``None`` for no limit but those of each reply.
+        """
+        await self._driver.close(timeout)
+
+    async def __aenter__(self: Self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Who was cancelled wants to be gone.
+        await self.aclose(0 if isinstance(exc, asyncio.CancelledError) else None)
