@@ -8,7 +8,7 @@ import re
 import typing
 
 import aiosmtplib
-from aiosmtplib import SMTP, errors, send, status
+from aiosmtplib import SMTP, SMTPPool, errors, send, status
 from aiosmtplib.typing import Default
 
 #: What ``send`` takes for the mail itself; all its other parameters are about the connection.
@@ -42,6 +42,22 @@ def test_send_has_the_defaults_of_the_constructor() -> None:
     assert differing == {"hostname": (None, "localhost")}
 
 
+def test_the_pool_takes_the_options_of_the_constructor() -> None:
+    of_pool = parameters(SMTPPool.__init__)
+    # One socket is one connection; loop did its deed in the 1.1 series.
+    shared = {name: each for name, each in parameters(SMTP.__init__).items() if name not in ("sock", "loop")}
+    assert {name: of_pool[name].default for name in shared} == {
+        name: parameter.default for name, parameter in shared.items()
+    }
+
+
+def test_the_pool_sends_like_a_client() -> None:
+    for name in ("sendmail", "send_message", "send_many"):
+        of_pool, of_client = parameters(getattr(SMTPPool, name)), parameters(getattr(SMTP, name))
+        assert list(of_pool) == list(of_client), name
+    assert set(MAIL) <= set(parameters(SMTPPool.send))
+
+
 def test_connect_leaves_what_is_not_given_alone() -> None:
     """Each default of ``connect`` means "as stored"; none may overwrite what the constructor was given."""
     for name, parameter in parameters(SMTP.connect).items():
@@ -72,12 +88,15 @@ def test_doors_have_docstrings() -> None:
         # Python 3.10 takes an alias such as Callable[..., str] for a class.
         if exported.__module__.startswith("aiosmtplib"):
             assert exported.__doc__, name
-    for name, method in vars(SMTP).items():
-        if not name.startswith("_") and inspect.isfunction(method):
-            assert method.__doc__, name
+    for door in (SMTP, SMTPPool):
+        for name, method in vars(door).items():
+            if not name.startswith("_") and inspect.isfunction(method):
+                assert method.__doc__, name
 
 
 def test_every_option_is_explained() -> None:
     text = "\n".join(base.__doc__ or "" for base in SMTP.__mro__)
     unexplained = {name for name in parameters(SMTP.__init__) if not re.search(rf"\b{name}\b", text)}
     assert not unexplained
+    own = set(parameters(SMTPPool.__init__)) - set(parameters(SMTP.__init__))
+    assert [name for name in own if f":param {name}:" not in (SMTPPool.__doc__ or "")] == []

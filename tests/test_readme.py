@@ -141,10 +141,13 @@ EXPECTED = {
     "Sending many 1": Expected(
         [(ME, [f"{name}@example.com"]) for name in ("anna", "ben", "cleo")], also=_one_connection
     ),
-    "Sending in parallel 1": Expected([(ME, [f"you+{number}@example.com"]) for number in range(5)]),
-    "Sending in parallel 2": Expected(
+    "Sending in parallel 1": Expected(
         [(ME, [f"you+{number}@example.com"]) for number in range(100)],
-        also=lambda office: office.commands.count("QUIT") == 4,
+        also=lambda office: 1 <= office.commands.count("QUIT") <= 4,
+    ),
+    "Sending in parallel 2": Expected(
+        [(ME, [f"{name}@example.com"]) for name in ("anna", "ben", "cleo")],
+        also=lambda office: 1 <= office.commands.count("QUIT") <= 2,
     ),
     "Errors 1": Expected(TO_YOU, also=_one_connection),
     "What became of the message 1": Expected(
@@ -347,7 +350,10 @@ def test_every_status_code_is_in_the_table() -> None:
 
 
 def test_options_attributes_and_commands_exist() -> None:
-    assert sorted(named("option")) == sorted(inspect.signature(aiosmtplib.SMTP).parameters)
+    of_client = inspect.signature(aiosmtplib.SMTP).parameters
+    of_pool = inspect.signature(aiosmtplib.SMTPPool).parameters
+    assert sorted(named("option")) == sorted(of_client)
+    assert sorted(named("option of a pool")) == sorted(set(of_pool) - set(of_client))
     client = aiosmtplib.SMTP()
     assert [name for name in named("attribute of the client") if not hasattr(client, name)] == []
     (commands,) = re.findall(r"There are (.*?)\. They\s", README, re.DOTALL)
