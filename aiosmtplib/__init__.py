@@ -27,6 +27,7 @@ from .errors import (
     SMTPServerDisconnected,
     SMTPTimeoutError,
 )
+from .lmtp import LMTP
 from .pool import SMTPPool
 from .response import SMTPResponse
 from .smtp import SMTP
@@ -42,6 +43,7 @@ __copyright__ = "Copyright 2026 aiosmtplib contributors"
 __all__ = (
     "Delivery",
     "Envelope",
+    "LMTP",
     "SMTP",
     "SMTPAuthenticationError",
     "SMTPConnectError",

@@ -56,6 +56,9 @@ class Connection(Options):
     :ivar supports_esmtp: whether the server accepted EHLO
     """
 
+    #: The command that introduces this host and asks what the server can do.
+    _HELLO = b"EHLO"
+
     def _set_up(self) -> None:
         self.protocol: SMTPProtocol | None = None
         self.transport: asyncio.Transport | None = None
@@ -165,7 +168,7 @@ class Connection(Options):
         self._connected_protocol()
         name = await self._hello_name(None)
         with in_phase("ehlo"):
-            ehlo, helo = await self._run(_dialogues.hello(name), _default)
+            ehlo, helo = await self._run(_dialogues.hello(name, self._HELLO), _default)
             last = helo or ehlo
             if last.code != SMTPStatus.completed:
                 raise SMTPHeloError(*last)

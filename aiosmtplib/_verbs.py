@@ -66,7 +66,7 @@ class Verbs(Connection):
         self._connected_protocol()
         name = await self._hello_name(hostname)
         with in_phase("ehlo"):
-            response = await self._run(_dialogues.command(encode_command(b"EHLO", name)), timeout)
+            response = await self._run(_dialogues.command(encode_command(self._HELLO, name)), timeout)
         self._learn(response, None)
         if response.code != SMTPStatus.completed:
             raise SMTPHeloError(*response)

@@ -35,6 +35,7 @@ LAYERS = (
             "_pool_many",
             "_pool_one",
             "pool",
+            "lmtp",
             "api",
         ),
     ),

@@ -135,6 +135,9 @@ EXPECTED = {
     "By hand 1": Expected(TO_YOU * 2, also=_one_connection),
     "Single commands 1": Expected(TO_YOU, also=lambda office: "NOOP anybody there?" in office.commands),
     "Unix sockets 1": Expected(TO_YOU),
+    "LMTP 1": Expected(
+        TO_YOU, peer=lambda: Peer({".": actions.in_turn("250 Ok", "552 5.2.2 Mailbox full")}, lmtp=True)
+    ),
     "Without asyncio 1": Expected(TO_YOU),
     "Timeouts 1": Expected([], peer=lambda: Peer({"connect": actions.silence})),
     "Timeouts 2": Expected(TO_YOU),
