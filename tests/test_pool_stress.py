@@ -1,4 +1,4 @@
-"""The pool against a server that fails at random: nothing is lost, nothing comes twice, nobody waits for ever.
+"""The pool against a server that fails at random: nothing is lost, nothing comes twice, nobody waits forever.
 
 What a run does depends on its number alone, but for the order in which the event loop sees things.
 """
