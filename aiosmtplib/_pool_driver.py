@@ -43,6 +43,7 @@ class Driver:
         self._make = make
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._making: set[SMTP] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._drained: asyncio.Future[None] | None = None
@@ -125,7 +126,7 @@ class Driver:
     def release(self, slot: Connection, outcome: Outcome) -> None:
         """A caller is done with a connection."""
         todo = self.state.release(slot, outcome, self.now())
-        if todo:
+        if todo or self.state.closing:  # it may have been the last one
             self.do(todo)
         elif slot.state is State.IDLE:
             self._watch_until(self.state.stale_at(slot))
@@ -176,12 +177,15 @@ class Driver:
 
     async def _open(self) -> SMTP:
         client = self._make()
+        self._making.add(client)
         try:
             await client.connect()
             await client._ehlo_or_helo_if_needed()
         except BaseException:
             client.close()
             raise
+        finally:
+            self._making.remove(client)
         return client
 
     def _opened(self, slot: Connection, task: asyncio.Task[SMTP]) -> None:
@@ -252,6 +256,8 @@ class Driver:
         self.do(self.state.abort(_closed(), self.now()))
         for task in self._tasks:
             task.cancel()
+        for client in self._making:
+            client.close()  # asyncio.wait_for of Python 3.10 and 3.11 may swallow a cancellation
         for slot in self.state.slots(State.BUSY, State.CLOSING):
             transport = slot.client.transport
             slot.client.close()

@@ -1,0 +1,209 @@
+"""The end of a pool, callers that give up, and the even pace of ``rate``."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import aiosmtplib
+from aiosmtplib import Delivery
+
+from .actions import hold, in_turn, silence
+from .clients import MESSAGE, SENDER, each_cancellation
+from .peer import PATIENCE, PIPELINING, Action, Peer
+from .test_pool import pool_for, pooled, send, until
+
+
+def holding(place: str = ".") -> tuple[asyncio.Event, dict[str, Action]]:
+    """A server that waits for the event at the first of these places."""
+    event = asyncio.Event()
+    reply = {".": "250 Ok", "connect": "220 Hello"}[place]
+    return event, {place: in_turn(hold(event, reply), reply)}
+
+
+# -- closing -----------------------------------------------------------------------------------------
+
+
+async def test_what_was_given_to_the_pool_is_finished() -> None:
+    event, actions = holding()
+    async with Peer(actions, extensions=PIPELINING) as peer:
+        pool = pool_for(peer, max_connections=1)
+        sending = [asyncio.ensure_future(send(pool)) for _ in range(3)]
+        await peer.seen(".")
+        closing = asyncio.ensure_future(pool.aclose())
+        again = asyncio.ensure_future(pool.aclose(PATIENCE))
+        await asyncio.sleep(0)
+        with pytest.raises(aiosmtplib.SMTPServerDisconnected, match="pool is closed"):
+            await send(pool)
+        assert not closing.done()
+        event.set()
+        await closing
+        await again
+        assert [task.result() for task in sending] == ["Ok"] * 3
+        assert peer.verbs[-1] == "QUIT"
+        await pool.aclose()
+        await peer.hung_up()
+
+
+async def test_a_pool_that_was_never_used_is_closed() -> None:
+    async with Peer() as peer, pooled(peer):
+        pass
+    assert peer.conversations == []
+
+
+async def test_after_its_time_it_is_closed_at_once() -> None:
+    finals = in_turn("250 Ok", silence)
+    async with Peer({".": finals, "QUIT": silence}, extensions=PIPELINING) as peer:
+        pool = pool_for(peer, max_connections=2, max_messages=1)
+        await send(pool)  # its connection waits for the answer to QUIT
+        sending = [asyncio.ensure_future(send(pool)) for _ in range(2)]
+        await until(
+            lambda: sum(conversation.commands.count(b"DATA") for conversation in peer.conversations) == 2
+        )
+        await pool.aclose(0.01)
+        errors: list[Any] = await asyncio.gather(*sending, return_exceptions=True)
+        assert [error.delivery for error in errors] == [Delivery.UNKNOWN, Delivery.NOT_SENT]
+        assert "pool was closed" in str(errors[1])
+        stats = pool.stats()
+        assert (stats.idle, stats.busy, stats.opening, stats.closing, stats.unknown) == (0, 0, 0, 0, 1)
+        await peer.hung_up()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_closed_at_once_while_it_opens(begun: bool) -> None:
+    async with Peer({"connect": silence}) as peer:
+        pool = pool_for(peer)
+        sending = asyncio.ensure_future(send(pool))
+        if begun:
+            await until(lambda: bool(peer.conversations))
+        else:
+            await asyncio.sleep(0)  # the task that is to connect has not run
+        await pool.aclose(0)
+        with pytest.raises(aiosmtplib.SMTPServerDisconnected, match="pool was closed") as caught:
+            await sending
+        assert caught.value.delivery is Delivery.NOT_SENT
+        assert pool.stats().opening == 0
+        await peer.hung_up()
+
+
+async def test_closed_at_once_a_message_is_not_moved() -> None:
+    async with Peer({"MAIL": silence}, extensions=PIPELINING) as peer:
+        pool = pool_for(peer)
+        sending = asyncio.ensure_future(send(pool))
+        await peer.seen("MAIL")
+        await pool.aclose(0)
+        with pytest.raises(aiosmtplib.SMTPServerDisconnected) as caught:
+            await sending
+        assert caught.value.delivery is Delivery.NOT_SENT
+        assert len(peer.conversations) == 1
+        await peer.hung_up()
+
+
+async def test_who_is_cancelled_does_not_wait_for_the_pool() -> None:
+    async with Peer({".": silence}) as peer:
+
+        async def work() -> None:
+            async with pool_for(peer) as pool:
+                await asyncio.gather(send(pool), send(pool))
+
+        task = asyncio.ensure_future(work())
+        await peer.seen(".")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await peer.hung_up()
+
+
+async def test_closing_can_be_cancelled() -> None:
+    async with Peer({".": silence}) as peer:
+        pool = pool_for(peer)
+        sending = asyncio.ensure_future(send(pool))
+        await peer.seen(".")
+        closing = asyncio.ensure_future(pool.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        with pytest.raises(aiosmtplib.SMTPServerDisconnected):
+            await sending
+        await peer.hung_up()
+
+
+# -- giving up ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"rate": 500.0}])
+async def test_cancelled_anywhere(options: dict[str, Any]) -> None:
+    async def attempt(run: Any) -> None:
+        mail = in_turn("421 Later", "250 Ok")  # so that moving is among what is cancelled
+        async with Peer({"MAIL": mail}, extensions=PIPELINING, strict=True) as peer:
+            pool = pool_for(peer, max_connections=1, **options)
+            others = [asyncio.ensure_future(send(pool, f"other{number}")) for number in range(2)]
+            text = await run(send(pool, "b"))
+            assert await asyncio.gather(*others) == ["2.0.0 Accepted"] * 2
+            assert await send(pool, "last") == "2.0.0 Accepted"
+            stats = pool.stats()
+            assert (stats.busy, stats.opening, stats.waiting) == (0, 0, 0)
+            await asyncio.wait_for(pool.aclose(), PATIENCE)
+            got = [mail.recipients[0] for mail in peer.accepted]
+            assert got.count(b"b@example.com") <= 1
+            assert text is None or b"b@example.com" in got
+            assert sorted(set(got) - {b"b@example.com"}) == [
+                b"last@example.com",
+                b"other0@example.com",
+                b"other1@example.com",
+            ]
+            await peer.hung_up()
+
+    assert await each_cancellation(attempt) > 2
+
+
+async def test_cancelled_while_a_message_is_divided() -> None:
+    event, actions = holding()
+    extensions = (*PIPELINING, "LIMITS RCPTMAX=1")
+    async with Peer(actions, extensions=extensions) as peer, pooled(peer) as pool:
+        sending = asyncio.ensure_future(pool.sendmail(SENDER, ["b@example.com", "c@example.com"], MESSAGE))
+        await peer.seen(".")
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        event.set()
+        assert pool.stats().busy == 0
+
+
+# -- evenly ------------------------------------------------------------------------------------------
+
+
+async def test_messages_come_at_the_pace_that_was_asked_for() -> None:
+    loop = asyncio.get_running_loop()
+    times: list[float] = []
+
+    async def note(conversation: Any) -> str:
+        times.append(loop.time())
+        await conversation.reply("250 Ok")
+        return "250 Ok"
+
+    async with Peer({"MAIL": note}, extensions=PIPELINING) as peer, pooled(peer, rate=50.0) as pool:
+        began = loop.time()
+        await asyncio.gather(*(send(pool) for _ in range(6)))
+        # Never faster; how much slower depends on the machine.
+        assert [time - began >= number / 50 - 0.001 for number, time in enumerate(times)] == [True] * 6
+        assert len(peer.conversations) <= 3
+
+
+async def test_who_gives_up_gives_the_permission_back() -> None:
+    async with Peer(extensions=PIPELINING) as peer:
+        pool = pool_for(peer, rate=0.01, max_connections=2)
+        await send(pool)
+        waiting = asyncio.ensure_future(send(pool))
+        await until(lambda: pool.stats().busy == 1)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert pool.stats().idle == 1
+        waiting = asyncio.ensure_future(send(pool))
+        await until(lambda: pool.stats().busy == 1)
+        await pool.aclose(0)  # does not wait for the hundred seconds
+        with pytest.raises(aiosmtplib.SMTPServerDisconnected):
+            await waiting
+        await peer.hung_up()
