@@ -57,6 +57,10 @@ def copies(peer: Peer) -> "collections.Counter[tuple[str, str]]":
 
 
 def check(delivery: Delivery, refused: Any, name: str, recipients: list[str], ledger: Any) -> None:
+    if delivery is Delivery.DELIVERED and refused is None:
+        # A server that refused MAIL, or RSET, and then took the content by BDAT: an error that says so.
+        assert any(ledger[f"Subject: {name}", recipient] == 1 for recipient in recipients)
+        return
     for recipient in recipients:
         count = ledger[f"Subject: {name}", recipient]
         if delivery is Delivery.UNKNOWN:
@@ -85,7 +89,7 @@ class Storm:
             try:
                 refused, _ = await self.pool.sendmail(SENDER, envelope.recipients, envelope.message)
             except aiosmtplib.SMTPException as error:
-                self.note(error.delivery, {}, envelope)
+                self.note(error.delivery, None, envelope)
             else:
                 self.note(Delivery.DELIVERED, refused, envelope)
 
@@ -97,7 +101,7 @@ class Storm:
             assert result.item is envelopes[result.index]
             assert result.index not in seen
             seen.add(result.index)
-            self.note(result.delivery, result.refused, result.item)
+            self.note(result.delivery, None if result.error else result.refused, result.item)
         assert len(seen) == count
 
     async def slowly(self, envelopes: Iterator[Envelope]) -> AsyncIterator[Envelope]:
