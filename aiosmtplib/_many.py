@@ -17,7 +17,7 @@ from ._envelope import Envelope, SendResult, delivery_of
 from ._sending import Addressed, Sending, content_of, envelope_of
 from ._transaction import Mail, transaction
 from ._verbs import option_list
-from ._waiting import Turn, wake
+from ._waiting import Turn, background, wake
 from .errors import SMTPRecipientsRefused, SMTPResponseException, SMTPServerDisconnected
 from .protocol import SMTPProtocol
 from .response import SMTPResponse
@@ -301,5 +301,5 @@ class SendMany(Generic[Item]):
         protocol = await self._client._introduced()
         lane = self._lane = Lane(self._client, protocol, self._window, self._timeout)
         if isinstance(self._source, AsyncIterable):
-            self._feeding = asyncio.create_task(lane.feed(self._source))
+            self._feeding = background(lane.feed(self._source))
         return lane

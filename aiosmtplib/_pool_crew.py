@@ -142,10 +142,14 @@ class Crew:
         return self._state.max_connections - len(self._lanes)
 
     def _put(self, item: Any) -> None:
-        self._queue.append(Message(self._count, item))
+        message = Message(self._count, item)
         self._count += 1
         self._held += 1
-        self._dispatch()
+        if self._state.closing:  # what was pulled before is sent still
+            self._fail(message, SMTPServerDisconnected("The pool is closed"))
+        else:
+            self._queue.append(message)
+            self._dispatch()
 
     # -- through -------------------------------------------------------------------------------------
 

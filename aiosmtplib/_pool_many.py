@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 from ._envelope import Envelope, SendResult
 from ._pool_crew import Crew
 from ._pool_driver import Driver
+from ._waiting import background
 
 Item = TypeVar("Item")
 Self = TypeVar("Self", bound="PoolSendMany[Any]")
@@ -68,7 +69,7 @@ class PoolSendMany(Generic[Item]):
     def _open(self) -> Crew:
         crew = self._crew = Crew(self._driver, self._window, self._timeout)
         if isinstance(self._source, AsyncIterable):
-            self._feeding = asyncio.create_task(crew.feed(self._source))
+            self._feeding = background(crew.feed(self._source))
         return crew
 
     async def aclose(self) -> list[SendResult[Item]]:

@@ -1,7 +1,7 @@
 """Who waits for the server, for how long, and when writing has to wait."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ._session import Dialogue, Exchange
@@ -11,6 +11,18 @@ def wake(future: "asyncio.Future[None] | None") -> None:
     """Let whoever waits for this go on."""
     if future is not None and not future.done():
         future.set_result(None)
+
+
+#: The event loop refers to its tasks weakly: one that only a cycle of objects holds could be collected.
+_tasks: set["asyncio.Task[None]"] = set()
+
+
+def background(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """Run ``work`` in a task that lives until it is done."""
+    task = asyncio.get_running_loop().create_task(work)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
 
 
 class Turn(Exchange):
