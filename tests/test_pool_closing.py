@@ -8,7 +8,7 @@ import pytest
 import aiosmtplib
 from aiosmtplib import Delivery
 
-from .actions import hold, in_turn, silence
+from .actions import cut, hold, in_turn, silence
 from .clients import MESSAGE, SENDER, each_cancellation
 from .peer import PATIENCE, PIPELINING, Action, Peer
 from .test_pool import pool_for, pooled, send, until
@@ -42,6 +42,16 @@ async def test_what_was_given_to_the_pool_is_finished() -> None:
         assert [task.result() for task in sending] == ["Ok"] * 3
         assert peer.verbs[-1] == "QUIT"
         await pool.aclose()
+        await peer.hung_up()
+
+
+@pytest.mark.parametrize("goodbye", [cut, "500 What?", "421 Bye"])
+async def test_the_answer_to_quit_is_of_no_interest(goodbye: Action) -> None:
+    async with Peer({"QUIT": goodbye}) as peer:
+        pool = pool_for(peer)
+        await send(pool)
+        await pool.aclose()
+        assert pool.stats().closing == 0
         await peer.hung_up()
 
 
