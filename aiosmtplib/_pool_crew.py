@@ -1,6 +1,6 @@
 """Many messages over all the connections of a pool: each goes to the connection whose turn it is.
 
-A :class:`Crew` has a :class:`Lane` on each connection that it holds at the moment. It asks for one connection
+A :class:`Crew` has a lane on each connection that it holds at the moment. It asks for one connection
 more for messages that find all lanes busy, and gives a connection back as soon as nothing is in flight on it,
 or when others have waited long enough. :class:`PoolSendMany` in :mod:`aiosmtplib.pool` is what callers see.
 """
@@ -13,29 +13,14 @@ from typing import Any
 from ._envelope import SendResult
 from ._many import MAX_BYTES, _mail_for, failed
 from ._pool_driver import Connection, Driver, Waiter
-from ._pool_message import Message, divide
+from ._pool_message import Lane, Message, divide
 from ._pool_slot import Outcome
 from ._pool_state import MAX_MOVES
 from ._pool_verdict import may_move, outcome_of
 from ._transaction import Mail, transaction
 from ._waiting import Turn, wake
 from .errors import SMTPServerDisconnected
-from .protocol import SMTPProtocol
 from .status import Delivery
-
-
-class Lane:
-    """A connection, while a crew has it."""
-
-    __slots__ = ("bytes", "in_flight", "leaving", "outcome", "protocol", "slot")
-
-    def __init__(self, slot: Connection, protocol: SMTPProtocol) -> None:
-        self.slot = slot
-        self.protocol = protocol
-        self.in_flight = 0
-        self.bytes = 0
-        self.leaving = False
-        self.outcome = Outcome.KEEP
 
 
 class _Attempt(Turn):

@@ -1,13 +1,30 @@
-"""A message on its way through the pool, and the parts of one with more recipients than the server takes."""
+"""The nouns of many messages over a pool: a message, the parts of one with many recipients, and a lane."""
 
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from ._envelope import Envelope, SendResult
+from ._pool_driver import Connection
+from ._pool_slot import Outcome
 from ._pool_verdict import merged
 from ._sending import envelope_of
 from .esmtp import split_recipients
+from .protocol import SMTPProtocol
+
+
+class Lane:
+    """A connection, while a crew has it."""
+
+    __slots__ = ("bytes", "in_flight", "leaving", "outcome", "protocol", "slot")
+
+    def __init__(self, slot: Connection, protocol: SMTPProtocol) -> None:
+        self.slot = slot
+        self.protocol = protocol
+        self.in_flight = 0
+        self.bytes = 0
+        self.leaving = False
+        self.outcome = Outcome.KEEP
 
 
 class Message:
