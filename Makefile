@@ -16,7 +16,7 @@ RUN = AIOSMTPLIB_EXPECT_EXTENSIONS=$$(cat $(EXTENSION)) $(PY)
 QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-pure interop bench compare types style docs clean FORCE
+.PHONY: help demo test test-pure interop bench compare soak types style docs clean FORCE
 
 help:
 	@echo "make demo       send 1,000 messages to an embedded server, on both twins"
@@ -25,6 +25,7 @@ help:
 	@echo "make interop    against Postfix, where it is installed"
 	@echo "make bench      compiled against pure, side by side"
 	@echo "make compare    beside stock aiosmtplib and other clients, with charts"
+	@echo "make soak       a gigabyte streamed, a million messages, a thousand tasks: memory and fairness"
 	@echo "make types      mypy --strict, pyright, stubtest"
 	@echo "make style      ruff"
 	@echo "make docs       every example of the README"
@@ -47,6 +48,9 @@ bench: $(EXTENSION) $(VENV)/group-bench
 
 compare: $(EXTENSION) $(VENV)/group-compare
 	@$(RUN) -m benchmarks.compare $(ARGS)
+
+soak: $(EXTENSION)
+	@$(RUN) -m benchmarks.soak $(ARGS)
 
 types: $(EXTENSION) $(VENV)/group-types
 	$(PY) -m mypy
