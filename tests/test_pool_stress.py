@@ -18,7 +18,8 @@ from .actions import cut, cut_after, reset, silence
 from .clients import MESSAGE, SENDER, options_for
 from .peer import CHUNKING, PATIENCE, PIPELINING, Action, Conversation, Limits, Peer
 
-RUNS = 60
+#: The rest is for those who have time.
+QUICK, RUNS = 12, 60
 
 #: What goes wrong, and how often it is silence: that costs a timeout.
 FAULTS: list[Action] = [
@@ -115,7 +116,9 @@ class Storm:
         self.verdicts.append((delivery, refused, name, list(envelope.recipients)))
 
 
-@pytest.mark.parametrize("run", range(RUNS))
+@pytest.mark.parametrize(
+    "run", [*range(QUICK), *(pytest.param(run, marks=pytest.mark.slow) for run in range(QUICK, RUNS))]
+)
 async def test_no_message_is_lost_or_doubled(run: int) -> None:
     dice = random.Random(run)
     share = dice.choice((0.005, 0.03, 0.1))
