@@ -22,6 +22,10 @@ from .smtp import SMTP
 #: How long a server may take to answer QUIT, in seconds: a connection counts until it is closed.
 GOODBYE = 5.0
 
+#: How long a pool that was closed at once waits for its callers to notice, in seconds. One that waits for the
+#: source of its message may never do.
+FAREWELL = 1.0
+
 T = TypeVar("T")
 
 Connection = Slot[SMTP]
@@ -49,6 +53,8 @@ class Driver:
         self._drained: asyncio.Future[None] | None = None
         # One caller at a time has a connection and waits for its permission.
         self._turnstile = asyncio.Lock()
+        #: How many others there are, each with a message that was given to the pool.
+        self._in_line = 0
         self._sleepers: set[asyncio.Future[None]] = set()
 
     def now(self) -> float:
@@ -69,39 +75,48 @@ class Driver:
 
     # -- those who want a connection -----------------------------------------------------------------
 
-    async def acquire(self) -> Connection:
+    async def acquire(self, *, begun: bool = False) -> Connection:
         """A connection, with the permission to send one message on it.
 
+        :param begun: a part of the message was sent: the rest is too, also while the pool is being closed
         :raises SMTPServerDisconnected: if the pool is closed
         :raises SMTPException: if no connection could be opened
         """
+        if self.state.closing and not begun:
+            raise SMTPServerDisconnected("The pool is closed")
         if self.rate is None:
-            return await self._connection(again=None)
-        async with self._turnstile:
-            slot = await self._connection(again=None)
-            await self._permitted(slot, self.rate)
-            return slot
+            return await self._connection()
+        self._in_line += 1
+        try:
+            await self._turnstile.acquire()
+        finally:
+            self._in_line -= 1
+            if self.state.drained:
+                wake(self._drained)
+        try:
+            return await self._permitted(await self._connection(), self.rate)
+        finally:
+            self._turnstile.release()
 
     async def exchange(self, slot: Connection, outcome: Outcome) -> Connection:
         """Give a connection back and get another, ahead of all who wait: a message was not sent."""
-        try:
-            fresh = await self._connection(again=(slot, outcome))
-        except BaseException:
-            if slot.state is State.BUSY:  # the pool is closed
-                self.release(slot, outcome)
-            raise
-        if self.rate is not None:
-            await self._permitted(fresh, self.rate)
-        return fresh
+        fresh = await self._other(slot, outcome)
+        return fresh if self.rate is None else await self._permitted(fresh, self.rate)
 
-    async def _connection(self, again: tuple[Connection, Outcome] | None) -> Connection:
-        if again is None:
-            slot = self.state.take(self.now())
-            if slot is not None:
-                return slot
-        waiter = self.queue(again=again is not None)
-        if again is not None:
-            self.release(*again)
+    async def _other(self, slot: Connection, outcome: Outcome) -> Connection:
+        try:
+            waiter = self.queue(again=True)
+        finally:  # also if the pool is closed
+            self.release(slot, outcome)
+        return await self._granted(waiter)
+
+    async def _connection(self) -> Connection:
+        # A pool that is being closed has nothing to take, and lets in those who were there before.
+        closing = self.state.closing
+        slot = None if closing else self.state.take(self.now())
+        return await self._granted(self.queue(again=closing)) if slot is None else slot
+
+    async def _granted(self, waiter: Waiter) -> Connection:
         try:
             await waiter
         except asyncio.CancelledError:
@@ -131,11 +146,12 @@ class Driver:
         elif slot.state is State.IDLE:
             self._watch_until(self.state.stale_at(slot))
 
-    async def _permitted(self, slot: Connection, rate: TokenBucket) -> None:
+    async def _permitted(self, slot: Connection, rate: TokenBucket) -> Connection:
+        """Wait until a message may go, with a connection in hand: this one, or another if it was lost."""
         now = self.now()
         delay = rate.reserve(now)
         if delay <= 0:
-            return
+            return slot
         sleeper: asyncio.Future[None] = self.loop.create_future()
         self._sleepers.add(sleeper)
         timer = self.loop.call_at(now + delay, wake, sleeper)
@@ -148,6 +164,10 @@ class Driver:
         finally:
             timer.cancel()
             self._sleepers.remove(sleeper)
+        # Servers are less patient than a low rate asks for. That is no fault that a move is counted for, and
+        # no reason to wait once more.
+        lost = not (slot.alive and slot.client.is_connected)
+        return await self._other(slot, Outcome.LOST) if lost else slot
 
     # -- what follows from an event ------------------------------------------------------------------
 
@@ -241,13 +261,16 @@ class Driver:
             await asyncio.wait_for(self._until_drained(), timeout)
         except asyncio.TimeoutError:
             self._abort()
-            await self._until_drained()
+            try:
+                await asyncio.wait_for(self._until_drained(), FAREWELL)
+            except asyncio.TimeoutError:
+                pass  # no connection is left but in the books
         except asyncio.CancelledError:
             self._abort()
             raise
 
     async def _until_drained(self) -> None:
-        while not self.state.drained:
+        while self._in_line or not self.state.drained:
             if self._drained is None or self._drained.done():
                 self._drained = self.loop.create_future()
             await asyncio.shield(self._drained)
@@ -273,6 +296,10 @@ def _closed() -> SMTPServerDisconnected:
 
 def _own(error: Exception) -> Exception:
     """The same error, to be raised in another task: a traceback belongs to one."""
-    own = copy.copy(error)
+    try:
+        own = copy.copy(error)
+    except Exception:  # its class is called with something else than what it hands on to Exception
+        return error
+    own.args = error.args
     own.__cause__ = error.__cause__ or error
     return own

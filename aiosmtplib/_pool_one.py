@@ -152,6 +152,8 @@ async def _attempt(driver: Driver, slot: Connection, work: Work, recipients: Seq
     while True:
         slot.begin()
         try:
+            if moves:
+                work.rewind()
             result = await work.send(slot.client, recipients)
         except BaseException as error:
             outcome = outcome_of(slot, error)
@@ -163,7 +165,6 @@ async def _attempt(driver: Driver, slot: Connection, work: Work, recipients: Seq
             return result
         moves += 1
         slot = await driver.exchange(slot, outcome)
-        work.rewind()
 
 
 async def _divided(driver: Driver, slot: Connection, work: Work, groups: Sequence[Sequence[str]]) -> Result:
@@ -178,7 +179,7 @@ async def _divided(driver: Driver, slot: Connection, work: Work, groups: Sequenc
         try:
             if number:
                 work.rewind()
-                slot = await driver.acquire()
+                slot = await driver.acquire(begun=True)
             refused, text = await _attempt(driver, slot, work, group)
         except Exception as error:
             part: SendResult[None] = failed(0, None, error)

@@ -238,6 +238,35 @@ async def test_a_server_that_is_down_and_comes_back() -> None:
         assert await send(pool) == "2.0.0 Accepted"
 
 
+class Worded(Exception):
+    """An error whose text is made from what it is called with. It cannot be copied."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code} {text}")
+
+
+class Prefixed(Exception):
+    """Another, whose copy would say something else."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"token: {text}")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"), [(Worded(7, "gone"), "7 gone"), (Prefixed("gone"), "token: gone")]
+)
+async def test_every_kind_of_error_comes_to_everyone_who_waits(error: Exception, text: str) -> None:
+    async def token() -> str:
+        raise error
+
+    async with Peer(extensions=(*PIPELINING, "AUTH XOAUTH2")) as peer:
+        pool = pool_for(peer, username="me", oauth_token_generator=token)
+        errors = await asyncio.gather(*(send(pool) for _ in range(3)), return_exceptions=True)
+        assert [(type(each), str(each)) for each in errors] == [(type(error), text)] * 3
+        await pool.aclose()
+        await peer.hung_up()
+
+
 @pytest.mark.parametrize("ehlo", ["500 No", "421 Bye"])
 async def test_ehlo_is_part_of_opening(ehlo: str) -> None:
     async with Peer({"EHLO": ehlo, "HELO": "500 No"}) as peer, pooled(peer) as pool:

@@ -1,6 +1,7 @@
 """The end of a pool, callers that give up, and the even pace of ``rate``."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import aiosmtplib
 from aiosmtplib import Delivery
 
 from .actions import cut, hold, in_turn, silence
-from .clients import MESSAGE, SENDER, each_cancellation
+from .clients import MESSAGE, RECIPIENTS, SENDER, each_cancellation
 from .peer import PATIENCE, PIPELINING, Action, Peer
 from .test_pool import pool_for, pooled, send, until
 
@@ -43,6 +44,60 @@ async def test_what_was_given_to_the_pool_is_finished() -> None:
         assert peer.verbs[-1] == "QUIT"
         await pool.aclose()
         await peer.hung_up()
+
+
+async def test_who_waits_for_the_pace_is_served_too() -> None:
+    async with Peer(extensions=PIPELINING) as peer:
+        pool = pool_for(peer, rate=50.0)
+        sending = [asyncio.ensure_future(send(pool, f"r{number}")) for number in range(5)]
+        await peer.seen(".")
+        closing = asyncio.ensure_future(pool.aclose())
+        await asyncio.sleep(0)
+        with pytest.raises(aiosmtplib.SMTPServerDisconnected, match="pool is closed"):
+            await send(pool)
+        await closing
+        assert [await task for task in sending] == ["2.0.0 Accepted"] * 5
+        assert [mail.recipients[0] for mail in peer.accepted] == [
+            b"r%d@example.com" % number for number in range(5)
+        ]
+        await peer.hung_up()
+
+
+async def test_a_message_that_was_begun_is_finished() -> None:
+    event, actions = holding()
+    extensions = (*PIPELINING, "LIMITS RCPTMAX=1")
+    async with Peer(actions, extensions=extensions) as peer:
+        pool = pool_for(peer, max_connections=1)
+        sending = asyncio.ensure_future(pool.sendmail(SENDER, RECIPIENTS, MESSAGE))
+        await peer.seen(".")
+        closing = asyncio.ensure_future(pool.aclose())
+        await asyncio.sleep(0)
+        event.set()
+        assert await sending == ({}, "Ok")
+        await closing
+        assert [mail.recipients[0].decode() for mail in peer.accepted] == RECIPIENTS
+        await peer.hung_up()
+
+
+async def test_a_source_that_gives_nothing_more_holds_up_nobody() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        yield MESSAGE
+        asked.set()
+        await asyncio.Event().wait()
+
+    asked = asyncio.Event()
+    async with Peer(extensions=PIPELINING) as peer:
+        pool = pool_for(peer)
+        sending = asyncio.ensure_future(pool.sendmail(SENDER, RECIPIENTS, endless()))
+        await asyncio.wait_for(asked.wait(), PATIENCE)
+        await asyncio.wait_for(pool.aclose(0), PATIENCE)
+        await peer.hung_up()
+        assert not sending.done()  # the source may do what it likes with its caller
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        assert pool.stats().busy == 0
+        assert peer.accepted == []
 
 
 @pytest.mark.parametrize("goodbye", [cut, "500 What?", "421 Bye"])

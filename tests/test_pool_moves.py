@@ -16,7 +16,7 @@ from aiosmtplib._pool_verdict import merged
 
 from .actions import at_nth, cut, in_turn, reset, silence, take, then
 from .clients import MESSAGE, SENDER, WIRE
-from .peer import PATIENCE, PIPELINING, Action, Limits, Peer
+from .peer import PATIENCE, PIPELINING, Action, Conversation, Limits, Peer
 from .test_pool import connections, pooled, send, until
 
 TO = [f"r{number}@example.com" for number in range(5)]
@@ -166,6 +166,49 @@ class Halting(io.BytesIO):
         return data
 
 
+async def test_a_stream_that_cannot_be_read_again_after_all() -> None:
+    class Broken(io.BytesIO):
+        def seek(self, offset: int, whence: int = 0, /) -> int:
+            if len(peer.conversations) > 1:
+                raise OSError("gone")
+            return super().seek(offset, whence)
+
+    async with (
+        Peer({"MAIL": at_nth(1, cut)}, extensions=PIPELINING) as peer,
+        pooled(peer, max_connections=1) as pool,
+    ):
+        with pytest.raises(OSError, match="gone"):
+            await pool.sendmail(SENDER, TO, Broken(MESSAGE))
+        assert pool.stats().busy == 0
+        await send(pool)  # over the connection that was meant for the other one
+        assert connections(peer) == [0, 1]
+        assert len(peer.accepted) == 1
+
+
+async def test_a_connection_lost_before_the_message_may_go_is_no_move() -> None:
+    waiting = asyncio.Event()
+
+    async def leave(conversation: Conversation) -> None:
+        await conversation.reply("250 Ok")
+        await waiting.wait()
+        await conversation.cut()
+
+    mail = in_turn("250 Ok", *[cut] * MAX_MOVES, "250 Ok")
+    actions: dict[str, Action] = {".": in_turn(leave, "250 Ok"), "MAIL": mail}
+    async with (
+        Peer(actions, extensions=PIPELINING) as peer,
+        pooled(peer, max_connections=1, rate=20.0) as pool,
+    ):
+        await send(pool)
+        sending = asyncio.ensure_future(send(pool))
+        await until(lambda: pool.stats().busy == 1)
+        waiting.set()
+        await peer.hung_up()
+        await sending
+        assert len(peer.accepted) == 2
+        assert len(peer.conversations) == 2 + MAX_MOVES
+
+
 # -- divided -----------------------------------------------------------------------------------------
 
 
@@ -207,6 +250,17 @@ async def test_a_part_that_may_have_arrived() -> None:
         assert pool.stats().unknown == 1
 
 
+@pytest.mark.parametrize(("greeting", "code"), [("554 Closed", 554), (cut, -1)])
+async def test_a_part_that_could_not_be_sent(greeting: Action, code: int) -> None:
+    actions: dict[str, Action] = {"connect": in_turn("220 Hello", greeting), "MAIL": in_turn("250 Ok", cut)}
+    async with Peer(actions, extensions=TWO_AT_ONCE) as peer, pooled(peer, max_connections=1) as pool:
+        refused, text = await pool.sendmail(SENDER, TO, MESSAGE)
+        assert text == "2.0.0 Accepted"
+        assert {who: reply.code for who, reply in refused.items()} == dict.fromkeys(TO[2:], code)
+        assert [mail.recipients for mail in peer.accepted] == [(b"r0@example.com", b"r1@example.com")]
+        assert pool.stats().sent == 1
+
+
 async def test_every_part_refused() -> None:
     rcpt = in_turn(*(f"550 5.1.1 {number}" for number in range(5)))
     async with Peer({"RCPT": rcpt}, extensions=TWO_AT_ONCE) as peer, pooled(peer) as pool:
@@ -230,7 +284,12 @@ def test_merging() -> None:
     no = aiosmtplib.SMTPDataError(554, "no")
     lost = aiosmtplib.SMTPServerDisconnected("gone")
     assert merged(7, "item", [part(["a"]), part(["b", "c"], lost)]) == SendResult(
-        7, "item", Delivery.DELIVERED, SMTPResponse(250, "Ok"), {"b": (-1, "gone"), "c": (-1, "gone")}, None
+        7,
+        "item",
+        Delivery.DELIVERED,
+        SMTPResponse(250, "Ok"),
+        dict.fromkeys("bc", SMTPResponse(-1, "gone")),
+        None,
     )
     # Nobody has it: the first error says why.
     assert merged(7, "item", [part(["a"], no), part(["b"], lost)]).error is no
