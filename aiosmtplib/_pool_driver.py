@@ -51,6 +51,8 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._drained: asyncio.Future[None] | None = None
+        self._farewell: asyncio.TimerHandle | None = None
+        self._forsaken = False
         # One caller at a time has a connection and waits for its permission.
         self._turnstile = asyncio.Lock()
         #: How many others there are, each with a message that was given to the pool.
@@ -186,6 +188,8 @@ class Driver:
         self._watch_until(self.state.next_deadline())
         if self.state.drained:
             self._cancel_timer()
+            if self._farewell is not None:
+                self._farewell.cancel()
             wake(self._drained)
 
     def _spawn(self, work: Coroutine[Any, Any, T], done: Callable[[asyncio.Task[T]], None]) -> None:
@@ -257,25 +261,27 @@ class Driver:
     async def close(self, timeout: float | None) -> None:
         """Serve those who wait, then close every connection; after ``timeout`` seconds, close at once."""
         self.do(self.state.close(self.now()))
+        # Not asyncio.wait_for: that of Python 3.10 and 3.11 may swallow a cancellation.
+        timer = None if timeout is None else self.loop.call_later(max(0, timeout), self._abort)
         try:
-            await asyncio.wait_for(self._until_drained(), timeout)
-        except asyncio.TimeoutError:
-            self._abort()
-            try:
-                await asyncio.wait_for(self._until_drained(), FAREWELL)
-            except asyncio.TimeoutError:
-                pass  # no connection is left but in the books
+            while (self._in_line or not self.state.drained) and not self._forsaken:
+                if self._drained is None or self._drained.done():
+                    self._drained = self.loop.create_future()
+                await asyncio.shield(self._drained)
         except asyncio.CancelledError:
             self._abort()
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
 
-    async def _until_drained(self) -> None:
-        while self._in_line or not self.state.drained:
-            if self._drained is None or self._drained.done():
-                self._drained = self.loop.create_future()
-            await asyncio.shield(self._drained)
+    def _forsake(self) -> None:
+        self._forsaken = True
+        wake(self._drained)
 
     def _abort(self) -> None:
+        if self._farewell is None:
+            self._farewell = self.loop.call_later(FAREWELL, self._forsake)
         self.do(self.state.abort(_closed(), self.now()))
         for task in self._tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""The end of a pool, callers that give up, and the even pace of ``rate``."""
+"""The end of a pool, and the even pace of ``rate``."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ import aiosmtplib
 from aiosmtplib import Delivery
 
 from .actions import cut, hold, in_turn, silence
-from .clients import MESSAGE, RECIPIENTS, SENDER, each_cancellation
+from .clients import MESSAGE, RECIPIENTS, SENDER
 from .peer import PATIENCE, PIPELINING, Action, Peer
 from .test_pool import pool_for, pooled, send, until
 
@@ -192,48 +192,6 @@ async def test_closing_can_be_cancelled() -> None:
         with pytest.raises(aiosmtplib.SMTPServerDisconnected):
             await sending
         await peer.hung_up()
-
-
-# -- giving up ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("options", [{}, {"rate": 500.0}])
-async def test_cancelled_anywhere(options: dict[str, Any]) -> None:
-    async def attempt(run: Any) -> None:
-        mail = in_turn("421 Later", "250 Ok")  # so that moving is among what is cancelled
-        async with Peer({"MAIL": mail}, extensions=PIPELINING, strict=True) as peer:
-            pool = pool_for(peer, max_connections=1, **options)
-            others = [asyncio.ensure_future(send(pool, f"other{number}")) for number in range(2)]
-            text = await run(send(pool, "b"))
-            assert await asyncio.gather(*others) == ["2.0.0 Accepted"] * 2
-            assert await send(pool, "last") == "2.0.0 Accepted"
-            stats = pool.stats()
-            assert (stats.busy, stats.opening, stats.waiting) == (0, 0, 0)
-            await asyncio.wait_for(pool.aclose(), PATIENCE)
-            got = [mail.recipients[0] for mail in peer.accepted]
-            assert got.count(b"b@example.com") <= 1
-            assert text is None or b"b@example.com" in got
-            assert sorted(set(got) - {b"b@example.com"}) == [
-                b"last@example.com",
-                b"other0@example.com",
-                b"other1@example.com",
-            ]
-            await peer.hung_up()
-
-    assert await each_cancellation(attempt) > 2
-
-
-async def test_cancelled_while_a_message_is_divided() -> None:
-    event, actions = holding()
-    extensions = (*PIPELINING, "LIMITS RCPTMAX=1")
-    async with Peer(actions, extensions=extensions) as peer, pooled(peer) as pool:
-        sending = asyncio.ensure_future(pool.sendmail(SENDER, ["b@example.com", "c@example.com"], MESSAGE))
-        await peer.seen(".")
-        sending.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await sending
-        event.set()
-        assert pool.stats().busy == 0
 
 
 # -- evenly ------------------------------------------------------------------------------------------
