@@ -1,6 +1,8 @@
 """The end of a pool, and the even pace of ``rate``."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,10 +10,11 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import Delivery
+from aiosmtplib._pool_slot import State
 
 from .actions import cut, hold, in_turn, silence
 from .clients import MESSAGE, RECIPIENTS, SENDER
-from .peer import PATIENCE, PIPELINING, Action, Peer
+from .peer import PATIENCE, PIPELINING, Action, Conversation, Peer
 from .test_pool import pool_for, pooled, send, until
 
 
@@ -60,6 +63,39 @@ async def test_who_waits_for_the_pace_is_served_too() -> None:
         assert [mail.recipients[0] for mail in peer.accepted] == [
             b"r%d@example.com" % number for number in range(5)
         ]
+        await peer.hung_up()
+
+
+async def test_who_waits_for_the_pace_outlasts_a_connection_that_fails() -> None:
+    event = asyncio.Event()
+    greeting = in_turn(hold(event, "554 Closed"), "220 Hello")
+    async with Peer({"connect": greeting}, extensions=PIPELINING) as peer:
+        pool = pool_for(peer, rate=50.0)
+        sending = [asyncio.ensure_future(send(pool, f"r{number}")) for number in range(3)]
+        await until(lambda: bool(peer.conversations))
+        closing = asyncio.ensure_future(pool.aclose())
+        await asyncio.sleep(0)
+        event.set()
+        await closing
+        assert len(peer.accepted) == 2
+        results: list[Any] = await asyncio.gather(*sending, return_exceptions=True)
+        assert [getattr(result, "code", result) for result in results] == [554, *["2.0.0 Accepted"] * 2]
+        await peer.hung_up()
+
+
+async def test_who_waits_in_line_is_waited_for_also_while_there_is_no_connection() -> None:
+    async with Peer(extensions=PIPELINING) as peer:
+        pool = pool_for(peer, rate=50.0)
+        turnstile = pool._driver._turnstile
+        await turnstile.acquire()  # as one whose connection has just failed
+        sending = asyncio.ensure_future(send(pool))
+        closing = asyncio.ensure_future(pool.aclose())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not closing.done()
+        turnstile.release()
+        await closing
+        assert sending.result() == "2.0.0 Accepted"
         await peer.hung_up()
 
 
@@ -151,6 +187,63 @@ async def test_closed_at_once_while_it_opens(begun: bool) -> None:
         await peer.hung_up()
 
 
+async def test_closed_at_once_while_it_logs_in() -> None:
+    async def token() -> str:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    asked = asyncio.Event()
+    async with Peer(extensions=(*PIPELINING, "AUTH XOAUTH2")) as peer:
+        pool = pool_for(peer, username="me", oauth_token_generator=token)
+        sending = asyncio.ensure_future(send(pool))
+        await asyncio.wait_for(asked.wait(), PATIENCE)
+        await pool.aclose(0)
+        assert pool.stats().opening == 0
+        with pytest.raises(aiosmtplib.SMTPServerDisconnected, match="pool was closed"):
+            await sending
+        await peer.hung_up()
+
+
+async def test_closed_at_once_with_a_server_that_reads_nothing() -> None:
+    """It would take as long as it likes to be given what is buffered."""
+    closed = asyncio.Event()
+
+    async def ignore(conversation: Conversation) -> None:
+        await conversation.reply("354 Go on")
+        await closed.wait()
+        while True:  # ends when nobody is there
+            await conversation.reply("250 Hello?")
+            await asyncio.sleep(0)
+
+    async with Peer({"DATA": ignore}, receive_buffer=4096) as peer:
+        pool = pool_for(peer, timeout=None)
+        sending = asyncio.ensure_future(pool.sendmail(SENDER, RECIPIENTS, b"x" * (1 << 23)))
+        await peer.seen("DATA")
+        transport = pool._driver.state.slots(State.BUSY)[0].client.transport
+        assert transport is not None
+        await until(lambda: transport.get_write_buffer_size() > 0)
+        await pool.aclose(0)
+        with pytest.raises(aiosmtplib.SMTPServerDisconnected) as caught:
+            await sending
+        assert caught.value.delivery in (Delivery.NOT_SENT, Delivery.UNKNOWN)
+        closed.set()
+        await peer.hung_up()
+
+
+async def test_a_closed_pool_is_forgotten() -> None:
+    async with Peer() as peer:
+        pool = pool_for(peer)
+        await send(pool)
+        await pool.aclose(1000)
+        await peer.hung_up()
+        gone = weakref.ref(pool._driver)
+        del pool
+        await asyncio.sleep(0)
+        gc.collect()
+        assert gone() is None
+
+
 async def test_closed_at_once_a_message_is_not_moved() -> None:
     async with Peer({"MAIL": silence}, extensions=PIPELINING) as peer:
         pool = pool_for(peer)
@@ -166,16 +259,21 @@ async def test_closed_at_once_a_message_is_not_moved() -> None:
 
 async def test_who_is_cancelled_does_not_wait_for_the_pool() -> None:
     async with Peer({".": silence}) as peer:
+        sending: list[asyncio.Future[str]] = []
 
         async def work() -> None:
-            async with pool_for(peer) as pool:
-                await asyncio.gather(send(pool), send(pool))
+            async with pool_for(peer, timeout=None) as pool:
+                sending.append(asyncio.ensure_future(send(pool)))
+                await asyncio.Event().wait()
 
         task = asyncio.ensure_future(work())
         await peer.seen(".")
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task, *sending], timeout=PATIENCE)
+        assert task.cancelled()
+        with pytest.raises(aiosmtplib.SMTPServerDisconnected) as caught:
+            await sending[0]
+        assert caught.value.delivery is Delivery.UNKNOWN
         await peer.hung_up()
 
 

@@ -15,7 +15,7 @@ from aiosmtplib._pool_state import MAX_MOVES
 from aiosmtplib._pool_verdict import merged
 
 from .actions import at_nth, cut, in_turn, reset, silence, take, then
-from .clients import MESSAGE, SENDER, WIRE
+from .clients import MESSAGE, SENDER, WIRE, email_message
 from .peer import PATIENCE, PIPELINING, Action, Conversation, Limits, Peer
 from .test_pool import connections, pooled, send, until
 
@@ -96,6 +96,15 @@ async def test_what_is_wrong_with_the_message_moves_nothing() -> None:
         with pytest.raises(aiosmtplib.SMTPSenderRefused):
             await send(pool)
         assert len(peer.conversations) == 1
+
+
+async def test_what_the_server_cannot_take_moves_nothing() -> None:
+    async with Peer(extensions=PIPELINING) as peer, pooled(peer, max_messages=2) as pool:
+        with pytest.raises(aiosmtplib.SMTPNotSupported) as caught:
+            await pool.send_message(email_message("b\N{LATIN SMALL LETTER E WITH ACUTE}@example.com"))
+        assert caught.value.delivery is Delivery.NOT_SENT
+        await send(pool)
+        assert connections(peer) == [1]
 
 
 @pytest.mark.parametrize(
@@ -259,6 +268,18 @@ async def test_a_part_that_could_not_be_sent(greeting: Action, code: int) -> Non
         assert {who: reply.code for who, reply in refused.items()} == dict.fromkeys(TO[2:], code)
         assert [mail.recipients for mail in peer.accepted] == [(b"r0@example.com", b"r1@example.com")]
         assert pool.stats().sent == 1
+
+
+async def test_recipients_refused_in_several_parts() -> None:
+    rcpt = in_turn("250 Ok", "550 5.1.1 one", "551 5.1.6 two", "552 5.2.2 three", "250 Ok")
+    async with Peer({"RCPT": rcpt}, extensions=TWO_AT_ONCE, strict=True) as peer, pooled(peer) as pool:
+        refused, _ = await pool.sendmail(SENDER, TO, MESSAGE)
+        assert refused == {
+            TO[1]: (550, "5.1.1 one"),
+            TO[2]: (551, "5.1.6 two"),
+            TO[3]: (552, "5.2.2 three"),
+        }
+        assert [mail.recipients for mail in peer.accepted] == [(b"r0@example.com",), (b"r4@example.com",)]
 
 
 async def test_every_part_refused() -> None:
