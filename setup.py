@@ -19,7 +19,7 @@ if unwanted and required:
 extension = Extension(
     "aiosmtplib._speedups",
     ["_speedups/_speedups.pyx"],
-    depends=["_speedups/reply.pxi", "_speedups/data.pxi", "_speedups/address.pxi"],
+    depends=[f"_speedups/{part}.pxi" for part in ("reply", "data", "address", "session", "transaction")],
     extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
     optional=not required,
 )

@@ -1,27 +1,44 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, auto_pickle=False
-"""The codec in Cython: the byte loops that every message and every reply goes through.
+"""The codec in Cython: the byte loops that every message and every reply goes through, and the session.
 
-It has the names, signatures, results and exceptions of ``aiosmtplib._pure``, which says in its
-docstrings what each function does. Only ``aiosmtplib._codec`` imports it.
+It has the names, signatures, results and exceptions of ``aiosmtplib._pure`` and
+``aiosmtplib._pure_session``, which say in their docstrings what each of them does. Only ``aiosmtplib._codec`` imports it.
 """
 
 cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
+from cpython.tuple cimport PyTuple_GET_ITEM
 from libc.string cimport memchr, memcpy
 
+from collections import deque
+
+from aiosmtplib._steps import MAX_GROUP as max_group
+from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPServerDisconnected
 from aiosmtplib.response import SMTPResponse
+from aiosmtplib.status import Delivery
 
 __all__ = (
     "DataEncoder",
+    "Exchange",
     "ReplyParser",
+    "Session",
     "content_size",
     "encode_command",
     "encode_data",
     "encode_recipients",
     "normalize_newlines",
     "plain_address",
+    "start_transaction",
 )
+
+
+cdef Py_ssize_t MAX_GROUP = max_group
+cdef object UNKNOWN = Delivery.UNKNOWN
+cdef object NOT_SENT = Delivery.NOT_SENT
 
 
 cdef bytes as_bytes(data):
@@ -33,6 +50,8 @@ cdef bytes as_bytes(data):
 include "reply.pxi"
 include "data.pxi"
 include "address.pxi"
+include "transaction.pxi"
+include "session.pxi"
 
 
 def encode_command(*args):

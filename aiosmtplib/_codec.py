@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Literal
 __all__ = (
     "IMPLEMENTATION",
     "DataEncoder",
+    "Exchange",
     "ReplyParser",
+    "Session",
     "content_size",
     "encode_command",
     "encode_data",
     "encode_recipients",
     "normalize_newlines",
     "plain_address",
+    "start_transaction",
 )
 
 IMPLEMENTATION: Literal["cython", "python"]
@@ -32,13 +35,16 @@ if not TYPE_CHECKING and not _unwanted:
     try:
         from ._speedups import (
             DataEncoder,
+            Exchange,
             ReplyParser,
+            Session,
             content_size,
             encode_command,
             encode_data,
             encode_recipients,
             normalize_newlines,
             plain_address,
+            start_transaction,
         )
     except ImportError as exc:
         if _required:
@@ -60,5 +66,6 @@ if TYPE_CHECKING or _unwanted:
         normalize_newlines,
         plain_address,
     )
+    from ._pure_session import Exchange, Session, start_transaction
 
     IMPLEMENTATION = "python"

@@ -1,8 +1,8 @@
 """What goes in and what comes out where many messages are sent: ``Envelope`` and ``SendResult``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import IO, TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from .errors import SMTPException
 from .response import SMTPResponse
@@ -15,6 +15,9 @@ __all__ = ("Envelope", "SendResult")
 
 Item = TypeVar("Item")
 
+#: Header and body, at hand as a whole or in pieces.
+Content: TypeAlias = str | bytes | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
@@ -22,19 +25,20 @@ class Envelope:
 
     :param sender: the reverse-path; ``""`` is the null one. ``None``: that of the message object.
     :param recipients: one forward-path or several. ``None``: those of the message object.
-    :param message: a message object, or header and body as ``str`` (ASCII) or ``bytes``
+    :param message: a message object, or header and body as ``str`` (ASCII) or ``bytes``; or a stream of
+        ``bytes``, as :meth:`SMTP.sendmail` takes it
     :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``
     :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461)
     """
 
     sender: str | None
     recipients: str | Sequence[str] | None
-    message: "email.message.EmailMessage | email.message.Message | str | bytes" = field(repr=False)
+    message: "email.message.EmailMessage | email.message.Message | Content" = field(repr=False)
     mail_options: Sequence[str] = ()
     rcpt_options: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SendResult(Generic[Item]):
     """What became of one of many messages.
 

@@ -9,15 +9,17 @@ or with BDAT whole transactions back to back (RFC 3030). What is in flight is bo
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeGuard, TypeVar, cast
 
 from ._envelope import Envelope, SendResult, delivery_of
-from ._sending import Addressed, Sending, content_of, envelope_of
-from ._transaction import Mail, transaction
+from ._mail import Mail
+from ._sending import Addressed, Sending, content_of, envelope_of, given_up
+from ._stream import is_stream
+from ._transaction import begin
 from ._verbs import option_list
-from ._waiting import Turn, background, wake
+from ._waiting import Bell, Turn, background, wake
 from .errors import SMTPRecipientsRefused, SMTPResponseException, SMTPServerDisconnected
 from .protocol import SMTPProtocol
 from .response import SMTPResponse
@@ -38,7 +40,7 @@ class _Job(Turn):
     def __init__(
         self, lane: "Lane", index: int, item: Any, mail: Mail, protocol: SMTPProtocol, timeout: float | None
     ) -> None:
-        super().__init__(transaction(mail, protocol.server), timeout, lane)
+        super().__init__(begin(mail, protocol.server), timeout, lane)
         self.owner = lane
         self.index = index
         self.item = item
@@ -67,10 +69,23 @@ def failed(index: int, item: Any, error: Exception) -> SendResult[Any]:
     return SendResult(index, item, delivery_of(error), response, refused, error)
 
 
+class _Streamed:
+    """One whose content comes in pieces. A task of its own pushes them.
+
+    :ivar result: what became of it, or ``None`` until that is known
+    """
+
+    __slots__ = ("result",)
+
+    def __init__(self) -> None:
+        self.result: SendResult[Any] | None = None
+
+
 class Lane:
     """The messages of one :meth:`SMTP.send_many` that were pulled and not yet handed back, in their order.
 
     :ivar exhausted: whether no more will be pulled
+    :ivar withdrawn: whether those that have not begun are not to be sent
     :ivar source_error: what the source of the messages raised, or ``None``
     """
 
@@ -79,13 +94,16 @@ class Lane:
         self._protocol = protocol
         self._window = window
         self._timeout = timeout
-        self._jobs: deque[_Job | SendResult[Any]] = deque()
+        self._jobs: deque[_Job | _Streamed | SendResult[Any]] = deque()
         self._count = 0
         self._bytes = 0
-        self._consumer: asyncio.Future[None] | None = None
+        #: Those of the jobs that have no result yet.
+        self._in_flight = 0
         self._feeder: asyncio.Future[None] | None = None
         self.loop = asyncio.get_running_loop()
+        self._consumer = Bell(self.loop)
         self.exhausted = False
+        self.withdrawn = False
         self.source_error: Exception | None = None
 
     @property
@@ -120,7 +138,7 @@ class Lane:
             self.source_error = error
         finally:
             self.exhausted = True
-            wake(self._consumer)
+            self._consumer.ring()
             if isinstance(iterator, AsyncGenerator):
                 await iterator.aclose()
 
@@ -138,25 +156,44 @@ class Lane:
         """Prepare a message and put it in line. One that cannot be sent has its result at once."""
         index = self._count
         self._count += 1
+        if is_streamed(item):
+            streamed = _Streamed()
+            self._jobs.append(streamed)
+            self._in_flight += 1
+            background(self._stream(streamed, index, item))
+            return
         try:
             if not self._protocol.is_connected:
                 raise SMTPServerDisconnected("Server not connected")
             job = _Job(self, index, item, _mail_for(self._client, item), self._protocol, self._timeout)
         except Exception as error:
             self._jobs.append(failed(index, item, error))
-            wake(self._consumer)
+            self._consumer.ring()
             return
         self._jobs.append(job)
+        self._in_flight += 1
         self._bytes += job.size
         self._protocol.submit(job)
+
+    async def _stream(self, job: _Streamed, index: int, item: Envelope) -> None:
+        try:
+            sender, recipients = addresses_of(item)
+            addressed = Addressed(sender, recipients, item.mail_options, item.rcpt_options)
+            outcome = await self._client._stream(addressed, item.message, None, self._timeout, self)
+            job.result = SendResult(index, item, Delivery.DELIVERED, outcome[1], outcome[0], None)
+        except Exception as error:
+            job.result = failed(index, item, error)
+        self._in_flight -= 1
+        self._consumer.ring()
 
     # -- out -----------------------------------------------------------------------------------------
 
     def settled(self, job: _Job) -> None:
+        self._in_flight -= 1
         self._bytes -= job.size
-        if job is self._jobs[0]:
-            wake(self._consumer)
-        wake(self._feeder)
+        self._consumer.ring_soon()
+        if self._feeder is not None and self._has_room():
+            wake(self._feeder)
 
     def take(self) -> SendResult[Any] | None:
         """The result of the first message, if it is there."""
@@ -167,42 +204,64 @@ class Lane:
             if not first.done:
                 return None
             first = first.to_result()
+        elif isinstance(first, _Streamed):
+            if first.result is None:
+                return None
+            first = first.result
         self._jobs.popleft()
         wake(self._feeder)
         return first
 
     async def changed(self) -> None:
         """Wait until there may be something to take, or nothing more to come."""
-        self._consumer = self.loop.create_future()
-        try:
-            await self._consumer
-        finally:
-            self._consumer = None
+        # More is pulled before the server has nothing to do.
+        await self._consumer.wait(self._in_flight // 2)
 
     def withdraw(self) -> None:
         """Do not send what has not begun."""
+        self.withdrawn = True
         for turn in self._protocol.withdraw(self):
-            turn.error = SMTPServerDisconnected("Given up before it was sent")
+            turn.error = given_up()
             turn.settle()
 
 
 def _mail_for(client: Sending, item: Any) -> Mail:
     """A message or an envelope, as the server of this client takes it."""
+    message: Any
     if isinstance(item, Envelope):
         sender, recipients, message = item.sender, item.recipients, item.message
-        options = option_list(item.mail_options)
+        options = item.mail_options
         rcpt_options = item.rcpt_options
     else:
         sender = recipients = None
-        message, options, rcpt_options = item, [], ()
+        message, options, rcpt_options = item, (), ()
     if isinstance(message, str | bytes | bytearray | memoryview):
         if sender is None or recipients is None:
-            raise ValueError("A message that is no object needs an Envelope with sender and recipients")
+            raise _unaddressed()
         content = content_of(message)
     else:
         sender, recipients = envelope_of(message, sender, recipients)
-        content, options = client._flatten(message, sender, recipients, options)
+        content, options = client._flatten(message, sender, recipients, option_list(options))
     return client._compose(Addressed(sender, recipients, options, rcpt_options), content, many=True)
+
+
+def is_streamed(item: Any) -> TypeGuard[Envelope]:
+    """Whether this is a message whose content comes in pieces."""
+    return isinstance(item, Envelope) and not isinstance(item.message, bytes) and is_stream(item.message)
+
+
+def addresses_of(envelope: Envelope) -> tuple[str, str | Sequence[str]]:
+    """Sender and recipients of a message that has none in itself.
+
+    :raises ValueError: if they are missing
+    """
+    if envelope.sender is None or envelope.recipients is None:
+        raise _unaddressed()
+    return envelope.sender, envelope.recipients
+
+
+def _unaddressed() -> ValueError:
+    return ValueError("A message that is no object needs an Envelope with sender and recipients")
 
 
 class SendMany(Generic[Item]):

@@ -11,14 +11,17 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from typing import Any
 
 from ._envelope import SendResult
-from ._many import MAX_BYTES, _mail_for, failed
+from ._mail import Mail
+from ._many import MAX_BYTES, _mail_for, failed, is_streamed
 from ._pool_driver import Connection, Driver, Waiter
 from ._pool_message import Lane, Message, divide
 from ._pool_slot import Outcome
 from ._pool_state import MAX_MOVES
+from ._pool_stream import Streams
 from ._pool_verdict import may_move, outcome_of
-from ._transaction import Mail, transaction
-from ._waiting import Turn, wake
+from ._sending import given_up
+from ._transaction import begin
+from ._waiting import Bell, Turn, wake
 from .errors import SMTPServerDisconnected
 from .status import Delivery
 
@@ -31,7 +34,7 @@ class _Attempt(Turn):
     lane: Lane
 
     def __init__(self, crew: "Crew", lane: Lane, message: Message, mail: Mail, timeout: float | None) -> None:
-        super().__init__(transaction(mail, lane.protocol.server), timeout, lane)
+        super().__init__(begin(mail, lane.protocol.server), timeout, lane)
         self.crew = crew
         self.message = message
         self.size = len(mail.content or b"")
@@ -66,11 +69,12 @@ class Crew:
         #: When the next message may go, where that is limited.
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._consumer: asyncio.Future[None] | None = None
         self._feeder: asyncio.Future[None] | None = None
+        self._streams = Streams(driver, timeout, self._hand_back)
         self._coming = False
         self._given_up = False
         self.loop = driver.loop
+        self._consumer = Bell(self.loop)
         self.ready: deque[SendResult[Any]] = deque()
         self.exhausted = False
         self.source_error: Exception | None = None
@@ -110,7 +114,7 @@ class Crew:
             self.source_error = error
         finally:
             self.exhausted = True
-            wake(self._consumer)
+            self._consumer.ring()
             if isinstance(iterator, AsyncGenerator):
                 await iterator.aclose()
 
@@ -132,6 +136,11 @@ class Crew:
         self._held += 1
         if self._state.closing:  # what was pulled before is sent still
             self._fail(message, SMTPServerDisconnected("The pool is closed"))
+        elif is_streamed(item):
+            try:
+                self._streams.begin(message.index, item)
+            except Exception as error:
+                self._fail(message, error)
         else:
             self._queue.append(message)
             self._dispatch()
@@ -218,7 +227,7 @@ class Crew:
                 self._dispatch()
                 self._leave_if_idle(lane)
         self._dispatch()
-        wake(self._consumer)
+        self._consumer.ring()
         wake(self._feeder)
 
     def _begin(self, lane: Lane, message: Message) -> None:
@@ -271,8 +280,12 @@ class Crew:
             self._not_accepted(attempt, lane, message, error)
         self._leave_if_idle(lane)
         self._dispatch_soon()
-        wake(self._consumer)
-        wake(self._feeder)
+        if lane.in_flight > self._depth // 2:
+            self._consumer.ring_soon()
+        else:  # more should come before the server has nothing to do
+            self._consumer.ring()
+        if self._feeder is not None and self._has_room():
+            wake(self._feeder)
 
     def _not_accepted(self, attempt: _Attempt, lane: Lane, message: Message, error: BaseException) -> None:
         move = not self._given_up and message.moves < MAX_MOVES and may_move(lane.slot, error)
@@ -307,7 +320,7 @@ class Crew:
     def _fail(self, message: Message, error: BaseException, size: int = 0) -> None:
         assert isinstance(error, Exception)
         self._finish(message, failed(message.index, message.item, error), size)
-        wake(self._consumer)
+        self._consumer.ring()
 
     def _finish(self, message: Message, result: SendResult[Any], size: int) -> None:
         whole = message.whole
@@ -319,6 +332,10 @@ class Crew:
         self._state.finished(result.delivery, size)
         self.ready.append(result)
 
+    def _hand_back(self, result: SendResult[Any]) -> None:
+        self.ready.append(result)
+        self._consumer.ring()
+
     def take(self) -> SendResult[Any] | None:
         """A result, if one is there."""
         if not self.ready:
@@ -329,11 +346,7 @@ class Crew:
 
     async def changed(self) -> None:
         """Wait until there may be something to take, or nothing more to come."""
-        self._consumer = self.loop.create_future()
-        try:
-            await self._consumer
-        finally:
-            self._consumer = None
+        await self._consumer.wait(self._held // 2)
 
     # -- evenly --------------------------------------------------------------------------------------
 
@@ -353,7 +366,7 @@ class Crew:
     def _on_due(self) -> None:
         self._timer = None
         self._dispatch()
-        wake(self._consumer)
+        self._consumer.ring()
         wake(self._feeder)
 
     # -- the end -------------------------------------------------------------------------------------
@@ -368,11 +381,12 @@ class Crew:
             self._driver.rate.cancel(self._due)
             self._due = None
         self._withdraw_waiters()
+        self._streams.give_up()
         while self._queue:
-            self._fail(self._queue.popleft(), SMTPServerDisconnected("Given up before it was sent"))
+            self._fail(self._queue.popleft(), given_up())
         for lane in list(self._lanes):
             for turn in lane.protocol.withdraw(lane):
-                turn.error = SMTPServerDisconnected("Given up before it was sent")
+                turn.error = given_up()
                 turn.settle()
 
     def _withdraw_waiters(self) -> None:
@@ -383,4 +397,4 @@ class Crew:
     @property
     def working(self) -> bool:
         """Whether something is in flight."""
-        return bool(self._lanes)
+        return bool(self._lanes or self._streams)

@@ -74,7 +74,8 @@ def divide(message: Message, rcptmax: int) -> Sequence[Message]:
     envelope = item if isinstance(item, Envelope) else Envelope(None, None, item)
     recipients: Any = envelope.recipients
     if recipients is None:
-        _, recipients = envelope_of(envelope.message, envelope.sender, None)  # type: ignore[arg-type]
+        built: Any = envelope.message
+        _, recipients = envelope_of(built, envelope.sender, None)
     if isinstance(recipients, str) or len(recipients) <= rcptmax:
         return ()
     groups = split_recipients(list(recipients), rcptmax)

@@ -5,14 +5,14 @@ several transactions if the server does not take all its recipients at once.
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ._envelope import SendResult, delivery_of
+from ._envelope import Content, SendResult, delivery_of
 from ._many import failed
 from ._pool_driver import Connection, Driver
 from ._pool_slot import Outcome
 from ._pool_state import MAX_MOVES
 from ._pool_verdict import may_move, merged, outcome_of
 from ._sending import content_of
-from ._stream import Content, Progress, is_stream
+from ._stream import Progress, is_stream
 from ._verbs import Timeout, option_list
 from .errors import SMTPNotSupported
 from .esmtp import split_recipients

@@ -4,7 +4,7 @@ that send many.
 
 import functools
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ._address import ascii_address, envelope_path
 from ._codec import (
@@ -14,11 +14,13 @@ from ._codec import (
     encode_recipients,
     normalize_newlines,
 )
-from ._stream import Content, Progress, is_stream, measure, send_stream
-from ._transaction import Mail, transaction
+from ._envelope import Content
+from ._mail import Mail
+from ._stream import Progress, is_stream, measure, send_stream
+from ._transaction import Outcome, begin
 from ._verbs import Timeout, Verbs, option_list
 from .email import extract_recipients, extract_sender, flatten_message
-from .errors import SMTPNotSupported, SMTPRecipientsRefused, SMTPSenderRefused
+from .errors import SMTPNotSupported, SMTPRecipientsRefused, SMTPSenderRefused, SMTPServerDisconnected
 from .esmtp import parse_size_limit
 from .protocol import SMTPProtocol
 from .response import SMTPResponse
@@ -61,11 +63,13 @@ class Addressed:
             raise _NoRecipientsError([])
         if not isinstance(sender, str):
             raise TypeError(f"An address must be a str, not {type(sender).__name__}")
-        options = tuple(option_list(mail_options))
+        options = tuple(option_list(mail_options)) if mail_options else ()
         self.mail, self.parameters, self.utf8, self.binary = _mail_command(sender, options)
-        encoding = "utf-8" if self.utf8 else "ascii"
-        rcpt_args = [option.encode(encoding) for option in option_list(rcpt_options)]
-        tail = encode_command(b"", *rcpt_args)[:-2] if rcpt_args else b""
+        tail = b""
+        if rcpt_options:
+            encoding = "utf-8" if self.utf8 else "ascii"
+            rcpt_args = [option.encode(encoding) for option in option_list(rcpt_options)]
+            tail = encode_command(b"", *rcpt_args)[:-2] if rcpt_args else b""
         rcpts = encode_recipients(self.recipients, tail)
         if rcpts is None:
             paths = [_path(recipient, self.utf8) for recipient in self.recipients]
@@ -82,6 +86,16 @@ def _mail_command(sender: str, options: tuple[str, ...]) -> tuple[bytes, bytes, 
     mail = encode_command(b"MAIL", b"FROM:<%b>" % _path(sender, utf8))[:-2]
     parameters = encode_command(b"", *(option.encode(encoding) for option in options))[:-2]
     return mail, parameters, utf8, "BODY=BINARYMIME" in upper
+
+
+class Withdrawable(Protocol):
+    """Messages of which those that have not begun may be withdrawn."""
+
+    withdrawn: bool
+
+
+def given_up() -> SMTPServerDisconnected:
+    return SMTPServerDisconnected("Given up before it was sent")
 
 
 class Sending(Verbs):
@@ -136,17 +150,32 @@ class Sending(Verbs):
         seconds = self._seconds(timeout)
         if streamed or progress is not None:
             source = message if streamed else content
-            length, size = await measure(source, addressed.binary)
-            protocol = await self._introduced()
-            mail = self._compose_stream(addressed, size)
-            refused, response = await send_stream(
-                protocol, mail, source, length, progress, seconds, addressed.binary
-            )
+            refused, response = await self._stream(addressed, source, progress, seconds)
             return refused, response.message
         protocol = await self._introduced()
         mail = self._compose(addressed, content)
-        refused, response = await protocol.run(transaction(mail, protocol.server), seconds)
+        refused, response = await protocol.run(begin(mail, protocol.server), seconds)
         return refused, response.message
+
+    async def _stream(
+        self,
+        addressed: Addressed,
+        source: Any,
+        progress: Progress | None,
+        timeout: float | None,
+        lane: "Withdrawable | None" = None,
+    ) -> Outcome:
+        """Send a message whose content comes in pieces.
+
+        :param lane: what it shares the connection with; once that is withdrawn, nothing is sent any more
+        """
+        length, size = await measure(source, addressed.binary)
+        protocol = await self._introduced()
+        if lane is not None and lane.withdrawn:
+            raise given_up()
+        mail = self._compose_stream(addressed, size)
+        binary = addressed.binary
+        return await send_stream(protocol, mail, source, length, progress, timeout, binary, lane)
 
     async def _introduced(self) -> SMTPProtocol:
         """The protocol of the connection, after EHLO."""
@@ -163,7 +192,8 @@ class Sending(Verbs):
         :raises SMTPNotSupported: if it needs an extension that the server does not announce
         :raises SMTPSenderRefused: if it is larger than the server takes
         """
-        chunked = self._by_bdat(addressed, many)
+        extensions = self.esmtp_extensions
+        chunked = ("chunking" in extensions or addressed.binary) and self._by_bdat(addressed, many)
         if chunked:
             if addressed.binary:
                 content = bytes(content)
@@ -172,7 +202,7 @@ class Sending(Verbs):
                 if not content.endswith(b"\r\n"):
                     content += b"\r\n"
             return self._mail(addressed, content, len(content), chunked)
-        size = content_size(content) if "size" in self.esmtp_extensions else None
+        size = content_size(content) if "size" in extensions else None
         return self._mail(addressed, encode_data(content), size, chunked)
 
     def _compose_stream(self, addressed: Addressed, size: int | None) -> Mail:
@@ -191,9 +221,9 @@ class Sending(Verbs):
             addressed.recipients,
             b"%b%b\r\n%b" % (addressed.mail, parameters, addressed.rcpts),
             content,
-            pipelined=self.pipelining is not False and "pipelining" in extensions,
-            chunked=chunked,
-            per_recipient=self._per_recipient,
+            self.pipelining is not False and "pipelining" in extensions,
+            chunked,
+            self._per_recipient,
         )
 
     def _by_bdat(self, addressed: Addressed, many: bool) -> bool:

@@ -1,20 +1,31 @@
 """The types of the compiled codec. Its signatures are those of ``aiosmtplib._pure``; tests hold that."""
 
-from collections.abc import Iterable
-from typing import final
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, final
 
+from typing_extensions import disjoint_base
+
+from ._steps import Data, Dialogue
+from .errors import SMTPException
 from .response import SMTPResponse
 
 __all__ = (
     "DataEncoder",
+    "Exchange",
     "ReplyParser",
+    "Session",
     "content_size",
     "encode_command",
     "encode_data",
     "encode_recipients",
     "normalize_newlines",
     "plain_address",
+    "start_transaction",
 )
+
+_M = TypeVar("_M")
+_S = TypeVar("_S")
+_T = TypeVar("_T")
 
 @final
 class ReplyParser:
@@ -30,6 +41,42 @@ class DataEncoder:
     def encode(self, chunk: bytes | bytearray | memoryview) -> bytes: ...
     def finish(self) -> bytes: ...
 
+@disjoint_base
+class Exchange:
+    dialogue: Dialogue[Any]
+    result: Any
+    error: BaseException | None
+    replies: list[SMTPResponse]
+    timeout: float | None
+    lane: object
+    def __init__(
+        self, dialogue: Dialogue[Any], timeout: float | None = None, lane: object = None
+    ) -> None: ...
+    @property
+    def streaming(self) -> bool: ...
+
+@final
+class Session:
+    lost: str | None
+    out: list[bytes]
+    done: list[Exchange]
+    def __init__(self, greeted: bool = False) -> None: ...
+    @property
+    def head(self) -> Exchange | None: ...
+    @property
+    def follows(self) -> int: ...
+    @property
+    def interrupted(self) -> bool: ...
+    def __contains__(self, key: Exchange, /) -> bool: ...
+    def take_greeting(self) -> SMTPResponse | None: ...
+    def take_unseen(self) -> SMTPException | None: ...
+    def start(self, exchange: Exchange) -> None: ...
+    def push(self, exchange: Exchange, data: Data, replies: int = 0, *, last: bool = False) -> None: ...
+    def receive(self, data: bytes, max_line: int, max_reply: int, written: int) -> bool: ...
+    def fail(self, error: SMTPException, written: int) -> None: ...
+    def write(self, data: Data) -> None: ...
+
+def start_transaction(mail: _M, server: _S, general: Callable[[_M, _S], Dialogue[_T]]) -> Dialogue[_T]: ...
 def encode_command(*args: bytes) -> bytes: ...
 def normalize_newlines(message: bytes | bytearray | memoryview) -> bytes: ...
 def encode_data(message: bytes | bytearray | memoryview) -> bytes: ...

@@ -7,18 +7,16 @@ is to drop the connection. With BDAT the transaction is reset instead.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
-from typing import IO, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from ._codec import DataEncoder
-from ._transaction import RSET, Mail, Outcome, transaction
+from ._mail import Mail
+from ._transaction import RSET, Outcome, begin
 from .errors import SMTPException
 from .protocol import SMTPProtocol
 
 #: Called with the number of bytes of the source that were written so far, and with their total or ``None``.
 Progress: TypeAlias = Callable[[int, int | None], object]
-
-#: Header and body, at hand as a whole or in pieces.
-Content: TypeAlias = str | bytes | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]
 
 #: How much of a file is read at a time, in bytes.
 _CHUNK = 1 << 18
@@ -89,12 +87,14 @@ async def send_stream(
     progress: Progress | None,
     timeout: float | None,
     binary: bool,
+    lane: object = None,
 ) -> Outcome:
     """Run the transaction of ``mail``, whose content comes from ``message``.
 
+    :param lane: what it shares the connection with, if anything
     :raises SMTPException: if the source or ``progress`` raises; the cause is what it raised
     """
-    ticket = protocol.ticket(transaction(mail, protocol.server), timeout)
+    ticket = protocol.ticket(begin(mail, protocol.server), timeout, lane=lane)
     protocol.submit(ticket)
     if await protocol.wait_until_wanted(ticket):
         encoder = DataEncoder(dots=not mail.chunked)

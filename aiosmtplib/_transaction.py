@@ -10,13 +10,15 @@ the rest of the group are read and count where they decide what has to be writte
   one accepted it would send an empty mail, so that the connection is dropped instead.
 * A server that refused MAIL or DATA and still took the content of a BDAT has delivered it.
 
-:class:`Open` remembers whether the server may still have a transaction open. If so, the next group starts
-with RSET: recipients of one message must never get the next.
+:class:`~aiosmtplib._mail.Open` remembers whether the server may still have a transaction open. If so, the
+next group starts with RSET: recipients of one message must never get the next.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from ._session import CHUNKS, HANG_UP, LAST, MORE, STREAM, Data, Dialogue
+from ._codec import start_transaction
+from ._mail import Mail, Open
+from ._steps import CHUNKS, HANG_UP, LAST, MAX_GROUP, MORE, STREAM, Data, Dialogue
 from .errors import (
     SMTPDataError,
     SMTPException,
@@ -35,9 +37,6 @@ _COMPLETED = SMTPStatus.completed.value
 _START_INPUT = SMTPStatus.start_input.value
 _GOODBYE = SMTPStatus.domain_unavailable.value
 
-#: A group holds at most this many recipients, which bounds the commands that the server has not answered.
-MAX_GROUP = 1000
-
 #: Below this many bytes, content goes out in one piece with the commands before it.
 _JOINED = 1 << 16
 
@@ -45,63 +44,6 @@ Refused = dict[str, SMTPResponse]
 Outcome = tuple[Refused, SMTPResponse]
 
 _REFUSALS = (SMTPSenderRefused, SMTPRecipientsRefused, SMTPDataError)
-
-
-class Open:
-    """The transaction that the server may have open.
-
-    :ivar mail: its message, or ``None`` where it surely has none open
-    """
-
-    __slots__ = ("mail",)
-
-    def __init__(self) -> None:
-        self.mail: Mail | None = None
-
-
-class Mail:
-    """One message with its envelope, ready for the wire.
-
-    :param sender: the reverse-path, as the caller gave it
-    :param recipients: the forward-paths, as the caller gave them
-    :param commands: the MAIL and RCPT command lines, in this order
-    :param content: for DATA stuffed and terminated, for BDAT with CRLF line ends; ``None`` if it is streamed
-    :param chunked: whether the content goes by BDAT
-    :param pipelined: whether commands may be grouped
-    :param per_recipient: whether each accepted recipient gets a final reply of its own (LMTP; never by BDAT)
-    """
-
-    __slots__ = (
-        "aborted",
-        "chunked",
-        "commands",
-        "content",
-        "per_recipient",
-        "pipelined",
-        "recipients",
-        "sender",
-    )
-
-    def __init__(
-        self,
-        sender: str,
-        recipients: Sequence[str],
-        commands: bytes,
-        content: bytes | None,
-        *,
-        pipelined: bool = False,
-        chunked: bool = False,
-        per_recipient: bool = False,
-    ) -> None:
-        self.sender = sender
-        self.recipients = recipients
-        self.commands = commands
-        self.content = content
-        self.pipelined = pipelined
-        self.chunked = chunked
-        self.per_recipient = per_recipient
-        #: Set where a stream by BDAT ended with RSET, because its source failed.
-        self.aborted = False
 
 
 class _Progress:
@@ -179,7 +121,17 @@ def transaction(mail: Mail, server: Open) -> Dialogue[Outcome]:
     try:
         if mail.chunked:
             return (yield from _by_bdat(progress, server, reset))
-        return (yield from _by_data(progress, server, reset))
+        if reset or not mail.pipelined or len(mail.recipients) > MAX_GROUP:
+            yield from _envelope(progress, reset, _DATA)
+        else:
+            progress.replies = yield mail.commands + _DATA, len(mail.recipients) + 2, MORE
+            if mail.content is not None and not mail.per_recipient and _wants_all(progress.replies):
+                # Nothing was refused: the same as below, without the detours.
+                server.mail = None
+                progress.handed_over = True
+                progress.replies += yield mail.content, 1, LAST
+                return _judged(progress, server, {}, progress.replies[-1])
+        return (yield from _content(progress, server))
     except SMTPException as error:
         if not isinstance(error, _REFUSALS):
             progress.replies += error.replies[reset and not progress.replies :]
@@ -191,6 +143,11 @@ def transaction(mail: Mail, server: Open) -> Dialogue[Outcome]:
         if isinstance(error, _REFUSALS) and not mail.pipelined:
             yield from _reset(server)
         raise
+
+
+def begin(mail: Mail, server: Open) -> Dialogue[Outcome]:
+    """:func:`transaction` as the session runs it."""
+    return start_transaction(mail, server, transaction)
 
 
 def data(content: bytes) -> Dialogue[SMTPResponse]:
@@ -217,10 +174,10 @@ def data(content: bytes) -> Dialogue[SMTPResponse]:
         raise
 
 
-def _by_data(progress: _Progress, server: Open, reset: bool) -> Dialogue[Outcome]:
+def _content(progress: _Progress, server: Open) -> Dialogue[Outcome]:
+    """What the replies to MAIL, RCPT and DATA ask for."""
     mail = progress.mail
     replies = progress.replies
-    yield from _envelope(progress, reset, _DATA)
     accepted, refused = _sorted_out(progress)
     answer = replies[len(mail.recipients) + 1]
     if replies[0][0] != _COMPLETED or not accepted:
@@ -350,6 +307,13 @@ def _reset(server: Open) -> Dialogue[None]:
         server.mail = None
     except SMTPException:
         pass  # the first error is the one that says what happened
+
+
+def _wants_all(replies: list[SMTPResponse]) -> bool:
+    """Whether the server accepted sender and recipients, and waits for the content."""
+    if replies[0][0] != _COMPLETED or replies[-1][0] != _START_INPUT:
+        return False
+    return all(map(_accepted, replies[1:-1]))
 
 
 def _sorted_out(progress: _Progress) -> tuple[list[str], Refused]:

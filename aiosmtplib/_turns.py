@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from ._mail import Open
 from ._session import LAST, Data, Dialogue, Session
-from ._transaction import Open
 from ._waiting import Deadline, FlowControlMixin, Ticket, Turn, wake
 from .errors import (
     SMTPException,
@@ -50,8 +50,6 @@ class Turns(FlowControlMixin):
         self._deadline = Deadline(self._on_timeout)
         #: The task that pushes content waits here while too much of it is unwritten.
         self._drained: asyncio.Future[None] | None = None
-        #: The task that has content to push waits here until the server wants it.
-        self._wanted: asyncio.Future[None] | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -87,12 +85,18 @@ class Turns(FlowControlMixin):
         return cast(T, await self.wait_for(ticket))
 
     def ticket(
-        self, dialogue: Dialogue[Any], timeout: float | None, *, exchange: bool = False, upgrade: bool = False
+        self,
+        dialogue: Dialogue[Any],
+        timeout: float | None,
+        *,
+        exchange: bool = False,
+        upgrade: bool = False,
+        lane: object = None,
     ) -> Ticket:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         owner = asyncio.current_task() if exchange else None
-        return Ticket(dialogue, timeout, self._loop.create_future(), owner, upgrade)
+        return Ticket(dialogue, timeout, self._loop.create_future(), owner, upgrade, lane)
 
     async def wait_for(self, ticket: Ticket) -> Any:
         """Wait for the end of a dialogue. Who is cancelled here gives it up."""
@@ -128,7 +132,7 @@ class Turns(FlowControlMixin):
         return withdrawn
 
     def _may_begin(self, turn: Turn) -> bool:
-        head = cast("Turn | None", self._session.head)
+        head = self._session.head
         if head is None:
             return self._reserved_for is None or self._reserved_for is asyncio.current_task()
         return turn.lane is not None and turn.lane is head.lane and self._session.follows == LAST
@@ -162,7 +166,8 @@ class Turns(FlowControlMixin):
             self._settle()
         if self._waiting:
             self._begin_next()
-            self._settle()
+            if session.done:
+                self._settle()
         if session.out:
             self._flush()
         head = session.head
@@ -170,12 +175,12 @@ class Turns(FlowControlMixin):
             pass
         elif head.streaming and self._drained is None:
             self._deadline.pause()  # it is for our side to go on
-            wake(self._wanted)
+            wake(cast(Ticket, head).wanted)
         elif head is before:
             self._deadline.restart()
         else:
             assert self._loop is not None
-            self._deadline.start(self._loop, cast(Turn, head).timeout)
+            self._deadline.start(self._loop, head.timeout)
 
     def _settle(self) -> None:
         """Tell the owners of the dialogues that are over."""
@@ -184,11 +189,11 @@ class Turns(FlowControlMixin):
             done, session.done = session.done, []
             if session.head is None:
                 self._deadline.pause()
-            for turn in done:
+            for turn in cast("list[Turn]", done):
                 if isinstance(turn, Ticket):
                     self._reserve(turn)
-                cast(Turn, turn).settle()
-            if not session.head:
+                turn.settle()
+            if self._waiting and session.head is None:
                 self._begin_next()
 
     def _reserve(self, ticket: Ticket) -> None:
@@ -255,7 +260,7 @@ class Turns(FlowControlMixin):
         :return: whether it does; else the dialogue is over
         """
         assert self._loop is not None
-        self._wanted = wanted = self._loop.create_future()
+        ticket.wanted = wanted = self._loop.create_future()
         ticket.future.add_done_callback(lambda _: wake(wanted))
         try:
             await wanted

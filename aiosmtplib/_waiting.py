@@ -13,6 +13,58 @@ def wake(future: "asyncio.Future[None] | None") -> None:
         future.set_result(None)
 
 
+#: How long a result may lie there until others come that can be taken with it, in seconds.
+_GATHER = 0.005
+
+#: So many are taken together. With more, messages are composed long before they are written, and are not in
+#: the cache of the processor any more.
+_GATHERED = 32
+
+
+class Bell:
+    """Wakes whoever waits for results: once for many of them, and soon for a few.
+
+    Each time that a task wakes is one more turn of the event loop, which costs more than a message.
+    """
+
+    __slots__ = ("_loop", "_many", "_timer", "_waiter")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._many = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def wait(self, many: int = 0) -> None:
+        """Wait until it rings.
+
+        :param many: so many results are reason enough to ring at once; a few always are
+        """
+        self._many = min(many, _GATHERED)
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def ring(self) -> None:
+        """Wake the waiting task."""
+        wake(self._waiter)
+
+    def ring_soon(self) -> None:
+        """Wake it because of one result, when there are enough of them or when it has lain there for long."""
+        if self._waiter is None:
+            return
+        self._many -= 1
+        if self._many <= 0:
+            wake(self._waiter)
+        elif self._timer is None:
+            self._timer = self._loop.call_later(_GATHER, wake, self._waiter)
+
+
 #: The event loop refers to its tasks weakly: one that only a cycle of objects holds could be collected.
 _tasks: set["asyncio.Task[None]"] = set()
 
@@ -26,18 +78,9 @@ def background(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
 
 
 class Turn(Exchange):
-    """A dialogue that waits for its turn, or has it.
+    """A dialogue that waits for its turn, or has it."""
 
-    :param timeout: seconds for each reply, or ``None`` for no limit
-    :param lane: turns of the same lane may overlap, where the server has PIPELINING; ``None`` for no other
-    """
-
-    __slots__ = ("lane", "timeout")
-
-    def __init__(self, dialogue: Dialogue[Any], timeout: float | None, lane: object = None) -> None:
-        super().__init__(dialogue)
-        self.timeout = timeout
-        self.lane = lane
+    __slots__ = ()
 
     def settle(self) -> None:
         """Called once, when ``result`` and ``error`` are there."""
@@ -50,7 +93,7 @@ class Ticket(Turn):
     :param upgrade: whether a 220 reply is to be followed by a TLS handshake
     """
 
-    __slots__ = ("future", "owner", "upgrade")
+    __slots__ = ("future", "owner", "upgrade", "wanted")
 
     def __init__(
         self,
@@ -59,9 +102,12 @@ class Ticket(Turn):
         future: "asyncio.Future[None]",
         owner: "asyncio.Task[Any] | None",
         upgrade: bool,
+        lane: object = None,
     ) -> None:
-        super().__init__(dialogue, timeout)
+        super().__init__(dialogue, timeout, lane)
         self.future = future
+        #: The task that has content to push waits here until the server wants it.
+        self.wanted: asyncio.Future[None] | None = None
         self.owner = owner
         self.upgrade = upgrade
 

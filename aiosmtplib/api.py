@@ -6,10 +6,10 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._envelope import SendResult
+from ._envelope import Content, SendResult
 from ._options import DEFAULT_TIMEOUT, UNSAID
 from ._sending import envelope_of
-from ._stream import Content, is_stream
+from ._stream import is_stream
 from .pool import SMTPPool
 from .response import SMTPResponse
 from .smtp import SMTP

@@ -4,6 +4,7 @@ The text comes from a stranger: nothing here raises for it, and the work is line
 reply parser bounds.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -61,7 +62,14 @@ def parse_size_limit(extensions: Mapping[str, str]) -> int | None:
     :param extensions: as :func:`parse_esmtp_extensions` returns them
     :return: octets, or None where there is no fixed limit: no SIZE, no number, 0, or no valid number
     """
-    number = extensions.get("size", "").partition(" ")[0]
+    announced = extensions.get("size")
+    return _size_limit(announced) if announced else None
+
+
+@functools.lru_cache(maxsize=16)
+def _size_limit(announced: str) -> int | None:
+    # It is asked for with every message.
+    number = announced.partition(" ")[0]
     if number.isascii() and number.isdigit() and len(number) <= _MAX_SIZE_DIGITS:
         return int(number) or None
     return None

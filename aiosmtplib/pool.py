@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._envelope import Content
 from ._options import DEFAULT_TIMEOUT, UNSAID
 from ._pool_driver import Driver
 from ._pool_many import PoolSendMany
@@ -15,7 +16,7 @@ from ._pool_slot import PoolStats
 from ._pool_state import PoolState
 from ._rate import TokenBucket
 from ._sending import envelope_of
-from ._stream import Content, Progress, is_stream
+from ._stream import Progress, is_stream
 from ._verbs import Timeout
 from .response import SMTPResponse
 from .smtp import SMTP

@@ -69,6 +69,7 @@ def test_no_warning_in_development_mode(codec: ModuleType) -> None:
 
 
 def test_codec_offers_what_its_twins_offer(codec: ModuleType) -> None:
-    from aiosmtplib import _codec
+    from aiosmtplib import _codec, _pure, _pure_session
 
-    assert set(_codec.__all__) == {*codec.__all__, "IMPLEMENTATION"}
+    session = _pure_session.__all__ if codec is _pure else ()
+    assert set(_codec.__all__) == {*codec.__all__, *session, "IMPLEMENTATION"}

@@ -352,3 +352,12 @@ async def test_others_wait_until_the_stream_is_over() -> None:
         await asyncio.wait_for(sending, PATIENCE)
         assert (await other).code == 250
         assert peer.verbs[-1] == "NOOP"
+
+
+async def test_two_at_the_same_time() -> None:
+    async with Peer() as peer, session(peer, start_tls=False) as client:
+        await client.ehlo()
+        bodies = [b"Subject: %d\r\n\r\n" % number for number in range(3)]
+        sending = [client.sendmail(SENDER, RECIPIENTS, pieces(body)) for body in bodies]
+        await asyncio.wait_for(asyncio.gather(*sending), PATIENCE)
+        assert [mail.content for mail in peer.accepted] == bodies

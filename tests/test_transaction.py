@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from aiosmtplib._mail import Mail, Open
 from aiosmtplib._session import HANG_UP, LAST, MORE
-from aiosmtplib._transaction import MAX_GROUP, Mail, Open, data, transaction
+from aiosmtplib._transaction import MAX_GROUP, data, transaction
 from aiosmtplib.errors import (
     SMTPDataError,
     SMTPException,

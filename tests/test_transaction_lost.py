@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from aiosmtplib._mail import Open
 from aiosmtplib._session import CHUNKS, HANG_UP, MORE, STREAM
-from aiosmtplib._transaction import Open, data, transaction
+from aiosmtplib._transaction import data, transaction
 from aiosmtplib.errors import (
     SMTPDataError,
     SMTPException,

@@ -1,0 +1,270 @@
+# The session and its exchanges. aiosmtplib/_session.py has the theory, aiosmtplib/_pure_session.py the twin.
+
+cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
+    PySendResult PyIter_Send(object iter, object arg, PyObject **result) except? PYGEN_ERROR
+
+cdef enum:
+    MORE = 0
+    LAST = 1
+    STREAM = 2
+    CHUNKS = 3
+
+cdef Py_ssize_t NEVER = PY_SSIZE_T_MAX
+cdef int GOODBYE = 421
+
+
+cdef inline int code_of(reply) except? -2:
+    return <object>PyTuple_GET_ITEM(reply, 0)
+
+
+cdef class Exchange:
+    """A dialogue on its way, and what became of it."""
+
+    cdef public object dialogue
+    cdef public object result
+    cdef public object error
+    cdef public list replies
+    cdef public object timeout
+    cdef public object lane
+    cdef Py_ssize_t _expected
+    cdef Py_ssize_t _start
+    cdef Py_ssize_t _end
+    cdef int _follows
+
+    def __init__(self, dialogue, timeout=None, lane=None):
+        self.dialogue = dialogue
+        self.timeout = timeout
+        self.lane = lane
+        self.replies = []
+
+    @property
+    def streaming(self):
+        return self._follows >= STREAM
+
+
+@cython.final
+cdef class Session:
+    """One connection's worth of SMTP."""
+
+    cdef public object lost
+    cdef public list out
+    cdef public list done
+    cdef ReplyParser _parser
+    cdef object _running
+    cdef object _greeting
+    cdef object _unseen
+    cdef Py_ssize_t _scheduled
+    cdef bint _greeted
+
+    def __init__(self, bint greeted=False):
+        self._parser = ReplyParser()
+        self._running = deque()
+        self._greeted = greeted
+        self.out = []
+        self.done = []
+
+    @property
+    def head(self):
+        return self._running[0] if self._running else None
+
+    @property
+    def follows(self):
+        cdef Py_ssize_t count = len(self._running)
+        return (<Exchange>self._running[count - 1])._follows if count else LAST
+
+    @property
+    def interrupted(self):
+        return self.lost is not None or self._parser.pending
+
+    def __contains__(self, exchange):
+        return exchange in self._running
+
+    def take_greeting(self):
+        greeting, self._greeting = self._greeting, None
+        return greeting
+
+    def take_unseen(self):
+        unseen, self._unseen = self._unseen, None
+        return unseen
+
+    def start(self, Exchange exchange not None):
+        self._greeted = True
+        self._greeting = None
+        self._running.append(exchange)
+        self._step(exchange, None, 0)
+
+    def push(self, Exchange exchange not None, data, Py_ssize_t replies=0, *, bint last=False):
+        self._write(data)
+        exchange._expected += replies
+        if last:
+            exchange._end = self._scheduled
+            exchange._follows = LAST
+
+    def receive(self, bytes data not None, Py_ssize_t max_line, Py_ssize_t max_reply, Py_ssize_t written):
+        cdef list replies, held, part
+        cdef Exchange head
+        cdef Py_ssize_t count, taken, i, at = 0
+        cdef int code
+        if self.lost is not None:
+            return False
+        replies = self._parser.feed(data, max_line, max_reply)
+        count = PyList_GET_SIZE(replies)
+        while at < count and self.lost is None:
+            if not self._running:
+                self._unasked(replies[at], written)
+                at += 1
+                continue
+            head = self._running[0]
+            if written < head._end and written <= head._start:
+                self._unasked(replies[at], written)
+                break
+            held = head.replies
+            taken = min(count - at, head._expected - PyList_GET_SIZE(held))
+            if taken <= 0:  # to a piece of content that has not been pushed
+                self._unasked(replies[at], written)
+                break
+            part = replies if taken == count else replies[at : at + taken]
+            at += taken
+            for i in range(taken):
+                code = code_of(part[i])
+                if code == GOODBYE or code < 0:
+                    self._end(head, part[i], part[:i], written)
+                    return True
+            if PyList_GET_SIZE(held):
+                held += part
+            else:
+                head.replies = held = part
+            if PyList_GET_SIZE(held) == head._expected and head._follows != CHUNKS:
+                self._complete(head, written)
+        return count > 0
+
+    cdef int _complete(self, Exchange head, Py_ssize_t written) except -1:
+        """All replies to a step are there."""
+        cdef list replies = head.replies
+        head.replies = []
+        if written < head._end:
+            if code_of(replies[len(replies) - 1]) < 400:
+                head.replies = replies[: len(replies) - 1]
+                self._fail(SMTPServerDisconnected("Server replied to what it had not received yet"), written)
+                return 0
+            self._step(head, replies, written)
+            # Nothing may follow a body that a refusal cut short.
+            error = SMTPServerDisconnected("Server refused the message before all of it was sent")
+            self._fail(error, written)
+        else:
+            self._step(head, replies, written)
+        return 0
+
+    cdef int _end(self, Exchange head, reply, list before, Py_ssize_t written) except -1:
+        """The server says goodbye, or something that is no SMTP."""
+        head.replies += before
+        if code_of(reply) < 0:
+            self._fail(SMTPResponseException(*reply), written)
+            return 0
+        head.replies.append(reply)
+        if PyList_GET_SIZE(head.replies) == head._expected and head._follows != CHUNKS:
+            replies, head.replies = head.replies, []
+            self._step(head, replies, written)
+        self._fail(SMTPServerDisconnected(f"Server closed the connection: {reply}"), written)
+        return 0
+
+    cdef int _unasked(self, reply, Py_ssize_t written) except -1:
+        if code_of(reply) < 0:
+            self._fail(SMTPResponseException(*reply), written)
+        elif self._greeted:
+            error = SMTPServerDisconnected(f"Server sent a reply that nothing asked for: {reply}")
+            self._fail(error, written)
+        else:
+            self._greeted = True
+            self._greeting = reply
+        return 0
+
+    def fail(self, error, Py_ssize_t written):
+        self._fail(error, written)
+
+    cdef int _fail(self, error, Py_ssize_t written) except -1:
+        if self.lost is None:
+            self.lost = error.message
+            if not self._running:
+                self._unseen = error
+        running, self._running = self._running, deque()
+        for exchange in running:
+            self._break(exchange, error, written)
+            error = SMTPServerDisconnected(error.message)  # each has its own verdict
+        return 0
+
+    cdef int _break(self, Exchange exchange, error, Py_ssize_t written) except -1:
+        error.replies = tuple(exchange.replies)
+        try:
+            exchange.dialogue.throw(error)
+        except SMTPException as raised:
+            error = raised
+        except StopIteration:
+            pass  # whatever it makes of the loss, its result is not one
+        finally:
+            exchange.dialogue.close()
+        if error.delivery is UNKNOWN and written < exchange._end:
+            error.delivery = NOT_SENT
+            error.phase = "body"
+        exchange.error = error
+        self.done.append(exchange)
+        return 0
+
+    cdef int _step(self, Exchange exchange, list replies, Py_ssize_t written) except -1:
+        cdef PyObject *got = NULL
+        cdef Py_ssize_t expected
+        cdef int follows
+        cdef bint over = False
+        try:
+            dialogue = exchange.dialogue
+            step = None
+            if type(dialogue) is Transaction and (<Transaction>dialogue)._dialogue is None:
+                step = (<Transaction>dialogue).step(replies)
+                over = (<Transaction>dialogue)._place == OVER
+            if step is None:
+                over = PyIter_Send(dialogue, replies, &got) == PYGEN_RETURN
+                step = <object>got
+                Py_DECREF(step)
+        except Exception as error:
+            exchange.error = error
+        else:
+            if not over:
+                data, expected, follows = step
+                if expected < 0:
+                    lost = SMTPServerDisconnected("Connection closed: it could not be brought back in step")
+                    self._fail(lost, written)
+                    return 0
+                exchange._start = self._scheduled
+                self._write(data)
+                exchange._end = self._scheduled if follows < STREAM else NEVER
+                exchange._follows = follows
+                exchange._expected = expected
+                return 0
+            exchange.result = step
+        if self._running[0] is exchange:
+            self._running.popleft()
+        else:
+            self._running.pop()
+        self.done.append(exchange)
+        return 0
+
+    def write(self, data):
+        self._write(data)
+
+    cdef int _write(self, data) except -1:
+        """Put bytes behind what is to be written already."""
+        if not data:
+            return 0
+        if isinstance(data, bytes):
+            self.out.append(data)
+            self._scheduled += PyBytes_GET_SIZE(data)
+        else:
+            for piece in data:
+                self.out.append(piece)
+                self._scheduled += PyBytes_GET_SIZE(piece)
+        return 0

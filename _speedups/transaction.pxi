@@ -1,0 +1,100 @@
+# The mail transaction of which nothing is refused. All others are for aiosmtplib/_transaction.py.
+
+cdef bytes DATA = b"DATA\r\n"
+
+cdef enum:
+    NEW
+    ENVELOPE
+    CONTENT
+    OVER
+
+cdef int COMPLETED = 250
+cdef int START_INPUT = 354
+
+
+@cython.final
+cdef class Transaction:
+    """A dialogue that does what ``general(mail, server)`` does, and leaves it to that when it is out of the ordinary.
+
+    What the generator has to know is what was replied by then: it is told from its start.
+    """
+
+    cdef object _mail
+    cdef object _server
+    cdef object _general
+    cdef object _content
+    cdef list _replies
+    cdef object _dialogue
+    cdef int _place
+
+    def __cinit__(self, mail, server, general):
+        self._mail = mail
+        self._server = server
+        self._general = general
+        self._place = NEW
+
+    cdef object step(self, list replies):
+        """The next step, or the outcome where ``_place`` is ``OVER`` then; None if it is not for us."""
+        mail = self._mail
+        if self._place == ENVELOPE:
+            if wants_all(replies):
+                self._replies = replies
+                self._server.mail = None
+                self._place = CONTENT
+                return self._content, 1, LAST
+        elif self._place == CONTENT:
+            if 200 <= code_of(replies[0]) < 300:
+                self._place = OVER
+                return {}, replies[0]
+        elif self._server.mail is None and mail.pipelined and not mail.chunked and not mail.per_recipient:
+            self._content = mail.content
+            recipients = len(mail.recipients)
+            if self._content is not None and recipients <= MAX_GROUP:
+                self._server.mail = mail
+                self._place = ENVELOPE
+                return <bytes>mail.commands + DATA, recipients + 2, MORE
+        return None
+
+    cdef object general(self):
+        """The generator, at the place where this one is."""
+        if self._dialogue is None:
+            server_mail = self._server.mail
+            self._dialogue = self._general(self._mail, self._server)
+            if self._place != NEW:
+                self._server.mail = None
+                self._dialogue.send(None)
+                if self._place == CONTENT:
+                    self._dialogue.send(self._replies)
+                    # The transaction that follows may have begun.
+                    self._server.mail = server_mail
+        return self._dialogue
+
+    def send(self, replies):
+        if self._dialogue is None:
+            step = self.step(replies)
+            if self._place == OVER:
+                raise StopIteration(step)
+            if step is not None:
+                return step
+        return self.general().send(replies)
+
+    def throw(self, error):
+        return self.general().throw(error)
+
+    def close(self):
+        self.general().close()
+
+
+def start_transaction(mail, server, general):
+    return Transaction(mail, server, general)
+
+
+cdef bint wants_all(list replies) except -1:
+    """Whether the server accepted sender and recipients, and waits for the content."""
+    cdef Py_ssize_t i, last = len(replies) - 1
+    if code_of(replies[0]) != COMPLETED or code_of(replies[last]) != START_INPUT:
+        return False
+    for i in range(1, last):
+        if not 200 <= code_of(replies[i]) < 300:
+            return False
+    return True

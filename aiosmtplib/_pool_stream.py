@@ -1,0 +1,85 @@
+"""Those of many messages over a pool whose content comes in pieces: each goes by itself, in a task."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ._envelope import Envelope, SendResult
+from ._many import addresses_of, failed
+from ._pool_driver import Driver
+from ._pool_one import Ready, Result, deliver
+from ._sending import given_up
+from .response import SMTPResponse
+from .smtp import SMTP
+from .status import Delivery, SMTPStatus
+
+
+class _Pieces(Ready):
+    """One of them.
+
+    :ivar begun: whether a connection has it
+    """
+
+    def __init__(self, index: int, item: Envelope, timeout: float | None) -> None:
+        sender, recipients = addresses_of(item)
+        content: Any = item.message
+        super().__init__(sender, content, item.mail_options, item.rcpt_options, timeout, None)
+        self.index = index
+        self.item = item
+        self.recipients = [recipients] if isinstance(recipients, str) else list(recipients)
+        self.begun = False
+
+    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
+        self.begun = True
+        return await super().send(client, recipients)
+
+
+class Streams:
+    """The streamed messages of one :meth:`SMTPPool.send_many` that are on their way.
+
+    :param done: called with the result of each
+    """
+
+    def __init__(
+        self, driver: Driver, timeout: float | None, done: Callable[[SendResult[Any]], None]
+    ) -> None:
+        self._driver = driver
+        self._timeout = timeout
+        self._done = done
+        self._tasks: dict[asyncio.Task[Result], _Pieces] = {}
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def begin(self, index: int, item: Envelope) -> None:
+        """Send a message, as soon as there is a connection for it.
+
+        :raises ValueError: if it is not addressed
+        """
+        work = _Pieces(index, item, self._timeout)
+        task = self._driver.loop.create_task(deliver(self._driver, work, work.recipients))
+        self._tasks[task] = work
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[Result]) -> None:
+        # A task that is cancelled at once never runs: what became of it is told here.
+        work = self._tasks.pop(task)
+        error: BaseException | None = None
+        if task.cancelled():
+            error = given_up()
+            if work.begun:
+                error.delivery = Delivery.UNKNOWN
+        else:
+            error = task.exception()
+        if error is None:
+            refused, text = task.result()
+            response = SMTPResponse(SMTPStatus.completed.value, text)
+            self._done(SendResult(work.index, work.item, Delivery.DELIVERED, response, refused, None))
+        elif isinstance(error, Exception):
+            self._done(failed(work.index, work.item, error))
+
+    def give_up(self) -> None:
+        """Do not send what has not begun."""
+        for task, work in self._tasks.items():
+            if not work.begun:
+                task.cancel()

@@ -1,0 +1,297 @@
+"""The session in pure Python: the twin of that in ``_speedups/session.pxi``.
+
+What it is for and which rules it keeps is written in :mod:`aiosmtplib._session`.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from ._pure import ReplyParser
+from ._steps import CHUNKS, LAST, MORE, STREAM, Data, Dialogue
+from .errors import SMTPException, SMTPResponseException, SMTPServerDisconnected
+from .response import SMTPResponse
+from .status import Delivery, SMTPStatus
+
+__all__ = ("Exchange", "Session", "start_transaction")
+
+M = TypeVar("M")
+S = TypeVar("S")
+T = TypeVar("T")
+
+_NEVER: Final = float("inf")
+_GOODBYE = SMTPStatus.domain_unavailable.value
+
+
+class Exchange:
+    """A dialogue on its way, and what became of it.
+
+    :param timeout: seconds for each reply, or ``None`` for no limit; kept for whoever has a clock
+    :param lane: turns of the same lane may overlap, where the server has PIPELINING; ``None`` for no other
+    :ivar result: what the dialogue returned
+    :ivar error: what it raised, or ``None``
+    :ivar replies: those that came of the ones its last step asked for
+    """
+
+    __slots__ = (
+        "_end",
+        "_expected",
+        "_follows",
+        "_start",
+        "dialogue",
+        "error",
+        "lane",
+        "replies",
+        "result",
+        "timeout",
+    )
+
+    def __init__(self, dialogue: Dialogue[Any], timeout: float | None = None, lane: object = None) -> None:
+        self.dialogue = dialogue
+        self.timeout = timeout
+        self.lane = lane
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.replies: list[SMTPResponse] = []
+        self._expected = 0
+        self._follows = MORE
+        # Where the bytes of the last step lie in all that the session ever wrote.
+        self._start = 0
+        self._end: float = 0
+
+    @property
+    def streaming(self) -> bool:
+        """Whether the server waits for content that is to be pushed."""
+        return self._follows >= STREAM
+
+
+class Session:
+    """One connection's worth of SMTP.
+
+    :param greeted: whether the server has greeted already (after STARTTLS it does not do so again)
+    :ivar lost: why the session is over, or ``None`` while it is usable
+    :ivar out: what is to be written, in order; whoever writes it clears the list
+    :ivar done: the exchanges that are over; whoever tells their owners clears the list
+    """
+
+    __slots__ = (
+        "_greeted",
+        "_greeting",
+        "_parser",
+        "_running",
+        "_scheduled",
+        "_unseen",
+        "done",
+        "lost",
+        "out",
+    )
+
+    def __init__(self, greeted: bool = False) -> None:
+        self._parser = ReplyParser()
+        self._running: deque[Exchange] = deque()
+        self._greeted = greeted
+        self._greeting: SMTPResponse | None = None
+        self._scheduled = 0
+        self._unseen: SMTPException | None = None
+        self.lost: str | None = None
+        self.out: list[bytes] = []
+        self.done: list[Exchange] = []
+
+    @property
+    def head(self) -> Exchange | None:
+        """The exchange that the next reply is for."""
+        return self._running[0] if self._running else None
+
+    @property
+    def follows(self) -> int:
+        """What may follow the last thing that was said: ``LAST`` where another dialogue may start."""
+        return self._running[-1]._follows if self._running else LAST
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the server sent anything beyond the reply that ended the last dialogue."""
+        return self.lost is not None or self._parser.pending
+
+    def __contains__(self, exchange: Exchange) -> bool:
+        return exchange in self._running
+
+    def take_greeting(self) -> SMTPResponse | None:
+        """The greeting, if it came before anyone asked for it."""
+        greeting, self._greeting = self._greeting, None
+        return greeting
+
+    def take_unseen(self) -> SMTPException | None:
+        """The error that ended the session, if no dialogue was there to see it."""
+        unseen, self._unseen = self._unseen, None
+        return unseen
+
+    def start(self, exchange: Exchange) -> None:
+        """Run a dialogue up to its first wait. No other one may be running, or all of them said ``LAST``."""
+        self._greeted = True
+        self._greeting = None
+        self._running.append(exchange)
+        self._step(exchange, None, 0)
+
+    def push(self, exchange: Exchange, data: Data, replies: int = 0, *, last: bool = False) -> None:
+        """Go on with content that comes in pieces.
+
+        :param replies: how many more replies the piece asks for
+        :param last: whether it is the last one
+        """
+        self.write(data)
+        exchange._expected += replies
+        if last:
+            exchange._end = self._scheduled
+            exchange._follows = LAST
+
+    def receive(self, data: bytes, max_line: int, max_reply: int, written: int) -> bool:
+        """Take what the server sent.
+
+        :param max_line: bound on one reply line, in bytes
+        :param max_reply: bound on one whole reply, in bytes
+        :param written: how many bytes of :attr:`out` have been written, in all
+        :return: whether a reply was complete
+        """
+        if self.lost is not None:
+            return False
+        replies = self._parser.feed(data, max_line, max_reply)
+        running = self._running
+        count = len(replies)
+        at = 0
+        while at < count and self.lost is None:
+            if not running:
+                self._unasked(replies[at], written)
+                at += 1
+                continue
+            head = running[0]
+            if written < head._end and written <= head._start:
+                self._unasked(replies[at], written)
+                break
+            held = head.replies
+            if not at and len(held) + count <= head._expected:
+                part = replies
+            else:
+                part = replies[at : at + head._expected - len(held)]
+                if not part:  # to a piece of content that has not been pushed
+                    self._unasked(replies[at], written)
+                    break
+            at += len(part)
+            for reply in part:
+                if reply[0] == _GOODBYE or reply[0] < 0:
+                    self._end(head, reply, part[: part.index(reply)], written)
+                    return True
+            held += part
+            if len(held) == head._expected and head._follows != CHUNKS:
+                self._complete(head, written)
+        return count > 0
+
+    def _complete(self, head: Exchange, written: int) -> None:
+        """All replies to a step are there."""
+        replies, head.replies = head.replies, []
+        if written < head._end:
+            if replies[-1][0] < 400:
+                head.replies = replies[:-1]
+                self.fail(SMTPServerDisconnected("Server replied to what it had not received yet"), written)
+                return
+            self._step(head, replies, written)
+            # Nothing may follow a body that a refusal cut short.
+            error = SMTPServerDisconnected("Server refused the message before all of it was sent")
+            self.fail(error, written)
+        else:
+            self._step(head, replies, written)
+
+    def _end(self, head: Exchange, reply: SMTPResponse, before: list[SMTPResponse], written: int) -> None:
+        """The server says goodbye, or something that is no SMTP."""
+        head.replies += before
+        if reply[0] < 0:
+            self.fail(SMTPResponseException(*reply), written)
+            return
+        head.replies.append(reply)
+        if len(head.replies) == head._expected and head._follows != CHUNKS:
+            replies, head.replies = head.replies, []
+            self._step(head, replies, written)
+        self.fail(SMTPServerDisconnected(f"Server closed the connection: {reply}"), written)
+
+    def _unasked(self, reply: SMTPResponse, written: int) -> None:
+        if reply[0] < 0:
+            self.fail(SMTPResponseException(*reply), written)
+        elif self._greeted:
+            error = SMTPServerDisconnected(f"Server sent a reply that nothing asked for: {reply}")
+            self.fail(error, written)
+        else:
+            self._greeted = True
+            self._greeting = reply
+
+    def fail(self, error: SMTPException, written: int) -> None:
+        """End the session because of ``error``, and let the running dialogues know, in order.
+
+        :param written: how many bytes of :attr:`out` have been written, in all
+        """
+        if self.lost is None:
+            self.lost = error.message
+            if not self._running:
+                self._unseen = error
+        running, self._running = self._running, deque()
+        for exchange in running:
+            self._break(exchange, error, written)
+            error = SMTPServerDisconnected(error.message)  # each has its own verdict
+
+    def _break(self, exchange: Exchange, error: SMTPException, written: int) -> None:
+        error.replies = tuple(exchange.replies)
+        try:
+            exchange.dialogue.throw(error)
+        except SMTPException as raised:
+            error = raised
+        except StopIteration:
+            pass  # whatever it makes of the loss, its result is not one
+        finally:
+            exchange.dialogue.close()
+        if error.delivery is Delivery.UNKNOWN and written < exchange._end:
+            error.delivery = Delivery.NOT_SENT
+            error.phase = "body"
+        exchange.error = error
+        self.done.append(exchange)
+
+    def _step(self, exchange: Exchange, replies: list[SMTPResponse] | None, written: int) -> None:
+        try:
+            # A generator that has not started takes only None.
+            data, expected, follows = exchange.dialogue.send(replies)  # type: ignore[arg-type]
+        except StopIteration as stop:
+            exchange.result = stop.value
+        except Exception as error:
+            exchange.error = error
+        else:
+            if expected < 0:
+                lost = SMTPServerDisconnected("Connection closed: it could not be brought back in step")
+                self.fail(lost, written)
+                return
+            exchange._start = self._scheduled
+            self.write(data)
+            exchange._end = self._scheduled if follows < STREAM else _NEVER
+            exchange._expected = expected
+            exchange._follows = follows
+            return
+        if self._running[0] is exchange:
+            self._running.popleft()
+        else:
+            self._running.pop()
+        self.done.append(exchange)
+
+    def write(self, data: Data) -> None:
+        """Put bytes behind what is to be written already."""
+        if not data:
+            return
+        if isinstance(data, bytes):
+            self.out.append(data)
+            self._scheduled += len(data)
+        else:
+            self.out += data
+            self._scheduled += sum(map(len, data))
+
+
+def start_transaction(mail: M, server: S, general: Callable[[M, S], Dialogue[T]]) -> Dialogue[T]:
+    """The dialogue ``general(mail, server)``, or one that cannot be told from it and is faster.
+
+    :param general: :func:`aiosmtplib._transaction.transaction`
+    """
+    return general(mail, server)
