@@ -16,7 +16,7 @@ from libc.string cimport memchr, memcpy
 
 from collections import deque
 
-from aiosmtplib._steps import MAX_GROUP as max_group
+from aiosmtplib._steps import MAX_GROUP as max_group, NOT_COPIED as not_copied
 from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPServerDisconnected
 from aiosmtplib.response import SMTPResponse
 from aiosmtplib.status import Delivery
@@ -26,9 +26,9 @@ __all__ = (
     "Exchange",
     "ReplyParser",
     "Session",
-    "content_size",
     "encode_command",
     "encode_data",
+    "encode_message",
     "encode_recipients",
     "normalize_newlines",
     "plain_address",
@@ -37,6 +37,7 @@ __all__ = (
 
 
 cdef Py_ssize_t MAX_GROUP = max_group
+cdef Py_ssize_t NOT_COPIED = not_copied
 cdef object UNKNOWN = Delivery.UNKNOWN
 cdef object NOT_SENT = Delivery.NOT_SENT
 

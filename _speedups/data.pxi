@@ -158,6 +158,15 @@ cdef bytes encode(bytes message, Py_ssize_t skipped, bint at_line_start, bint do
     cdef const unsigned char *source = <const unsigned char *>PyBytes_AS_STRING(message) + skipped
     cdef Py_ssize_t size = PyBytes_GET_SIZE(message) - skipped
     cdef Py_ssize_t growth = smtp_growth(source, size, at_line_start, dots)
+    return encode_measured(message, skipped, at_line_start, dots, ending, growth)
+
+
+cdef bytes encode_measured(
+    bytes message, Py_ssize_t skipped, bint at_line_start, bint dots, bint ending, Py_ssize_t growth
+):
+    """The same, where it is known what it adds."""
+    cdef const unsigned char *source = <const unsigned char *>PyBytes_AS_STRING(message) + skipped
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(message) - skipped
     cdef Py_ssize_t tail = 0
     cdef unsigned char *out
     if ending:
@@ -187,16 +196,20 @@ def normalize_newlines(message):
     return encode(message, 0, True, False, False)
 
 
-def content_size(message):
+def encode_message(message):
     cdef const unsigned char *source
-    cdef Py_ssize_t size
+    cdef Py_ssize_t length, growth, size
     if not isinstance(message, bytes):
         message = as_bytes(message)
     source = <const unsigned char *>PyBytes_AS_STRING(message)
-    size = PyBytes_GET_SIZE(message)
-    if size == 0 or not smtp_is_newline(source[size - 1]):
-        return size + smtp_growth(source, size, True, False) + 2
-    return size + smtp_growth(source, size, True, False)
+    length = PyBytes_GET_SIZE(message)
+    growth = smtp_growth(source, length, True, True)
+    size = length + (smtp_growth(source, length, True, False) if growth else 0)
+    if length == 0 or not smtp_is_newline(source[length - 1]):
+        size += 2
+    if growth == 0 and length >= NOT_COPIED:
+        return (message, b".\r\n" if size == length else b"\r\n.\r\n"), size
+    return encode_measured(message, 0, True, True, True, growth), size
 
 
 @cython.final

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from ._steps import Data
+
 
 class Open:
     """The transaction that the server may have open.
@@ -21,7 +23,8 @@ class Mail:
     :param sender: the reverse-path, as the caller gave it
     :param recipients: the forward-paths, as the caller gave them
     :param commands: the MAIL and RCPT command lines, in this order
-    :param content: for DATA stuffed and terminated, for BDAT with CRLF line ends; ``None`` if it is streamed
+    :param content: for DATA stuffed and terminated, for BDAT one piece with CRLF line ends; ``None`` if it is
+        streamed
     :param chunked: whether the content goes by BDAT
     :param pipelined: whether commands may be grouped
     :param per_recipient: whether each accepted recipient gets a final reply of its own (LMTP; never by BDAT)
@@ -43,7 +46,7 @@ class Mail:
         sender: str,
         recipients: Sequence[str],
         commands: bytes,
-        content: bytes | None,
+        content: Data | None,
         pipelined: bool = False,
         chunked: bool = False,
         per_recipient: bool = False,
@@ -57,3 +60,11 @@ class Mail:
         self.per_recipient = per_recipient
         #: Set where a stream by BDAT ended with RSET, because its source failed.
         self.aborted = False
+
+    @property
+    def octets(self) -> int:
+        """How much content there is."""
+        content = self.content
+        if content is None:
+            return 0
+        return len(content) if isinstance(content, bytes) else sum(map(len, content))

@@ -44,7 +44,7 @@ class _Job(Turn):
         self.owner = lane
         self.index = index
         self.item = item
-        self.size = len(mail.content or b"")
+        self.size = mail.octets
         self.done = False
 
     def settle(self) -> None:

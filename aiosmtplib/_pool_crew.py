@@ -37,7 +37,7 @@ class _Attempt(Turn):
         super().__init__(begin(mail, lane.protocol.server), timeout, lane)
         self.crew = crew
         self.message = message
-        self.size = len(mail.content or b"")
+        self.size = mail.octets
 
     def settle(self) -> None:
         self.crew.settled(self)

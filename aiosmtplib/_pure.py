@@ -10,14 +10,15 @@ from collections.abc import Iterable
 from operator import index
 from typing import final
 
+from ._steps import NOT_COPIED, Data
 from .response import SMTPResponse
 
 __all__ = (
     "DataEncoder",
     "ReplyParser",
-    "content_size",
     "encode_command",
     "encode_data",
+    "encode_message",
     "encode_recipients",
     "normalize_newlines",
     "plain_address",
@@ -197,17 +198,23 @@ def encode_data(message: _Buffer) -> bytes:
     return message + (b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n")
 
 
-def content_size(message: _Buffer) -> int:
-    """Count the octets of a message as SIZE does (RFC 1870 section 3).
+def encode_message(message: _Buffer) -> tuple[Data, int]:
+    """Encode a message for DATA, and count its octets as SIZE does (RFC 1870 section 3).
 
-    :return: its length with CRLF line ends, the last line's included, without stuffed dots and the
-        final dot
+    :return: what :func:`encode_data` returns, in two pieces where a large message need not be copied; and
+        its length with CRLF line ends, the last line's included, without stuffed dots and the final dot
     :raises TypeError: if ``message`` is not bytes
     """
     if not isinstance(message, bytes):
         message = _as_bytes(message)
-    size = len(message) + message.count(b"\r") + message.count(b"\n") - 2 * message.count(b"\r\n")
-    return size if message.endswith((b"\r", b"\n")) else size + 2
+    normal = normalize_newlines(message)
+    ended = normal.endswith(b"\r\n")
+    wire = _stuff(normal, True)
+    tail = b".\r\n" if ended else b"\r\n.\r\n"
+    size = len(normal) if ended else len(normal) + 2
+    if wire is message and len(wire) >= NOT_COPIED:
+        return (wire, tail), size
+    return wire + tail, size
 
 
 @final

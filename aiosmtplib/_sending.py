@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ._address import ascii_address, envelope_path
 from ._codec import (
-    content_size,
     encode_command,
-    encode_data,
+    encode_message,
     encode_recipients,
     normalize_newlines,
 )
 from ._envelope import Content
 from ._mail import Mail
+from ._steps import Data
 from ._stream import Progress, is_stream, measure, send_stream
 from ._transaction import Outcome, begin
 from ._verbs import Timeout, Verbs, option_list
@@ -202,14 +202,14 @@ class Sending(Verbs):
                 if not content.endswith(b"\r\n"):
                     content += b"\r\n"
             return self._mail(addressed, content, len(content), chunked)
-        size = content_size(content) if "size" in extensions else None
-        return self._mail(addressed, encode_data(content), size, chunked)
+        wire, size = encode_message(content)
+        return self._mail(addressed, wire, size, chunked)
 
     def _compose_stream(self, addressed: Addressed, size: int | None) -> Mail:
         """The same for content that comes in pieces."""
         return self._mail(addressed, None, size, self._by_bdat(addressed, size is None))
 
-    def _mail(self, addressed: Addressed, content: bytes | None, size: int | None, chunked: bool) -> Mail:
+    def _mail(self, addressed: Addressed, content: Data | None, size: int | None, chunked: bool) -> Mail:
         extensions = self.esmtp_extensions
         if addressed.utf8 and "smtputf8" not in extensions:
             raise SMTPNotSupported("SMTPUTF8 is not supported by this server")

@@ -12,6 +12,9 @@ Data: TypeAlias = bytes | tuple[bytes, ...]
 Step: TypeAlias = tuple[Data, int, int]
 Dialogue: TypeAlias = Generator[Step, list[SMTPResponse], T]
 
+#: Content that is ready to go as it is, and has so many bytes, is not copied for the sake of its last line.
+NOT_COPIED: Final = 1 << 18
+
 #: A group holds at most this many recipients, which bounds the commands that the server has not answered.
 MAX_GROUP: Final = 1000
 

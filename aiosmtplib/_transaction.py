@@ -211,12 +211,13 @@ def _by_bdat(progress: _Progress, server: Open, reset: bool) -> Dialogue[Outcome
     mail = progress.mail
     replies = progress.replies
     count = len(mail.recipients)
-    if mail.content is not None and mail.pipelined and count <= MAX_GROUP:
+    content = mail.content
+    if isinstance(content, bytes) and mail.pipelined and count <= MAX_GROUP:
         progress.handed_over = True
-        header = b"%bBDAT %d LAST\r\n" % (mail.commands, len(mail.content))
+        header = b"%bBDAT %d LAST\r\n" % (mail.commands, len(content))
         if reset:
             header = RSET + header
-        data: Data = header + mail.content if len(mail.content) < _JOINED else (header, mail.content)
+        data: Data = header + content if len(content) < _JOINED else (header, content)
         replies += yield data, count + 2 + reset, LAST
         if reset:
             yield from _check_reset(replies)
@@ -229,9 +230,9 @@ def _by_bdat(progress: _Progress, server: Open, reset: bool) -> Dialogue[Outcome
         if replies[0][0] != _COMPLETED or not accepted:
             raise _refusal(progress)
         progress.handed_over = True
-        if mail.content is not None:
+        if isinstance(content, bytes):
             replies += yield (
-                (b"BDAT %d LAST\r\n" % len(mail.content), mail.content),
+                (b"BDAT %d LAST\r\n" % len(content), content),
                 1,
                 LAST if mail.pipelined else MORE,
             )

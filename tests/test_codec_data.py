@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiosmtplib._steps import NOT_COPIED
+
 from . import vectors
 from .vectors import MESSAGES
 
@@ -45,7 +47,7 @@ def test_whole_messages(codec: ModuleType, message: bytes, data: bytes, bdat: by
     assert codec.encode_data(message) == data
     assert codec.normalize_newlines(message) == bdat
     stuffed = data.count(b"\r\n..") + data.startswith(b"..")
-    assert codec.content_size(message) == len(data) - len(b".\r\n") - stuffed
+    assert codec.encode_message(message)[1] == len(data) - len(b".\r\n") - stuffed
 
 
 @pytest.mark.parametrize(("message", "data", "bdat"), MESSAGES)
@@ -62,7 +64,7 @@ def test_edges_of_blocks(codec: ModuleType) -> None:
         wire = codec.encode_data(message)
         final = b"" if canonical.endswith(b"\r\n") else b"\r\n"
         assert vectors.receive(wire) == canonical + final
-        assert codec.content_size(message) == len(canonical + final)
+        assert codec.encode_message(message)[1] == len(canonical + final)
         middle = len(message) // 2
         assert encode(codec.DataEncoder(), [message[:middle], message[middle:]]) == wire
 
@@ -78,7 +80,7 @@ def test_long_runs(codec: ModuleType, unit: bytes) -> None:
         assert vectors.receive(codec.encode_data(message)).rstrip(b"\r\n") == vectors.canonical(
             message
         ).rstrip(b"\r\n")
-        assert codec.content_size(message) == len(vectors.receive(codec.encode_data(message)))
+        assert codec.encode_message(message)[1] == len(vectors.receive(codec.encode_data(message)))
 
 
 def test_nothing_to_do_returns_the_message_itself(codec: ModuleType) -> None:
@@ -101,7 +103,7 @@ def test_other_kinds_of_bytes(codec: ModuleType, wrap: type) -> None:
     message = b".a\nb"
     assert codec.encode_data(wrap(message)) == b"..a\r\nb\r\n.\r\n"
     assert codec.normalize_newlines(wrap(message)) == b".a\r\nb"
-    assert codec.content_size(wrap(message)) == 7
+    assert codec.encode_message(wrap(message))[1] == 7
     encoder = codec.DataEncoder()
     assert encoder.encode(wrap(message)) == b"..a\r\nb"
     for result in (codec.normalize_newlines(wrap(b"ab")), codec.DataEncoder(False).encode(wrap(b"ab"))):
@@ -118,7 +120,7 @@ def test_text_is_refused(codec: ModuleType, message: Any) -> None:
     for function in (
         codec.encode_data,
         codec.normalize_newlines,
-        codec.content_size,
+        codec.encode_message,
         codec.DataEncoder().encode,
     ):
         with pytest.raises(TypeError, match=f"^expected bytes, got {type(message).__name__}$"):
@@ -167,7 +169,7 @@ def test_server_reads_what_was_meant(codec: ModuleType, data: st.DataObject) -> 
     whole = canonical if canonical.endswith(b"\r\n") else canonical + b"\r\n"
     assert codec.normalize_newlines(message) == canonical
     assert vectors.receive(codec.encode_data(message)) == whole
-    assert codec.content_size(message) == len(whole)
+    assert codec.encode_message(message)[1] == len(whole)
 
 
 @given(st.data())
@@ -183,3 +185,19 @@ def test_chunking_changes_nothing(codec: ModuleType, data: st.DataObject) -> Non
             out.append(encoder.encode(chunk))
             assert out[-1] == twin.encode(chunk)
         assert b"".join(out) + encoder.finish() == expected
+
+
+@pytest.mark.parametrize("end", [b"", b"\r\n", b"\n", b"\r"])
+@pytest.mark.parametrize("start", [b"", b".", b"\n"])
+@pytest.mark.parametrize("size", [0, 10, NOT_COPIED - 100, NOT_COPIED, NOT_COPIED + 100])
+def test_large_content_that_is_ready_is_not_copied(
+    codec: ModuleType, size: int, start: bytes, end: bytes
+) -> None:
+    message = start + (b"Subject: x\r\n" * (size // 12 + 12))[:size].rstrip(b"\r\n") + end
+    wire, octets = codec.encode_message(message)
+    whole = wire if isinstance(wire, bytes) else b"".join(wire)
+    assert whole == codec.encode_data(message)
+    assert octets == len(vectors.receive(whole))
+    as_it_is = len(message) >= NOT_COPIED and not start and end in (b"", b"\r\n")
+    assert isinstance(wire, tuple) is as_it_is
+    assert not as_it_is or wire[0] is message

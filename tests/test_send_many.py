@@ -8,7 +8,7 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import Delivery, Envelope, SendResult
-from aiosmtplib._codec import content_size
+from aiosmtplib._codec import encode_message
 from aiosmtplib._many import MAX_BYTES
 
 from .actions import cut, in_turn, silence, take, then
@@ -119,7 +119,7 @@ async def test_a_message_that_fails_does_so_alone() -> None:
 
 
 async def test_a_refused_transaction_is_reset_in_the_group_of_the_next() -> None:
-    mail = b"MAIL FROM:<a@example.com> size=%d\r\n" % content_size(MESSAGE)
+    mail = b"MAIL FROM:<a@example.com> size=%d\r\n" % encode_message(MESSAGE)[1]
     actions: dict[str, Action] = {
         "MAIL": in_turn("550 no", "250 ok"),
         "RCPT": in_turn("503 no", "250 ok"),

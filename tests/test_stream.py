@@ -11,7 +11,7 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import Delivery
-from aiosmtplib._codec import content_size
+from aiosmtplib._codec import encode_message
 
 from .actions import cut, hold, in_turn, silence
 from .clients import (
@@ -74,7 +74,7 @@ async def test_every_kind_of_source_arrives_as_it_would_in_one_piece(
         assert peer.conversations[0].bodies == [WIRE]
         assert seen[-1] == (len(MESSAGE), None if kind else len(MESSAGE))
         mail = next(line for line in peer.commands if line.startswith(b"MAIL"))
-        assert mail.endswith(b" size=%d" % content_size(MESSAGE)) is (kind == 0)
+        assert mail.endswith(b" size=%d" % encode_message(MESSAGE)[1]) is (kind == 0)
         await assert_usable(client, peer)
 
 

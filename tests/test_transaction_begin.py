@@ -52,7 +52,7 @@ def mail(case: Case) -> Mail:
 def seen(error: BaseException | None) -> object:
     if not isinstance(error, SMTPException):
         return error
-    return type(error), error.args, error.phase, error.delivery, error.replies, seen(error.__cause__)
+    return type(error), repr(error.args), error.phase, error.delivery, error.replies, seen(error.__cause__)
 
 
 def story(begin: Begin, case: Case) -> list[Any]:
