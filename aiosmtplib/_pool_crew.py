@@ -11,36 +11,17 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from typing import Any
 
 from ._envelope import SendResult
-from ._mail import Mail
 from ._many import MAX_BYTES, _mail_for, failed, is_streamed
 from ._pool_driver import Connection, Driver, Waiter
-from ._pool_message import Lane, Message, divide
+from ._pool_message import Allowance, Attempt, Lane, Message, divide
 from ._pool_slot import Outcome
 from ._pool_state import MAX_MOVES
 from ._pool_stream import Streams
 from ._pool_verdict import may_move, outcome_of
 from ._sending import given_up
-from ._transaction import begin
-from ._waiting import Bell, Turn, wake
+from ._waiting import Bell, wake
 from .errors import SMTPServerDisconnected
 from .status import Delivery
-
-
-class _Attempt(Turn):
-    """A message on a connection."""
-
-    __slots__ = ("crew", "message", "size")
-
-    lane: Lane
-
-    def __init__(self, crew: "Crew", lane: Lane, message: Message, mail: Mail, timeout: float | None) -> None:
-        super().__init__(begin(mail, lane.protocol.server), timeout, lane)
-        self.crew = crew
-        self.message = message
-        self.size = mail.octets
-
-    def settle(self) -> None:
-        self.crew.settled(self)
 
 
 class Crew:
@@ -56,8 +37,9 @@ class Crew:
         self._state = driver.state
         self._window = window
         self._timeout = timeout
-        #: How many messages one connection may have.
+        #: How many messages one connection may have at a time.
         self._depth = max(2, window // self._state.max_connections)
+        self._allowance = Allowance()
         self._count = 0
         #: Pulled and not yet handed back.
         self._held = 0
@@ -189,7 +171,7 @@ class Crew:
         return lane
 
     def _enlist(self, slot: Connection) -> Lane:
-        lane = Lane(slot, slot.client._connected_protocol())
+        lane = Lane(slot, slot.client._connected_protocol(), self._allowance.now)
         self._lanes.add(lane)
         self._roomy[lane] = None
         return lane
@@ -244,7 +226,7 @@ class Crew:
                 self._leave_if_idle(lane)
                 return
             mail = _mail_for(slot.client, message.item)
-            attempt = _Attempt(self, lane, message, mail, self._timeout)
+            attempt = Attempt(self.settled, lane, message, mail, self._timeout)
         except Exception as error:
             self._fail(message, error)
             self._leave_if_idle(lane)
@@ -257,6 +239,9 @@ class Crew:
             self._withdraw_waiters()
         if self._state.should_yield(slot, self._driver.now()):
             lane.leaving = True
+        if lane.allowed is not None and slot.messages >= lane.allowed:
+            lane.leaving = True
+            lane.outcome = Outcome.REPLACE
         self._make_room(lane)
         lane.protocol.submit(attempt)
 
@@ -266,7 +251,7 @@ class Crew:
 
     # -- out -----------------------------------------------------------------------------------------
 
-    def settled(self, attempt: _Attempt) -> None:
+    def settled(self, attempt: Attempt) -> None:
         """An attempt is over."""
         lane, message, error = attempt.lane, attempt.message, attempt.error
         lane.in_flight -= 1
@@ -275,6 +260,7 @@ class Crew:
             refused, response = attempt.result
             result = SendResult(message.index, message.item, Delivery.DELIVERED, response, refused, None)
             self._finish(message, result, attempt.size)
+            lane.served += 1
             self._make_room(lane)
         else:
             self._not_accepted(attempt, lane, message, error)
@@ -287,7 +273,7 @@ class Crew:
         if self._feeder is not None and self._has_room():
             wake(self._feeder)
 
-    def _not_accepted(self, attempt: _Attempt, lane: Lane, message: Message, error: BaseException) -> None:
+    def _not_accepted(self, attempt: Attempt, lane: Lane, message: Message, error: BaseException) -> None:
         move = not self._given_up and message.moves < MAX_MOVES and may_move(lane.slot, error)
         if outcome_of(lane.slot, error) is Outcome.KEEP:
             self._make_room(lane)
@@ -297,14 +283,16 @@ class Crew:
             self._roomy.pop(lane, None)
         if move:
             message.moves += 1
+            self._allowance.ended(lane)
             try:
                 if not self._waiters:
                     # Before the connection is released, lest the pool count as drained in between.
                     self._wait_for_connection(again=True)
             except SMTPServerDisconnected:  # closed at once
                 move = False
-        if move:
-            self._queue.append(message)
+        if move:  # before those that were moved less often
+            place = (at for at, other in enumerate(self._queue) if other.moves < message.moves)
+            self._queue.insert(next(place, len(self._queue)), message)
         else:
             self._fail(message, error, attempt.size)
 
@@ -314,6 +302,8 @@ class Crew:
             return
         self._lanes.remove(lane)
         self._roomy.pop(lane, None)
+        if lane.served == lane.allowed:
+            self._allowance.used_up(lane)
         lost = outcome_of(lane.slot, None) is Outcome.LOST
         self._driver.release(lane.slot, Outcome.LOST if lost else lane.outcome)
 

@@ -1,14 +1,17 @@
 """The nouns of many messages over a pool: a message, the parts of one with many recipients, and a lane."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ._envelope import Envelope, SendResult
+from ._mail import Mail
 from ._pool_driver import Connection
 from ._pool_slot import Outcome
 from ._pool_verdict import merged
 from ._sending import envelope_of
+from ._transaction import begin
+from ._waiting import Turn
 from .esmtp import split_recipients
 from .protocol import SMTPProtocol
 
@@ -16,15 +19,43 @@ from .protocol import SMTPProtocol
 class Lane:
     """A connection, while a crew has it."""
 
-    __slots__ = ("bytes", "in_flight", "leaving", "outcome", "protocol", "slot")
+    __slots__ = ("allowed", "bytes", "in_flight", "leaving", "outcome", "protocol", "served", "slot")
 
-    def __init__(self, slot: Connection, protocol: SMTPProtocol) -> None:
+    def __init__(self, slot: Connection, protocol: SMTPProtocol, allowed: int | None) -> None:
         self.slot = slot
         self.protocol = protocol
         self.in_flight = 0
+        #: How many messages the connection is given in all, where that is limited.
+        self.allowed = allowed
+        #: How many messages it has had that were over well.
+        self.served = slot.messages
         self.bytes = 0
         self.leaving = False
         self.outcome = Outcome.KEEP
+
+
+class Allowance:
+    """How many messages a connection is given, where the server has turned out to take only so many.
+
+    It need not say so beforehand, though RFC 9422 lets it. A message that is behind those that it takes, on
+    one connection after the other, would be moved until it is given up.
+
+    :ivar now: how many, or ``None`` as long as no connection was ended amidst messages
+    """
+
+    __slots__ = ("now",)
+
+    def __init__(self) -> None:
+        self.now: int | None = None
+
+    def ended(self, lane: Lane) -> None:
+        """The server ended a connection amidst messages."""
+        self.now = max(1, lane.served)
+
+    def used_up(self, lane: Lane) -> None:
+        """A connection served all that it was given: perhaps something else had ended the last one."""
+        if self.now is not None and lane.allowed == self.now:
+            self.now += self.now // 4 + 1
 
 
 class Message:
@@ -44,6 +75,33 @@ class Message:
         self.moves = 0
         self.whole = whole
         self.recipients = recipients
+
+
+class Attempt(Turn):
+    """A message on a connection.
+
+    :param settled: called with it once it is over
+    """
+
+    __slots__ = ("_settled", "message", "size")
+
+    lane: Lane
+
+    def __init__(
+        self,
+        settled: Callable[["Attempt"], None],
+        lane: Lane,
+        message: Message,
+        mail: Mail,
+        timeout: float | None,
+    ) -> None:
+        super().__init__(begin(mail, lane.protocol.server), timeout, lane)
+        self._settled = settled
+        self.message = message
+        self.size = mail.octets
+
+    def settle(self) -> None:
+        self._settled(self)
 
 
 class Whole:

@@ -375,3 +375,14 @@ async def test_the_pool_is_closed_at_once() -> None:
         assert [result.delivery for result in seen][1:] == [Delivery.NOT_SENT] * 5
         assert is_quiet(pool)
         await peer.hung_up()
+
+
+@pytest.mark.parametrize("mailmax", [1, 2, 5, 13])
+async def test_a_limit_that_is_not_announced_fails_no_message(mailmax: int) -> None:
+    async with (
+        Peer(extensions=PIPELINING, limits=Limits(mailmax=mailmax)) as peer,
+        pooled(peer, max_connections=2) as pool,
+    ):
+        results = await collect(pool.send_many(envelopes(100), window=60))
+        assert [result.delivery for result in results] == [Delivery.DELIVERED] * 100
+        assert len({mail.recipients for mail in peer.accepted}) == len(peer.accepted) == 100

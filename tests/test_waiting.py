@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from aiosmtplib._waiting import Deadline
+from aiosmtplib._waiting import Bell, Deadline
 
 
 class Timer:
@@ -133,3 +133,61 @@ def test_holds_on_to_nothing_after_the_end(deadline: Deadline, clock: Clock, exp
     assert clock.pending == []
     clock.advance(100)
     assert expired == []
+
+
+# -- the bell ----------------------------------------------------------------------------------------
+
+
+async def waiting(bell: Bell, many: int) -> "asyncio.Task[None]":
+    task = asyncio.ensure_future(bell.wait(many))
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_enough_results_ring_at_once() -> None:
+    bell = Bell(asyncio.get_running_loop())
+    task = await waiting(bell, 3)
+    for _ in range(2):
+        bell.ring_soon()
+        await asyncio.sleep(0)
+        assert not task.done()
+    bell.ring_soon()
+    bell.ring_soon()
+    await asyncio.sleep(0)
+    assert task.done()
+
+
+async def test_the_first_rings_where_few_are_enough() -> None:
+    bell = Bell(asyncio.get_running_loop())
+    task = await waiting(bell, 0)
+    bell.ring_soon()
+    await asyncio.sleep(0)
+    assert task.done()
+
+
+async def test_one_result_does_not_lie_there_for_long() -> None:
+    bell = Bell(asyncio.get_running_loop())
+    task = await waiting(bell, 1000)
+    bell.ring_soon()
+    await asyncio.wait_for(task, 10)
+
+
+async def test_more_than_a_few_need_not_be_there() -> None:
+    bell = Bell(asyncio.get_running_loop())
+    task = await waiting(bell, 1000)
+    for _ in range(32):
+        assert not task.done()
+        bell.ring_soon()
+    await asyncio.sleep(0)
+    assert task.done()
+
+
+async def test_nobody_hears_it_later() -> None:
+    bell = Bell(asyncio.get_running_loop())
+    bell.ring()
+    bell.ring_soon()
+    task = await waiting(bell, 5)
+    bell.ring_soon()
+    bell.ring()
+    await task
+    assert bell._timer is None  # else it would ring for the next one
