@@ -105,7 +105,7 @@ cdef class Session:
             exchange._end = self._scheduled
             exchange._follows = LAST
 
-    def receive(self, bytes data not None, Py_ssize_t max_line, Py_ssize_t max_reply, Py_ssize_t written):
+    def receive(self, data, Py_ssize_t max_line, Py_ssize_t max_reply, Py_ssize_t written):
         cdef list replies, held, part
         cdef Exchange head
         cdef Py_ssize_t count, taken, i, at = 0

@@ -65,6 +65,4 @@ class Mail:
     def octets(self) -> int:
         """How much content there is."""
         content = self.content
-        if content is None:
-            return 0
-        return len(content) if isinstance(content, bytes) else sum(map(len, content))
+        return len(content) if isinstance(content, bytes) else sum(map(len, content or ()))

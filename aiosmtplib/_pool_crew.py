@@ -20,7 +20,7 @@ from ._pool_stream import Streams
 from ._pool_verdict import may_move, outcome_of
 from ._sending import given_up
 from ._waiting import Bell, wake
-from .errors import SMTPServerDisconnected
+from .errors import SMTPSenderRefused, SMTPServerDisconnected
 from .status import Delivery
 
 
@@ -283,7 +283,8 @@ class Crew:
             self._roomy.pop(lane, None)
         if move:
             message.moves += 1
-            self._allowance.ended(lane)
+            if isinstance(error, SMTPSenderRefused):  # it said so, and was not merely lost
+                self._allowance.ended(lane)
             try:
                 if not self._waiters:
                     # Before the connection is released, lest the pool count as drained in between.

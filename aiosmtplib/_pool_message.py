@@ -40,7 +40,7 @@ class Allowance:
     It need not say so beforehand, though RFC 9422 lets it. A message that is behind those that it takes, on
     one connection after the other, would be moved until it is given up.
 
-    :ivar now: how many, or ``None`` as long as no connection was ended amidst messages
+    :ivar now: how many, or ``None`` as long as the server said goodbye to none
     """
 
     __slots__ = ("now",)
@@ -49,13 +49,12 @@ class Allowance:
         self.now: int | None = None
 
     def ended(self, lane: Lane) -> None:
-        """The server ended a connection amidst messages."""
+        """The server said goodbye, or that it takes no more, amidst messages."""
         self.now = max(1, lane.served)
 
     def used_up(self, lane: Lane) -> None:
         """A connection served all that it was given: perhaps something else had ended the last one."""
-        if self.now is not None and lane.allowed == self.now:
-            self.now += self.now // 4 + 1
+        self.now = max(self.now or 0, lane.served + lane.served // 4 + 1)
 
 
 class Message:

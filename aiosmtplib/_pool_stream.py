@@ -75,7 +75,8 @@ class Streams:
             refused, text = task.result()
             response = SMTPResponse(SMTPStatus.completed.value, text)
             self._done(SendResult(work.index, work.item, Delivery.DELIVERED, response, refused, None))
-        elif isinstance(error, Exception):
+        else:
+            assert isinstance(error, Exception)
             self._done(failed(work.index, work.item, error))
 
     def give_up(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import Delivery, Envelope, SendResult
+from aiosmtplib._many import MAX_BYTES
 
 from .actions import cut, hold, in_turn
 from .clients import MESSAGE, SENDER, session
@@ -70,6 +71,19 @@ async def test_results_of_one_connection_come_in_order() -> None:
         items = [to(number, pieces() if number % 3 == 1 else MESSAGE) for number in range(12)]
         indices = [result.index async for result in client.send_many(items)]
         assert indices == list(range(12))
+
+
+@both
+async def test_large_ones_make_room_for_others_from_an_asynchronous_source(door: Open) -> None:
+    async def source() -> AsyncIterator[Envelope]:
+        for number in range(4):
+            yield to(number, large)
+
+    large = b"Subject: x\r\n\r\n" + (b"x" * 70 + b"\r\n") * (MAX_BYTES * 2 // 3 // 72)
+    async with Peer(extensions=PIPELINING) as peer, door(peer) as sender:
+        results = await collect(sender.send_many(source()))
+        assert all(result.ok for result in results)
+        assert [mail.content for mail in peer.accepted] == [large] * 4
 
 
 @both
@@ -179,6 +193,20 @@ async def test_a_pool_divides_what_can_be_read_again() -> None:
         assert sum(len(mail.recipients) for mail in peer.accepted) == 5
         (result,) = await collect(sender.send_many([Envelope(SENDER, everyone, pieces())]))
         assert isinstance(result.error, aiosmtplib.SMTPNotSupported)
+
+
+async def test_a_task_that_is_cancelled_from_outside_leaves_it_open_what_became_of_it() -> None:
+    hang = hold(asyncio.Event(), "250 never")
+    async with Peer({".": hang}, extensions=PIPELINING) as peer:
+        sender = aiosmtplib.SMTPPool("127.0.0.1", peer.port, start_tls=False)
+        waiting = asyncio.ensure_future(anext(sender.send_many([to(0, pieces())])))
+        await peer.seen(".")
+        for task in asyncio.all_tasks():
+            if getattr(task.get_coro(), "__name__", "") == "deliver":
+                task.cancel()
+        result = await asyncio.wait_for(waiting, PATIENCE)
+        assert result.delivery is Delivery.UNKNOWN
+        await sender.aclose(0)
 
 
 async def test_a_closed_pool_takes_none() -> None:
