@@ -1,0 +1,94 @@
+"""What the servers have in common: where they listen, what they take, what they cannot do, and their maildir."""
+
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import aiosmtplib
+
+from .. import certs
+from ..clients import HOST
+from ..mta import DOMAIN
+from ..peer import PATIENCE
+
+__all__ = ("KEPT", "OTHER", "PASSWORD", "SENDER", "UNKNOWN", "USER", "Server")
+
+SENDER = f"me@{DOMAIN}"
+#: Recipients: two that every server delivers to the one maildir, and one that it does not know.
+KEPT, OTHER, UNKNOWN = (f"{name}@{DOMAIN}" for name in ("kept", "other", "unknown"))
+#: With its domain, because chasquid knows users of domains alone.
+USER, PASSWORD = f"kept@{DOMAIN}", "pass word"
+#: What each server is told to refuse beyond, where it can be told; octets.
+SIZE_LIMIT = 6 * 2**20
+
+
+class Server(ABC):
+    """A server of our own, which lives in a temporary folder and listens on 127.0.0.1.
+
+    :ivar port: plain, with STARTTLS
+    :ivar tls_port: TLS from the first byte, where it has that
+    :ivar new: the folder where messages arrive, in files of their own
+    """
+
+    #: As people call it.
+    title: ClassVar[str]
+    #: What it does not do, by the name of the feature: the reason.
+    lacks: ClassVar[Mapping[str, str]]
+    client_class: ClassVar[type[aiosmtplib.SMTP]] = aiosmtplib.SMTP
+    #: The SASL mechanisms that it announces.
+    mechanisms: ClassVar[frozenset[str]] = frozenset()
+    #: Whether it takes mail from those alone who have logged in, and so over TLS alone.
+    login_needed: ClassVar[bool] = False
+    #: Line ends of the files.
+    newline: ClassVar[bytes] = b"\n"
+
+    port: int
+    tls_port: int
+    new: Path
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it; it listens when this returns."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End it; idempotent."""
+
+    @abstractmethod
+    def log(self) -> str:
+        """The end of what it has logged."""
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Of the server, as its makers number it."""
+
+    def tls_context(self) -> ssl.SSLContext:
+        """For a client: who is to be trusted."""
+        return certs.client_context()
+
+    def options(self, door: str = "", **options: Any) -> dict[str, Any]:
+        """Options for a client.
+
+        :param door: ``"plain"``, ``"STARTTLS"`` or ``"implicit TLS"``; by default what mail can be sent by
+        """
+        door = door or ("STARTTLS" if self.login_needed else "plain")
+        common = {"hostname": "127.0.0.1", "local_hostname": HOST, "timeout": PATIENCE}
+        if door == "plain":
+            common |= {"port": self.port, "start_tls": False}
+        else:
+            common |= {"tls_context": self.tls_context()}
+            common |= (
+                {"port": self.port, "start_tls": True}
+                if door == "STARTTLS"
+                else {"port": self.tls_port, "use_tls": True}
+            )
+            if self.login_needed:
+                common |= {"username": USER, "password": PASSWORD}
+        return {**common, **options}
+
+    def client(self, door: str = "", **options: Any) -> aiosmtplib.SMTP:
+        """A client that is not connected yet."""
+        return self.client_class(**self.options(door, **options))
