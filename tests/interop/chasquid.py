@@ -1,10 +1,13 @@
-"""chasquid: written in Go, with a TLS library of its own, and mail from those alone who have logged in."""
+"""chasquid: written in Go, with a TLS library of its own, and deliveries by a program."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
-from .. import certs
-from ..mta import DOMAIN, free_ports
+from tests import certs
+from tests.mta import DOMAIN, free_ports
+
 from .jail import Jail
 from .server import PASSWORD, SIZE_LIMIT, USER, Server
 
@@ -13,7 +16,7 @@ __all__ = ("Chasquid",)
 CONFIGURE = """
 hostname: "{domain}"
 max_data_size_mb: {megabytes}
-submission_address: "127.0.0.1:{port}"
+smtp_address: "127.0.0.1:{port}"
 submission_over_tls_address: "127.0.0.1:{tls_port}"
 mail_delivery_agent_bin: "/bin/sh"
 mail_delivery_agent_args: "/etc/keep"
@@ -33,12 +36,16 @@ mv "/home/kept/tmp/$$" "/home/kept/new/$$.$n"
 
 
 class Chasquid(Server):
-    """chasquid for submission, with a shell script that delivers."""
+    """chasquid, with a shell script that delivers."""
 
     title = "chasquid"
-    lacks = {}
+    packages = "chasquid"
+    lacks: ClassVar[Mapping[str, str]] = {
+        "CHUNKING": "not implemented by chasquid",
+        "DSN": "not implemented by chasquid",
+    }
     mechanisms = frozenset({"PLAIN"})
-    login_needed = True
+    login_doors = frozenset({"implicit TLS"})
 
     def __init__(self, root: Path) -> None:
         self.port, self.tls_port = free_ports(2)
@@ -56,7 +63,8 @@ class Chasquid(Server):
         configure = CONFIGURE.format(**values, megabytes=SIZE_LIMIT // 2**20)
         jail.write("etc/chasquid/chasquid.conf", configure)
         jail.write(f"etc/chasquid/domains/{DOMAIN}/aliases", f"other: kept@{DOMAIN}\n")
-        jail.run("/usr/bin/chasquid-util", f"--password={PASSWORD}", "user-add", USER)
+        for user in (USER, USER.replace("kept", "größe")):
+            jail.run("/usr/bin/chasquid-util", f"--password={PASSWORD}", "user-add", user)
 
     def start(self) -> None:
         self._process = self._jail.start("/usr/bin/chasquid", "--config_dir=/etc/chasquid")

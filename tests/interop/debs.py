@@ -25,8 +25,8 @@ PACKAGES = {
     "chasquid": ("chasquid",),
     "dovecot": ("dovecot-core", "dovecot-submissiond", "dovecot-lmtpd"),
 }
-#: Packages that are of no use as the distribution has them: OpenSMTPD 6.8 with OpenSSL 3 refuses every TLS client
-#: (https://github.com/OpenSMTPD/OpenSMTPD/issues/1171).
+#: Packages that are of no use as the distribution has them: OpenSMTPD 6.8 with OpenSSL 3 refuses every TLS
+#: client (https://github.com/OpenSMTPD/OpenSMTPD/issues/1171).
 FROM_BACKPORTS = {"opensmtpd"}
 BACKPORTS = "deb http://deb.debian.org/debian {}-backports main\n"
 #: Seconds. A mirror that is slower than this costs a server, not the run.

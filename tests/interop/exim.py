@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from .. import certs
-from ..mta import DOMAIN, free_ports
+from tests import certs
+from tests.mta import DOMAIN, free_ports
+
 from .jail import Jail
 from .server import PASSWORD, SIZE_LIMIT, USER, Server
 
@@ -84,7 +85,7 @@ class Exim(Server):
     """Exim as a daemon, which delivers into the maildir by itself."""
 
     title = "Exim"
-    lacks = {}
+    packages = "exim"
     mechanisms = frozenset({"PLAIN", "LOGIN", "CRAM-MD5"})
 
     def __init__(self, root: Path) -> None:

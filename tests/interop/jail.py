@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from ..mta import LIFETIME, find
-from ..peer import PATIENCE
+from tests.mta import LIFETIME, find
+from tests.peer import PATIENCE
+
 from .debs import fetched
 
 __all__ = ("ACCOUNTS", "Jail", "Process", "why_not")

@@ -2,11 +2,14 @@
 
 import os
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
-from .. import certs
-from ..mta import DOMAIN, free_ports
+from tests import certs
+from tests.mta import DOMAIN, free_ports
+
 from .jail import ACCOUNTS, Jail
 from .server import PASSWORD, SIZE_LIMIT, USER, Server
 
@@ -15,8 +18,8 @@ __all__ = ("OpenSMTPD",)
 CONFIGURE = """
 pki server cert "/etc/server.crt"
 pki server key "/etc/server.key"
+smtp limit max-mails 1000
 smtp max-message-size {size_limit}
-# As for a submission service: no pause between the messages of one client.
 table people {{ {user} = "{hashed}" }}
 table names {{ kept@{domain} = kept, other@{domain} = kept }}
 listen on 127.0.0.1 port {port} tls pki server auth-optional <people> hostname opensmtpd.example
@@ -30,7 +33,12 @@ class OpenSMTPD(Server):
     """OpenSMTPD, whose own maildir program delivers."""
 
     title = "OpenSMTPD"
-    lacks = {}
+    packages = "opensmtpd"
+    lacks: ClassVar[Mapping[str, str]] = {
+        "PIPELINING": "not announced by OpenSMTPD",
+        "CHUNKING": "not implemented by OpenSMTPD",
+        "SMTPUTF8": "not implemented by OpenSMTPD",
+    }
     mechanisms = frozenset({"PLAIN", "LOGIN"})
 
     def __init__(self, root: Path) -> None:

@@ -1,25 +1,28 @@
-"""What the servers have in common: where they listen, what they take, what they cannot do, and their maildir."""
+"""What the servers have in common: their doors, what they cannot do, and their maildir."""
 
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import aiosmtplib
+from tests import certs
+from tests.clients import HOST
+from tests.mta import DOMAIN
+from tests.peer import PATIENCE
 
-from .. import certs
-from ..clients import HOST
-from ..mta import DOMAIN
-from ..peer import PATIENCE
+from . import jail
 
-__all__ = ("KEPT", "OTHER", "PASSWORD", "SENDER", "UNKNOWN", "USER", "Server")
+__all__ = ("DOORS", "KEPT", "OTHER", "PASSWORD", "SENDER", "UNKNOWN", "USER", "Server")
 
 SENDER = f"me@{DOMAIN}"
 #: Recipients: two that every server delivers to the one maildir, and one that it does not know.
 KEPT, OTHER, UNKNOWN = (f"{name}@{DOMAIN}" for name in ("kept", "other", "unknown"))
 #: With its domain, because chasquid knows users of domains alone.
 USER, PASSWORD = f"kept@{DOMAIN}", "pass word"
+DOORS = ("plain", "STARTTLS", "implicit TLS")
 #: What each server is told to refuse beyond, where it can be told; octets.
 SIZE_LIMIT = 6 * 2**20
 
@@ -35,18 +38,28 @@ class Server(ABC):
     #: As people call it.
     title: ClassVar[str]
     #: What it does not do, by the name of the feature: the reason.
-    lacks: ClassVar[Mapping[str, str]]
+    lacks: ClassVar[Mapping[str, str]] = MappingProxyType({})
     client_class: ClassVar[type[aiosmtplib.SMTP]] = aiosmtplib.SMTP
     #: The SASL mechanisms that it announces.
-    mechanisms: ClassVar[frozenset[str]] = frozenset()
-    #: Whether it takes mail from those alone who have logged in, and so over TLS alone.
-    login_needed: ClassVar[bool] = False
+    mechanisms: frozenset[str] = frozenset()
+    #: Why it has not the others.
+    without_mechanism: ClassVar[str] = "this mechanism is not implemented there"
+    #: The doors where it takes mail from those alone who have logged in.
+    login_doors: ClassVar[frozenset[str]] = frozenset()
     #: Line ends of the files.
     newline: ClassVar[bytes] = b"\n"
+
+    #: A key of :data:`~tests.interop.debs.PACKAGES`.
+    packages: ClassVar[str] = ""
 
     port: int
     tls_port: int
     new: Path
+
+    @classmethod
+    def why_not(cls) -> str | None:
+        """Why it cannot be had here, if so."""
+        return jail.why_not(cls.packages)
 
     @abstractmethod
     def start(self) -> None:
@@ -69,12 +82,11 @@ class Server(ABC):
         """For a client: who is to be trusted."""
         return certs.client_context()
 
-    def options(self, door: str = "", **options: Any) -> dict[str, Any]:
+    def options(self, door: str = "plain", **options: Any) -> dict[str, Any]:
         """Options for a client.
 
-        :param door: ``"plain"``, ``"STARTTLS"`` or ``"implicit TLS"``; by default what mail can be sent by
+        :param door: one of :data:`DOORS`
         """
-        door = door or ("STARTTLS" if self.login_needed else "plain")
         common = {"hostname": "127.0.0.1", "local_hostname": HOST, "timeout": PATIENCE}
         if door == "plain":
             common |= {"port": self.port, "start_tls": False}
@@ -85,10 +97,10 @@ class Server(ABC):
                 if door == "STARTTLS"
                 else {"port": self.tls_port, "use_tls": True}
             )
-            if self.login_needed:
-                common |= {"username": USER, "password": PASSWORD}
+        if door in self.login_doors:
+            common |= {"username": USER, "password": PASSWORD}
         return {**common, **options}
 
-    def client(self, door: str = "", **options: Any) -> aiosmtplib.SMTP:
+    def client(self, door: str = "plain", **options: Any) -> aiosmtplib.SMTP:
         """A client that is not connected yet."""
         return self.client_class(**self.options(door, **options))

@@ -1,0 +1,267 @@
+"""Every feature before every server: what is sent arrives, once read back, byte by byte."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+
+import aiosmtplib
+from aiosmtplib import Delivery, Envelope, SendResult, SMTPPool
+from tests.clients import assert_closed
+
+from .letters import BODIES, DOTS, EIGHT_BIT, LONG_LINES, letter
+from .maildir import KEY, Maildir, as_sent
+from .matrix import lacking
+from .server import DOORS, KEPT, OTHER, PASSWORD, SENDER, SIZE_LIMIT, UNKNOWN, USER, Server
+from .tap import Tap
+
+pytestmark = pytest.mark.interop
+feature = pytest.mark.feature
+
+#: By the name of a row: the keyword of EHLO that offers it.
+EXTENSIONS = {
+    "PIPELINING": "pipelining",
+    "CHUNKING": "chunking",
+    "8BITMIME": "8bitmime",
+    "SMTPUTF8": "smtputf8",
+    "SIZE": "size",
+    "DSN": "dsn",
+}
+#: How to log in by each mechanism that the client has. A new one needs a line here.
+MECHANISMS: dict[str, Callable[[aiosmtplib.SMTP], Awaitable[object]]] = {
+    "PLAIN": lambda client: client.auth_plain(USER, PASSWORD),
+    "LOGIN": lambda client: client.auth_login(USER, PASSWORD),
+    "CRAM-MD5": lambda client: client.auth_crammd5(USER, PASSWORD),
+}
+MANY = 200
+#: Every so many of them, one that is refused. There are servers that hang up on the fourth.
+BAD = 67
+
+
+async def delivered(maildir: Maildir, server: Server, key: bytes, message: bytes) -> None:
+    """The message has arrived as it was sent."""
+    assert (await maildir.wait_for([key]))[key] == as_sent(message, server.newline)
+
+
+async def exchange(
+    client: aiosmtplib.SMTP, maildir: Maildir, server: Server, body: bytes, **options: Any
+) -> None:
+    """Send a message, and see it arrive."""
+    key, message = letter(body)
+    refused, _ = await client.sendmail(SENDER, [KEPT], message, **options)
+    assert refused == {}
+    await delivered(maildir, server, key, message)
+
+
+@feature("{door}")
+@pytest.mark.parametrize("door", DOORS)
+async def test_doors(server: Server, maildir: Maildir, door: str) -> None:
+    async with server.client(door) as client:
+        encrypted = client.get_transport_info("ssl_object") is not None
+        assert encrypted == (door != "plain")
+        await exchange(client, maildir, server, b".hello\r\n")
+    assert_closed(client)
+
+
+@feature("EHLO")
+async def test_what_is_announced(server: Server) -> None:
+    async with server.client("STARTTLS") as client:
+        await client.ehlo()
+        # What the client does not use may be there.
+        expected = {
+            name
+            for name in EXTENSIONS
+            if name not in server.lacks or server.lacks[name].startswith("announced")
+        }
+        assert {
+            name for name, keyword in EXTENSIONS.items() if client.supports_extension(keyword)
+        } == expected
+        assert {name.upper() for name in client.server_auth_methods} == server.mechanisms
+
+
+@feature("AUTH {mechanism}")
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+async def test_login(server: Server, maildir: Maildir, mechanism: str) -> None:
+    if mechanism not in server.mechanisms:
+        lacking(server.without_mechanism)
+    async with server.client("STARTTLS", username=None, password=None) as client:
+        await MECHANISMS[mechanism](client)
+        await exchange(client, maildir, server, b"logged in\r\n")
+
+
+@feature("refused login")
+async def test_refused_login(server: Server) -> None:
+    if not server.mechanisms:
+        lacking(server.without_mechanism)
+    client = server.client("STARTTLS", username=USER, password="wrong")
+    with pytest.raises(aiosmtplib.SMTPAuthenticationError) as refused:
+        await client.connect()
+    assert refused.value.code == 535
+    assert_closed(client)
+
+
+@feature("PIPELINING")
+async def test_pipelining(server: Server, maildir: Maildir) -> None:
+    async with Tap(server.port) as tap, server.client(port=tap.port, chunking=False) as client:
+        await client.ehlo()
+        key, message = letter(b"...\r\n")
+        refused, _ = await client.sendmail(SENDER, [KEPT, UNKNOWN, OTHER], message)
+        assert refused.keys() == {UNKNOWN}
+        # One turn for all of the envelope.
+        turn = tap.turn(b"MAIL").upper()
+        assert turn.count(b"\r\nRCPT ") == 3 and turn.endswith(b"\r\nDATA\r\n")
+        await delivered(maildir, server, key, message)
+
+
+@feature("CHUNKING")
+async def test_chunking(server: Server, maildir: Maildir) -> None:
+    async with Tap(server.port) as tap, server.client(port=tap.port, chunking=True) as client:
+        for body in (*DOTS, EIGHT_BIT):
+            await exchange(client, maildir, server, body)
+        sent = b"".join(tap.turns)
+        assert sent.count(b"BDAT ") == len(DOTS) + 1 and b"DATA\r\n" not in sent
+
+
+@feature("8BITMIME")
+async def test_8bitmime(server: Server, maildir: Maildir) -> None:
+    key, _ = letter(b"")
+    message = EmailMessage()
+    message[KEY.decode()] = key.decode()
+    message["From"], message["To"], message["Subject"] = SENDER, KEPT, "Grüße"
+    message["Date"], message["Message-ID"] = (
+        "Mon, 23 Nov 2026 12:00:00 +0000",
+        f"<{key.decode()}@8bit.example>",
+    )
+    message.set_content(".größer\n.\nEnde\n", cte="8bit")
+    async with Tap(server.port) as tap, server.client(port=tap.port) as client:
+        assert (await client.send_message(message))[0] == {}
+        assert b"BODY=8BITMIME" in tap.turn(b"MAIL")
+        await delivered(maildir, server, key, message.as_bytes())
+        await exchange(client, maildir, server, EIGHT_BIT, mail_options=["BODY=8BITMIME"])
+
+
+@feature("SMTPUTF8")
+async def test_smtputf8(server: Server, maildir: Maildir) -> None:
+    key, message = letter("größer\r\n".encode())
+    recipient = KEPT.replace("kept", "größe")
+    message = message.replace(KEPT.encode(), recipient.encode())
+    async with server.client() as client:
+        refused, _ = await client.sendmail(SENDER, [recipient], message, ["SMTPUTF8", "BODY=8BITMIME"])
+        assert refused == {}
+        await delivered(maildir, server, key, message)
+
+
+@feature("SIZE")
+async def test_size(server: Server, maildir: Maildir) -> None:
+    async with server.client() as client:
+        await client.ehlo()
+        assert client.esmtp_extensions["size"] == str(SIZE_LIMIT)
+        # The client refuses what the server would, and the server does too.
+        with pytest.raises(aiosmtplib.SMTPSenderRefused) as refused:
+            await client.sendmail(SENDER, [KEPT], letter(b"x" * SIZE_LIMIT)[1])
+        assert refused.value.code == 552
+        with pytest.raises(aiosmtplib.SMTPSenderRefused) as refused:
+            await client.mail(SENDER, options=[f"SIZE={SIZE_LIMIT + 1}"])
+        assert refused.value.code == 552
+        await exchange(client, maildir, server, b"smaller\r\n")
+
+
+@feature("DSN")
+async def test_delivery_status_notification(server: Server, maildir: Maildir) -> None:
+    key, message = letter(b"tell me\r\n")
+    envid = b"QQ" + key
+    async with server.client() as client:
+        refused, _ = await client.sendmail(
+            KEPT,
+            [OTHER],
+            message,
+            ["RET=HDRS", f"ENVID={envid.decode()}"],
+            ["NOTIFY=SUCCESS,FAILURE", f"ORCPT=rfc822;{OTHER}"],
+        )
+        assert refused == {}
+        await delivered(maildir, server, key, message)
+    # The report names what only the parameters have told the server.
+    await maildir.wait_until(lambda: any(envid in text for text in maildir.others))
+    (report,) = (text for text in maildir.others if envid in text)
+    assert b"multipart/report" in report and OTHER.encode() in report
+    assert b"tell me" not in report
+
+
+@feature("one bad recipient")
+async def test_one_recipient_refused(server: Server, maildir: Maildir) -> None:
+    async with server.client() as client:
+        for pipelining in (None, False):
+            client.pipelining = pipelining
+            key, message = letter(b"not for all\r\n")
+            refused, _ = await client.sendmail(SENDER, [KEPT, UNKNOWN, OTHER], message)
+            assert refused.keys() == {UNKNOWN}
+            assert 500 <= refused[UNKNOWN].code < 600
+            await delivered(maildir, server, key, message)
+
+
+@feature("all recipients bad")
+async def test_all_recipients_refused(server: Server, maildir: Maildir) -> None:
+    async with server.client() as client:
+        with pytest.raises(aiosmtplib.SMTPRecipientsRefused) as caught:
+            await client.sendmail(SENDER, [UNKNOWN], letter(b"for nobody\r\n")[1])
+        assert caught.value.delivery is Delivery.REJECTED
+        await exchange(client, maildir, server, b"the next\r\n")
+
+
+@feature("5 MiB")
+async def test_large_message(server: Server, maildir: Maildir) -> None:
+    line = b".a line with a dot in front, as long as lines of base64 mostly are.......\r\n"
+    async with server.client() as client:
+        for chunking in (None, False):
+            client.chunking = chunking
+            await exchange(client, maildir, server, line * (5 * 2**20 // len(line)))
+
+
+@feature("dots")
+async def test_dots(server: Server, maildir: Maildir) -> None:
+    async with server.client(chunking=False) as client:
+        for body in DOTS:
+            await exchange(client, maildir, server, body)
+
+
+@feature("long lines")
+async def test_long_lines(server: Server, maildir: Maildir) -> None:
+    async with server.client() as client:
+        await exchange(client, maildir, server, LONG_LINES)
+
+
+async def check_many(
+    server: Server,
+    maildir: Maildir,
+    send_many: Callable[[list[Envelope]], AsyncIterator[SendResult[Envelope]]],
+) -> None:
+    made = [letter(BODIES[number % len(BODIES)]) for number in range(MANY)]
+    envelopes = [
+        Envelope(SENDER, UNKNOWN if number % BAD == 0 else KEPT, message)
+        for number, (_, message) in enumerate(made)
+    ]
+    results = [result async for result in send_many(envelopes)]
+    assert sorted(result.index for result in results) == list(range(MANY))
+    for result in results:
+        bad = result.index % BAD == 0
+        assert result.delivery is (Delivery.REJECTED if bad else Delivery.DELIVERED)
+    expected = {
+        key: as_sent(message, server.newline) for number, (key, message) in enumerate(made) if number % BAD
+    }
+    assert await maildir.wait_for(expected) == expected
+    assert all(len(maildir.messages[key]) == 1 for key in expected)
+
+
+@feature("send_many")
+async def test_send_many(server: Server, maildir: Maildir) -> None:
+    async with server.client() as client:
+        await check_many(server, maildir, client.send_many)
+
+
+@feature("pool")
+async def test_pool(server: Server, maildir: Maildir) -> None:
+    options = server.options(max_connections=4, client_class=server.client_class)
+    async with SMTPPool(**options) as pool:
+        await check_many(server, maildir, pool.send_many)
+        assert pool.stats().refused == len(range(0, MANY, BAD))
