@@ -71,6 +71,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, A
         matrix = item.config.stash[_MATRIX]
         reason = str(call.excinfo.value) if call.excinfo is not None else ""
         if report.failed:
+            running = getattr(item, "funcargs", {}).get("server")
+            if running is not None:
+                report.sections.append(("log of the server", running.log()))
             matrix.add(name, kind.title, FAIL)
         elif report.skipped and reason.startswith(LACKING):
             matrix.add(name, kind.title, LACKS, reason.removeprefix(LACKING))

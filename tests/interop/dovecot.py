@@ -27,6 +27,13 @@ listen = 127.0.0.1
 ssl = yes
 ssl_cert = </etc/server.crt
 ssl_key = </etc/server.key
+# No pauses after a refused login.
+auth_failure_delay = 0
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 auth_mechanisms = {mechanisms}
 mail_location = maildir:/home/kept
 passdb {{

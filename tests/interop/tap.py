@@ -42,15 +42,18 @@ class Tap:
         (found,) = (turn for turn in self.turns if turn.upper().startswith(start))
         return found
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.append(task)
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: that of asyncio's complains when it is cancelled.
+        self._tasks.append(asyncio.create_task(self._relay(reader, writer)))
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends = [writer]
         try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            ends.append(far_writer)
             await asyncio.gather(self._copy(reader, far_writer, True), self._copy(far_reader, writer, False))
         finally:
-            for end in (writer, far_writer):
+            for end in ends:
                 end.transport.abort()
 
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: bool) -> None:
