@@ -80,7 +80,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, A
         elif report.skipped:
             matrix.add(name, kind.title, SKIP)
         elif report.when == "call":
-            matrix.add(name, kind.title, OK)
+            matrix.add(name, kind.title, OK, kind.remarks.get(name, ""))
     return report
 
 

@@ -17,7 +17,8 @@ __all__ = ("KEY", "Maildir", "as_sent")
 KEY = b"X-Interop"
 #: What servers and delivery agents write before the message (RFC 5321 section 4.4, and custom).
 TRACE = re.compile(
-    rb"(?:(?:Received|Received-SPF|Authentication-Results|Return-Path|Delivered-To|Envelope-to|Delivery-date)\s*:.*\n(?:[ \t].*\n)*)*\Z",
+    rb"(?:(?:Received|Received-SPF|Authentication-Results|Return-Path|Delivered-To|Envelope-to|Delivery-date)"
+    rb"\s*:.*\n(?:[ \t].*\n)*)*\Z",
     re.IGNORECASE,
 )
 

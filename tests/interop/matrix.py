@@ -44,7 +44,7 @@ class Matrix:
     def add(self, feature: str, server: str, result: str, note: str = "") -> None:
         """Take in one result.
 
-        :param note: why the server lacks it
+        :param note: why the server lacks it, or how it has it
         """
         for name, names in ((feature, self.features), (server, self.servers)):
             if name not in names:
@@ -62,11 +62,11 @@ class Matrix:
             row = [feature]
             for server in servers:
                 cell = self.cells.get((feature, server), "")
-                if cell == LACKS:
-                    reason = self.notes[feature, server]
+                reason = self.notes.get((feature, server))
+                if reason is not None and cell in (OK, LACKS):
                     if reason not in reasons:
                         reasons.append(reason)
-                    cell = f"{LACKS} ({reasons.index(reason) + 1})"
+                    cell = f"{cell} ({reasons.index(reason) + 1})"
                 row.append(cell)
             rows.append(row)
         return servers, rows, reasons

@@ -39,6 +39,7 @@ class OpenSMTPD(Server):
         "CHUNKING": "not implemented by OpenSMTPD",
         "SMTPUTF8": "not implemented by OpenSMTPD",
     }
+    remarks: ClassVar[Mapping[str, str]] = {"DSN": "OpenSMTPD's reports leave the ENVID out"}
     mechanisms = frozenset({"PLAIN", "LOGIN"})
 
     def __init__(self, root: Path) -> None:

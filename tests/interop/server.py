@@ -40,6 +40,10 @@ class Server(ABC):
     #: What it does not do, by the name of the feature: the reason.
     lacks: ClassVar[Mapping[str, str]] = MappingProxyType({})
     client_class: ClassVar[type[aiosmtplib.SMTP]] = aiosmtplib.SMTP
+    #: What has to be known of what it does, by the name of the feature.
+    remarks: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    #: Options for many messages.
+    many: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     #: The SASL mechanisms that it announces.
     mechanisms: frozenset[str] = frozenset()
     #: Why it has not the others.
