@@ -13,7 +13,7 @@ from tests import certs, mta
 from tests.mta import DOMAIN, free_ports
 
 from .jail import Jail
-from .server import DOORS, KEPT, OTHER, PASSWORD, SIZE_LIMIT, Server
+from .server import DOORS, FULL, KEPT, OTHER, PASSWORD, SIZE_LIMIT, Server
 
 __all__ = ("MECHANISMS", "Dovecot", "DovecotLMTP", "DovecotSubmission")
 
@@ -67,6 +67,13 @@ service submission-login {{
     ssl = yes
   }}
 }}
+protocol lmtp {{
+  mail_plugins = quota
+}}
+plugin {{
+  quota = count:all
+  quota_vsizes = yes
+}}
 submission_max_mail_size = {size_limit}
 submission_relay_host = 127.0.0.1
 submission_relay_port = {relay_port}
@@ -85,7 +92,8 @@ class Dovecot:
         self.lmtp_port, self.lmtps_port, self.submission_port, self.submissions_port = free_ports(4)
         helpers = ("auth", "lmtp", "submission", "submission-login", "config", "log", "anvil", "stats")
         programs = [f"/usr/lib/dovecot/{name}" for name in helpers]
-        programs.append("/usr/lib/dovecot/modules/libssl_iostream_openssl.so")
+        modules = ("libssl_iostream_openssl.so", "lib10_quota_plugin.so")
+        programs += [f"/usr/lib/dovecot/modules/{name}" for name in modules]
         self._jail = jail = Jail(root, "dovecot", ["/usr/sbin/dovecot", "/usr/bin/doveconf", *programs])
         self.new = jail.maildir()
         server = certs.authority().server
@@ -93,6 +101,10 @@ class Dovecot:
         jail.write("etc/server.key", server.private_key_pem.bytes(), mode=0o600)
         person = f":{{PLAIN}}{PASSWORD}:kept:kept::/home/kept::\n"
         people = "".join(name + person for name in (KEPT, OTHER))
+        # Nothing fits in there, which comes out when the message is over.
+        jail.folder("home/full", "kept")
+        people += f"{FULL}:{{PLAIN}}{PASSWORD}:kept:kept::/home/full::"
+        people += "userdb_mail=maildir:/home/full userdb_quota_rule=*:storage=1\n"
         jail.write("etc/people", people, "dovecot", 0o600)
         ports = {name: value for name, value in vars(self).items() if name.endswith("_port")}
         values = {"domain": DOMAIN, "size_limit": SIZE_LIMIT, "mechanisms": " ".join(sorted(MECHANISMS))}

@@ -15,11 +15,13 @@ from tests.peer import PATIENCE
 
 from . import jail
 
-__all__ = ("DOORS", "KEPT", "OTHER", "PASSWORD", "SENDER", "UNKNOWN", "USER", "Server")
+__all__ = ("DOORS", "FULL", "KEPT", "OTHER", "PASSWORD", "SENDER", "UNKNOWN", "USER", "Server")
 
 SENDER = f"me@{DOMAIN}"
 #: Recipients: two that every server delivers to the one maildir, and one that it does not know.
 KEPT, OTHER, UNKNOWN = (f"{name}@{DOMAIN}" for name in ("kept", "other", "unknown"))
+#: With LMTP: known, and refused when the message is over.
+FULL = f"full@{DOMAIN}"
 #: With its domain, because chasquid knows users of domains alone.
 USER, PASSWORD = f"kept@{DOMAIN}", "pass word"
 DOORS = ("plain", "STARTTLS", "implicit TLS")

@@ -14,7 +14,7 @@ from tests.clients import assert_closed
 from .letters import BODIES, DOTS, EIGHT_BIT, LONG_LINES, letter
 from .maildir import KEY, Maildir, as_sent
 from .matrix import lacking
-from .server import DOORS, KEPT, OTHER, PASSWORD, SENDER, SIZE_LIMIT, UNKNOWN, USER, Server
+from .server import DOORS, FULL, KEPT, OTHER, PASSWORD, SENDER, SIZE_LIMIT, UNKNOWN, USER, Server
 from .tap import Tap
 
 pytestmark = pytest.mark.interop
@@ -277,3 +277,19 @@ async def test_pool(server: Server, maildir: Maildir) -> None:
     async with SMTPPool(**options) as pool:
         await check_many(server, maildir, pool.send_many)
         assert pool.stats().refused == len(range(0, MANY, BAD))
+
+
+@feature("LMTP")
+async def test_an_answer_for_each_recipient(server: Server, maildir: Maildir) -> None:
+    if server.client_class is not aiosmtplib.LMTP:
+        lacking("speaks SMTP")
+    async with server.client() as client:
+        key, message = letter(b"two kilobytes\r\n" * 150)
+        refused, _ = await client.sendmail(SENDER, [FULL, KEPT, UNKNOWN, OTHER], message)
+        # Unknown is said before the message, full after it.
+        assert {who: str(reply.code)[0] for who, reply in refused.items()} == {UNKNOWN: "5", FULL: "5"}
+        await delivered(maildir, server, key, message)
+        with pytest.raises(aiosmtplib.SMTPDataError) as caught:
+            await client.sendmail(SENDER, [FULL], message)
+        assert caught.value.delivery is Delivery.REJECTED
+        await exchange(client, maildir, server, b"the next\r\n")
