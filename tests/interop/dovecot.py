@@ -4,6 +4,7 @@ Its submission service keeps no mail. It hands each message on while it comes in
 it: the Postfix that the tests have anyway.
 """
 
+import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -13,7 +14,7 @@ from tests import certs, mta
 from tests.mta import DOMAIN, free_ports
 
 from .jail import Jail
-from .server import DOORS, FULL, KEPT, OTHER, PASSWORD, SIZE_LIMIT, Server
+from .server import DOORS, FULL, KEPT, OTHER, PASSWORD, SIZE_LIMIT, TOKEN_KEY, Server
 
 __all__ = ("MECHANISMS", "Dovecot", "DovecotLMTP", "DovecotSubmission")
 
@@ -39,6 +40,11 @@ mail_location = maildir:/home/kept
 passdb {{
   driver = passwd-file
   args = username_format=%u /etc/people
+}}
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = /etc/dovecot/oauth2.conf
 }}
 userdb {{
   driver = passwd-file
@@ -79,7 +85,16 @@ submission_relay_host = 127.0.0.1
 submission_relay_port = {relay_port}
 """
 
-MECHANISMS = frozenset({"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"})
+#: Tokens are checked by their signature, with nobody to ask.
+OAUTH = """
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix=/etc/oauth/
+username_attribute = sub
+"""
+
+MECHANISMS = frozenset(
+    {"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2", "OAUTHBEARER"}
+)
 
 
 class Dovecot:
@@ -106,6 +121,8 @@ class Dovecot:
         people += f"{FULL}:{{PLAIN}}{PASSWORD}:kept:kept::/home/full::"
         people += "userdb_mail=maildir:/home/full userdb_quota_rule=*:storage=1\n"
         jail.write("etc/people", people, "dovecot", 0o600)
+        jail.write("etc/dovecot/oauth2.conf", OAUTH)
+        jail.write("etc/oauth/default/HS256/default", base64.b64encode(TOKEN_KEY))
         ports = {name: value for name, value in vars(self).items() if name.endswith("_port")}
         values = {"domain": DOMAIN, "size_limit": SIZE_LIMIT, "mechanisms": " ".join(sorted(MECHANISMS))}
         configure = CONFIGURE.format(**ports, **values, relay_port=relay_port)

@@ -1,6 +1,10 @@
 """What the servers have in common: their doors, what they cannot do, and their maildir."""
 
+import base64
+import hmac
+import json
 import ssl
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +19,19 @@ from tests.peer import PATIENCE
 
 from . import jail
 
-__all__ = ("DOORS", "FULL", "KEPT", "OTHER", "PASSWORD", "SENDER", "UNKNOWN", "USER", "Server")
+__all__ = (
+    "DOORS",
+    "FULL",
+    "KEPT",
+    "OTHER",
+    "PASSWORD",
+    "SENDER",
+    "UNKNOWN",
+    "USER",
+    "TOKEN_KEY",
+    "Server",
+    "token",
+)
 
 SENDER = f"me@{DOMAIN}"
 #: Recipients: two that every server delivers to the one maildir, and one that it does not know.
@@ -24,9 +40,21 @@ KEPT, OTHER, UNKNOWN = (f"{name}@{DOMAIN}" for name in ("kept", "other", "unknow
 FULL = f"full@{DOMAIN}"
 #: With its domain, because chasquid knows users of domains alone.
 USER, PASSWORD = f"kept@{DOMAIN}", "pass word"
+TOKEN_KEY = b"a key for tokens that is known to the tests alone"
 DOORS = ("plain", "STARTTLS", "implicit TLS")
 #: What each server is told to refuse beyond, where it can be told; octets.
 SIZE_LIMIT = 6 * 2**20
+
+
+def token() -> str:
+    """An access token for :data:`USER` (RFC 7519), as an authorization server would sign it."""
+
+    def encode(data: bytes) -> str:
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+    claims = {"sub": USER, "iat": int(time.time()) - 60, "exp": int(time.time()) + 3600}
+    signed = ".".join(encode(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    return f"{signed}.{encode(hmac.digest(TOKEN_KEY, signed.encode(), 'sha256'))}"
 
 
 class Server(ABC):

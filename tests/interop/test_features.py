@@ -14,7 +14,7 @@ from tests.clients import assert_closed
 from .letters import BODIES, DOTS, EIGHT_BIT, LONG_LINES, letter
 from .maildir import KEY, Maildir, as_sent
 from .matrix import lacking
-from .server import DOORS, FULL, KEPT, OTHER, PASSWORD, SENDER, SIZE_LIMIT, UNKNOWN, USER, Server
+from .server import DOORS, FULL, KEPT, OTHER, PASSWORD, SENDER, SIZE_LIMIT, UNKNOWN, USER, Server, token
 from .tap import Tap
 
 pytestmark = pytest.mark.interop
@@ -34,6 +34,7 @@ MECHANISMS: dict[str, Callable[[aiosmtplib.SMTP], Awaitable[object]]] = {
     "PLAIN": lambda client: client.auth_plain(USER, PASSWORD),
     "LOGIN": lambda client: client.auth_login(USER, PASSWORD),
     "CRAM-MD5": lambda client: client.auth_crammd5(USER, PASSWORD),
+    "XOAUTH2": lambda client: client.auth_xoauth2(USER, token()),
 }
 MANY = 200
 #: Every so many of them, one that is refused. chasquid hangs up on the third.
