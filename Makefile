@@ -16,13 +16,14 @@ RUN = AIOSMTPLIB_EXPECT_EXTENSIONS=$$(cat $(EXTENSION)) $(PY)
 QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-pure interop bench compare soak types style docs clean FORCE
+.PHONY: help demo test test-pure interop interop-docs bench compare soak types style docs clean FORCE
 
 help:
 	@echo "make demo       send 1,000 messages to an embedded server, on both twins"
 	@echo "make test       the test suite on both twins and both event loops"
 	@echo "make test-pure  the same without the extension"
-	@echo "make interop    against Postfix, where it is installed"
+	@echo "make interop    against Postfix, Exim, OpenSMTPD, chasquid, Dovecot and aiosmtpd, those that can be had"
+	@echo "make interop-docs  the same, and its table into docs/interop.md"
 	@echo "make bench      compiled against pure, side by side"
 	@echo "make compare    beside stock aiosmtplib and other clients, with charts"
 	@echo "make soak       a gigabyte streamed, a million messages, a thousand tasks: memory and fairness"
@@ -40,8 +41,13 @@ test: $(EXTENSION)
 test-pure: $(VENV)/group-test
 	@AIOSMTPLIB_NO_EXTENSIONS=1 $(PY) -m pytest -m "$(QUICK)" $(ARGS)
 
+# Servers that are not installed are fetched as packages, and never installed either.
 interop: $(EXTENSION)
-	@$(RUN) -m pytest -m interop $(ARGS)
+	@$(PY) -m tests.interop.debs
+	@$(RUN) -m pytest -m interop tests/interop tests/test_soak.py $(ARGS)
+
+interop-docs:
+	@$(MAKE) --no-print-directory interop ARGS="--write-matrix $(ARGS)"
 
 bench: $(EXTENSION) $(VENV)/group-bench
 	@$(RUN) -m pytest benchmarks --benchmark-columns=min,median,stddev,ops,rounds $(ARGS)
@@ -66,7 +72,7 @@ docs: $(EXTENSION)
 	@$(RUN) -m pytest tests/test_readme.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .coverage .coverage.*
+	rm -rf $(VENV) .interop-cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .coverage .coverage.*
 	rm -f aiosmtplib/_speedups*.so aiosmtplib/_speedups*.pyd _speedups/_speedups.c
 
 $(PY):

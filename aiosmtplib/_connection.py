@@ -208,7 +208,12 @@ class Connection(Options):
         try:
             yield
         except BaseException:
+            transport = self.transport
             self.close()
+            if transport is not None:
+                # The close of TLS waits for the server's. One that gives none, as Exim does while it waits
+                # for a command, would hold on to a socket that nobody knows of any more.
+                transport.abort()
             raise
         finally:
             self._opening = False

@@ -6,15 +6,15 @@ import warnings
 
 import pytest
 
-from aiosmtplib import SMTP, SMTPServerDisconnected
+from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.testing import Server
 
 from . import certs
-from .actions import hold
+from .actions import hold, then
 from .clients import assert_closed, client_for
 from .embedded import in_thread
-from .peer import Peer
+from .peer import PATIENCE, Action, Conversation, Peer
 
 
 @pytest.mark.parametrize("how", [{"use_tls": True}, {"start_tls": True}, {}])
@@ -56,6 +56,32 @@ async def test_a_server_that_keeps_the_connection_open_is_not_waited_for_long(
         await protocol.wait_closed()
         assert_closed(client)
         never.set()
+
+
+@pytest.mark.parametrize("how", [{"use_tls": True}, {"start_tls": True}])
+async def test_a_refused_login_leaves_no_connection_behind(how: dict[str, bool]) -> None:
+    """Not even to a server that takes no part in the end of TLS, such as Exim, which waits for a command."""
+    gone = asyncio.Event()
+
+    async def wait_for_the_end(conversation: Conversation) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            # Below TLS, so that its end is not answered.
+            while await loop.sock_recv(conversation._sock, 4096):
+                pass
+        except ConnectionResetError:
+            pass
+        gone.set()
+
+    actions: dict[str, Action] = {"AUTH": then("535 5.7.8 no", wait_for_the_end)}
+    tls = {"tls": certs.server_context(), "implicit_tls": "use_tls" in how}
+    async with Peer(actions, extensions=("AUTH PLAIN",), **tls) as peer:
+        login = {"username": "user", "password": "secret"}
+        client = client_for(peer, tls_context=certs.client_context(), **login, **how)
+        with pytest.raises(SMTPAuthenticationError):
+            await client.connect()
+        assert_closed(client)
+        await asyncio.wait_for(gone.wait(), PATIENCE)
 
 
 async def test_nothing_to_wait_for() -> None:

@@ -65,7 +65,14 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 MAX_LINES = 400
 SOURCES = sorted(
     path
-    for pattern in ("setup.py", "aiosmtplib/*.py*", "_speedups/*.p*", "tests/*.py", "benchmarks/*.py")
+    for pattern in (
+        "setup.py",
+        "aiosmtplib/*.py*",
+        "_speedups/*.p*",
+        "tests/*.py",
+        "tests/interop/*.py",
+        "benchmarks/*.py",
+    )
     for path in ROOT.glob(pattern)
     if path.suffix in (".py", ".pyi", ".pyx", ".pxi")
 )

@@ -9,11 +9,11 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import Delivery, Envelope, SendResult, SMTPPool
+from tests.clients import HOST
+from tests.mta import Postfix, private_postfix
+from tests.peer import PATIENCE
 
-from .clients import HOST
-from .mta import Postfix, private_postfix
-from .peer import PATIENCE
-from .test_interop import BODIES, HEADER, KEPT, SENDER, UNKNOWN, as_kept
+from .test_postfix import BODIES, HEADER, KEPT, SENDER, UNKNOWN, as_kept
 
 pytestmark = pytest.mark.interop
 

@@ -13,12 +13,11 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib.status import Delivery
-
-from . import certs
-from .certs import Files
-from .clients import HOST, assert_closed, email_message
-from .mta import DOMAIN, Postfix, private_postfix, sink_folder, smtp_sink
-from .peer import PATIENCE
+from tests import certs
+from tests.certs import Files
+from tests.clients import HOST, assert_closed, email_message
+from tests.mta import DOMAIN, Postfix, private_postfix, sink_folder, smtp_sink
+from tests.peer import PATIENCE
 
 pytestmark = pytest.mark.interop
 
