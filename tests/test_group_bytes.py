@@ -1,4 +1,4 @@
-"""Connections that end at every byte of a pipelined session, in either direction: each verdict is true.
+"""Connections that end, or fall silent, at every byte of a pipelined session: each verdict is true.
 
 What the client says of a message is held against what the server answered for: ``DELIVERED`` is there once,
 ``NOT_SENT`` and ``REJECTED`` never, ``UNKNOWN`` at most once.
@@ -30,12 +30,16 @@ class Cutter:
     :param up: how many bytes the server gets to see
     :param down: how many bytes the client gets to see
     :param reset: whether the client is told by RST and not by FIN
+    :param silent: whether it is not told at all
     """
 
-    def __init__(self, peer: Peer, up: int = FAR, down: int = FAR, *, reset: bool = False) -> None:
+    def __init__(
+        self, peer: Peer, up: int = FAR, down: int = FAR, *, reset: bool = False, silent: bool = False
+    ) -> None:
         self._peer = peer
         self._left = {"up": up, "down": down}
         self._reset = reset
+        self._silent = silent
         self.passed = {"up": 0, "down": 0}
 
     async def serve(self, client: socket.socket) -> None:
@@ -65,6 +69,8 @@ class Cutter:
             await loop.sock_sendall(sink, data)
             self._left[way] -= len(data)
             self.passed[way] += len(data)
+        while self._silent and await loop.sock_recv(source, 1 << 16):
+            pass
 
 
 @asynccontextmanager
@@ -107,10 +113,10 @@ async def all_at_once(client: aiosmtplib.SMTP) -> dict[str, Delivery]:
     return {NAMES[result.index]: result.delivery for result in results}
 
 
-async def run(peer: Peer, cutter: Cutter, send: Any) -> dict[str, Delivery]:
+async def run(peer: Peer, cutter: Cutter, send: Any, **options: Any) -> dict[str, Delivery]:
     """Send three messages over a connection that may end anywhere."""
     async with through(cutter) as port:
-        client = aiosmtplib.SMTP(**{**options_for(peer, start_tls=False), "port": port})
+        client = aiosmtplib.SMTP(**{**options_for(peer, start_tls=False), "port": port, **options})
         try:
             await client.connect()
             verdicts: dict[str, Delivery] = await asyncio.wait_for(send(client), PATIENCE)
@@ -157,3 +163,21 @@ async def test_every_byte(send: Any, extensions: tuple[str, ...], way: str) -> N
                 check(verdicts, peer, (way, place))
                 seen.update(verdicts.values())
     assert {Delivery.UNKNOWN, Delivery.NOT_SENT} <= seen  # nobody hears of a success in a window that is cut
+
+
+@pytest.mark.parametrize("step", [19, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("way", ["up", "down"])
+@pytest.mark.parametrize("extensions", [("PIPELINING",), ("PIPELINING", "CHUNKING")])
+@pytest.mark.parametrize("send", [one_by_one, all_at_once])
+async def test_silence_after_every_byte(send: Any, extensions: tuple[str, ...], way: str, step: int) -> None:
+    async with Peer(extensions=extensions, strict=True) as peer:
+        whole = Cutter(peer)
+        await run(peer, whole, send)
+    seen = set()
+    # A verdict has to be true however long the client waits: so it does not wait for long.
+    for place in range(0, whole.passed[way], step):
+        async with Peer(extensions=extensions, strict=True) as peer:
+            verdicts = await run(peer, Cutter(peer, **{way: place}, silent=True), send, timeout=0.03)
+            check(verdicts, peer, (way, place))
+            seen.update(verdicts.values())
+    assert Delivery.NOT_SENT in seen
