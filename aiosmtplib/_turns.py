@@ -166,8 +166,7 @@ class Turns(FlowControlMixin):
             self._settle()
         if self._waiting:
             self._begin_next()
-            if session.done:
-                self._settle()
+            self._settle()
         if session.out:
             self._flush()
         head = session.head
