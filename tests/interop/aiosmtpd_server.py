@@ -32,9 +32,9 @@ class Aiosmtpd(Server):
     title = "aiosmtpd"
     mechanisms = frozenset({"PLAIN", "LOGIN"})
     lacks: ClassVar[Mapping[str, str]] = {
-        "PIPELINING": "not implemented by aiosmtpd",
-        "CHUNKING": "not implemented by aiosmtpd",
-        "DSN": "not implemented by aiosmtpd",
+        "PIPELINING": "not announced by aiosmtpd",
+        "CHUNKING": "not announced by aiosmtpd",
+        "DSN": "not announced by aiosmtpd",
         "long lines": "aiosmtpd refuses lines of more than 1,000 octets (RFC 5321 section 4.5.3.1.6)",
     }
     newline = b"\r\n"

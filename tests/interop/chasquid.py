@@ -41,8 +41,8 @@ class Chasquid(Server):
     title = "chasquid"
     packages = "chasquid"
     lacks: ClassVar[Mapping[str, str]] = {
-        "CHUNKING": "not implemented by chasquid",
-        "DSN": "not implemented by chasquid",
+        "CHUNKING": "not announced by chasquid",
+        "DSN": "not announced by chasquid",
     }
     # RFC 2920 section 3.1 lets commands follow the content at once.
     many: ClassVar[Mapping[str, Any]] = {"pipelining": False}

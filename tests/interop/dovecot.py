@@ -161,7 +161,7 @@ class DovecotLMTP(Server):
     without_mechanism = "nobody logs in by LMTP"
     lacks: ClassVar[Mapping[str, str]] = {
         "SIZE": "not announced by Dovecot's LMTP service",
-        "SMTPUTF8": "Dovecot has it since version 2.4",
+        "SMTPUTF8": "not announced by Dovecot 2.3",
         "DSN": "not announced by Dovecot's LMTP service",
         "CHUNKING": "announced, and not used: this client's LMTP class sends by DATA alone",
     }
@@ -195,7 +195,7 @@ class DovecotSubmission(DovecotLMTP):
     client_class = aiosmtplib.SMTP
     without_mechanism = Server.without_mechanism
     lacks: ClassVar[Mapping[str, str]] = {
-        "SMTPUTF8": "Dovecot has it since version 2.4",
+        "SMTPUTF8": "not announced by Dovecot 2.3",
     }
     mechanisms = MECHANISMS
     login_doors = frozenset(DOORS)

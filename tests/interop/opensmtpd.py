@@ -36,8 +36,8 @@ class OpenSMTPD(Server):
     packages = "opensmtpd"
     lacks: ClassVar[Mapping[str, str]] = {
         "PIPELINING": "not announced by OpenSMTPD",
-        "CHUNKING": "not implemented by OpenSMTPD",
-        "SMTPUTF8": "not implemented by OpenSMTPD",
+        "CHUNKING": "not announced by OpenSMTPD",
+        "SMTPUTF8": "not announced by OpenSMTPD",
     }
     remarks: ClassVar[Mapping[str, str]] = {"DSN": "OpenSMTPD's reports leave the ENVID out"}
     mechanisms = frozenset({"PLAIN", "LOGIN"})

@@ -77,7 +77,7 @@ class Server(ABC):
     #: The SASL mechanisms that it announces.
     mechanisms: frozenset[str] = frozenset()
     #: Why it has not the others.
-    without_mechanism: ClassVar[str] = "this mechanism is not implemented there"
+    without_mechanism: ClassVar[str] = "the server has no such mechanism, or needs another service for it"
     #: The doors where it takes mail from those alone who have logged in.
     login_doors: ClassVar[frozenset[str]] = frozenset()
     #: Line ends of the files.
