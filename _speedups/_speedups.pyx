@@ -2,7 +2,8 @@
 """The codec in Cython: the byte loops that every message and every reply goes through, and the session.
 
 It has the names, signatures, results and exceptions of ``aiosmtplib._pure`` and
-``aiosmtplib._pure_session``, which say in their docstrings what each of them does. Only ``aiosmtplib._codec`` imports it.
+``aiosmtplib._pure_session``, which say in their docstrings what each of them does. Only
+``aiosmtplib._codec`` imports it.
 """
 
 cimport cython

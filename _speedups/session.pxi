@@ -266,5 +266,5 @@ cdef class Session:
         else:
             for piece in data:
                 self.out.append(piece)
-                self._scheduled += PyBytes_GET_SIZE(piece)
+                self._scheduled += len(piece)
         return 0

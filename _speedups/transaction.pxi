@@ -14,9 +14,9 @@ cdef int START_INPUT = 354
 
 @cython.final
 cdef class Transaction:
-    """A dialogue that does what ``general(mail, server)`` does, and leaves it to that when it is out of the ordinary.
+    """A dialogue that does what ``general(mail, server)`` does, as long as nothing is out of the ordinary.
 
-    What the generator has to know is what was replied by then: it is told from its start.
+    From then on that one goes on. What it has to know is what was replied by then: it is told from its start.
     """
 
     cdef object _mail

@@ -1,6 +1,7 @@
 """The session: replies are paired with commands, or the session ends. No loop, no socket."""
 
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -115,9 +116,10 @@ def test_a_loss_gives_each_dialogue_an_error_of_its_own() -> None:
     assert len(set(map(id, errors))) == 3
 
 
-def test_pieces_are_kept_apart_and_counted_together() -> None:
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_pieces_are_kept_apart_and_counted_together(kind: Any) -> None:
     def pieces() -> Dialogue[None]:
-        yield (b"header", b"content"), 1, LAST
+        yield (b"header", kind(b"content")), 1, LAST
 
     session = Session()
     exchange = begin(session, pieces())

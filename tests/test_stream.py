@@ -108,6 +108,15 @@ async def test_binary_content_is_not_touched() -> None:
         assert [b" size=%d " % len(content) in line for line in sizes] == [True, True, False]
 
 
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+async def test_binary_pieces_that_are_no_bytes(kind: Any) -> None:
+    content = [b"a\nb" * 1000, b"\x00.\n"]
+    async with Peer(extensions=BINARYMIME) as peer, session(peer, start_tls=False) as client:
+        await client.sendmail(SENDER, RECIPIENTS, map(kind, content), ["BODY=BINARYMIME"])
+        assert peer.accepted[-1].content == b"".join(content)
+        await assert_usable(client, peer)
+
+
 async def test_progress_of_a_message_in_one_piece() -> None:
     seen: list[tuple[int, int | None]] = []
     content = b"x" * 300_000 + b"\r\n"
