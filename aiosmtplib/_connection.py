@@ -208,12 +208,7 @@ class Connection(Options):
         try:
             yield
         except BaseException:
-            transport = self.transport
-            self.close()
-            if transport is not None:
-                # The close of TLS waits for the server's. One that gives none, as Exim does while it waits
-                # for a command, would hold on to a socket that nobody knows of any more.
-                transport.abort()
+            self._abort()
             raise
         finally:
             self._opening = False
@@ -380,6 +375,16 @@ class Connection(Options):
         if self.protocol is not None:
             self.protocol.close()
         self._lost_because = None
+
+    def _abort(self) -> None:
+        """Close it and wait for nothing, neither for what is buffered to be read nor for the end of TLS.
+
+        A server that does neither, as Exim while it waits for a command, would hold on to the socket.
+        """
+        transport = self.transport
+        self.close()
+        if transport is not None:
+            transport.abort()
 
     def _on_connection_lost(self, protocol: SMTPProtocol) -> None:
         if protocol is self.protocol:

@@ -9,13 +9,13 @@ or with BDAT whole transactions back to back (RFC 3030). What is in flight is bo
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Generic, TypeGuard, TypeVar, cast
 
 from ._envelope import Envelope, SendResult, delivery_of
 from ._mail import Mail
-from ._sending import Addressed, Sending, content_of, envelope_of, given_up
+from ._sending import Addressed, Sending, content_of, envelope_of
 from ._stream import is_stream
 from ._transaction import begin
 from ._verbs import option_list
@@ -220,9 +220,7 @@ class Lane:
     def withdraw(self) -> None:
         """Do not send what has not begun."""
         self.withdrawn = True
-        for turn in self._protocol.withdraw(self):
-            turn.error = given_up()
-            turn.settle()
+        self._protocol.withdraw(self)
 
 
 def _mail_for(client: Sending, item: Any) -> Mail:
@@ -250,14 +248,15 @@ def is_streamed(item: Any) -> TypeGuard[Envelope]:
     return isinstance(item, Envelope) and not isinstance(item.message, bytes) and is_stream(item.message)
 
 
-def addresses_of(envelope: Envelope) -> tuple[str, str | Sequence[str]]:
+def addresses_of(envelope: Envelope) -> tuple[str, list[str]]:
     """Sender and recipients of a message that has none in itself.
 
     :raises ValueError: if they are missing
     """
     if envelope.sender is None or envelope.recipients is None:
         raise _unaddressed()
-    return envelope.sender, envelope.recipients
+    message: Any = envelope.message
+    return envelope_of(message, envelope.sender, envelope.recipients)
 
 
 def _unaddressed() -> ValueError:

@@ -18,7 +18,7 @@ from ._pool_slot import Outcome
 from ._pool_state import MAX_MOVES
 from ._pool_stream import Streams
 from ._pool_verdict import may_move, outcome_of
-from ._sending import given_up
+from ._turns import given_up
 from ._waiting import Bell, wake
 from .errors import SMTPSenderRefused, SMTPServerDisconnected
 from .status import Delivery
@@ -376,9 +376,7 @@ class Crew:
         while self._queue:
             self._fail(self._queue.popleft(), given_up())
         for lane in list(self._lanes):
-            for turn in lane.protocol.withdraw(lane):
-                turn.error = given_up()
-                turn.settle()
+            lane.protocol.withdraw(lane)
 
     def _withdraw_waiters(self) -> None:
         waiters, self._waiters = self._waiters, set()

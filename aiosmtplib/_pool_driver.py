@@ -288,10 +288,7 @@ class Driver:
         for client in self._making:
             client.close()  # asyncio.wait_for of Python 3.10 and 3.11 may swallow a cancellation
         for slot in self.state.slots(State.BUSY, State.CLOSING):
-            transport = slot.client.transport
-            slot.client.close()
-            if transport is not None:
-                transport.abort()  # a server that reads nothing would hold on to what is buffered
+            slot.client._abort()
         for sleeper in self._sleepers:
             wake(sleeper)
 

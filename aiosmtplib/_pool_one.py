@@ -3,7 +3,7 @@ several transactions if the server does not take all its recipients at once.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ._envelope import Content, SendResult, delivery_of
 from ._many import failed
@@ -22,6 +22,8 @@ from .status import Delivery, SMTPStatus
 
 if TYPE_CHECKING:
     import email.message
+
+Item = TypeVar("Item")
 
 Result = tuple[dict[str, SMTPResponse], str]
 
@@ -128,6 +130,13 @@ class Built:
         )
 
 
+def accepted(index: int, item: Item, result: Result) -> SendResult[Item]:
+    """The result for a message of which ``sendmail`` says that it was taken."""
+    refused, text = result
+    response = SMTPResponse(SMTPStatus.completed.value, text)
+    return SendResult(index, item, Delivery.DELIVERED, response, refused, None)
+
+
 async def deliver(driver: Driver, work: Work, recipients: Sequence[str]) -> Result:
     """Send one message.
 
@@ -180,12 +189,9 @@ async def _divided(driver: Driver, slot: Connection, work: Work, groups: Sequenc
             if number:
                 work.rewind()
                 slot = await driver.acquire(begun=True)
-            refused, text = await _attempt(driver, slot, work, group)
+            part: SendResult[None] = accepted(0, None, await _attempt(driver, slot, work, group))
         except Exception as error:
-            part: SendResult[None] = failed(0, None, error)
-        else:
-            response = SMTPResponse(SMTPStatus.completed.value, text)
-            part = SendResult(0, None, Delivery.DELIVERED, response, refused, None)
+            part = failed(0, None, error)
         parts.append((group, part))
     whole = merged(0, None, parts)
     whole.raise_for_status()

@@ -7,11 +7,10 @@ from typing import Any
 from ._envelope import Envelope, SendResult
 from ._many import addresses_of, failed
 from ._pool_driver import Driver
-from ._pool_one import Ready, Result, deliver
-from ._sending import given_up
-from .response import SMTPResponse
+from ._pool_one import Ready, Result, accepted, deliver
+from ._turns import given_up
 from .smtp import SMTP
-from .status import Delivery, SMTPStatus
+from .status import Delivery
 
 
 class _Pieces(Ready):
@@ -21,12 +20,11 @@ class _Pieces(Ready):
     """
 
     def __init__(self, index: int, item: Envelope, timeout: float | None) -> None:
-        sender, recipients = addresses_of(item)
+        sender, self.recipients = addresses_of(item)
         content: Any = item.message
         super().__init__(sender, content, item.mail_options, item.rcpt_options, timeout, None)
         self.index = index
         self.item = item
-        self.recipients = [recipients] if isinstance(recipients, str) else list(recipients)
         self.begun = False
 
     async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
@@ -72,9 +70,7 @@ class Streams:
         else:
             error = task.exception()
         if error is None:
-            refused, text = task.result()
-            response = SMTPResponse(SMTPStatus.completed.value, text)
-            self._done(SendResult(work.index, work.item, Delivery.DELIVERED, response, refused, None))
+            self._done(accepted(work.index, work.item, task.result()))
         else:
             assert isinstance(error, Exception)
             self._done(failed(work.index, work.item, error))

@@ -18,9 +18,10 @@ from ._mail import Mail
 from ._steps import Data
 from ._stream import Progress, is_stream, measure, send_stream
 from ._transaction import Outcome, begin
+from ._turns import given_up
 from ._verbs import Timeout, Verbs, option_list
 from .email import extract_recipients, extract_sender, flatten_message
-from .errors import SMTPNotSupported, SMTPRecipientsRefused, SMTPSenderRefused, SMTPServerDisconnected
+from .errors import SMTPNotSupported, SMTPRecipientsRefused, SMTPSenderRefused
 from .esmtp import parse_size_limit
 from .protocol import SMTPProtocol
 from .response import SMTPResponse
@@ -92,10 +93,6 @@ class Withdrawable(Protocol):
     """Messages of which those that have not begun may be withdrawn."""
 
     withdrawn: bool
-
-
-def given_up() -> SMTPServerDisconnected:
-    return SMTPServerDisconnected("Given up before it was sent")
 
 
 class Sending(Verbs):
@@ -192,8 +189,7 @@ class Sending(Verbs):
         :raises SMTPNotSupported: if it needs an extension that the server does not announce
         :raises SMTPSenderRefused: if it is larger than the server takes
         """
-        extensions = self.esmtp_extensions
-        chunked = ("chunking" in extensions or addressed.binary) and self._by_bdat(addressed, many)
+        chunked = self._by_bdat(addressed, many)
         if chunked:
             if addressed.binary:
                 content = bytes(content)

@@ -123,13 +123,15 @@ class Turns(FlowControlMixin):
         self._settle()
         self._flush()
 
-    def withdraw(self, lane: object) -> list[Turn]:
-        """Take the turns of a lane that have not begun off the queue, and return them."""
+    def withdraw(self, lane: object) -> None:
+        """End the turns of a lane that have not begun."""
         withdrawn = [turn for turn in self._waiting if turn.lane is lane]
         for turn in withdrawn:
             self._waiting.remove(turn)
+        for turn in withdrawn:
             turn.dialogue.close()
-        return withdrawn
+            turn.error = given_up()
+            turn.settle()
 
     def _may_begin(self, turn: Turn) -> bool:
         head = self._session.head
@@ -321,6 +323,10 @@ class Turns(FlowControlMixin):
                 self._unwritten.popleft()
             self._written += len(piece)
             self.transport.write(piece)
+
+
+def given_up() -> SMTPServerDisconnected:
+    return SMTPServerDisconnected("Given up before it was sent")
 
 
 def injected() -> SMTPResponseException:
