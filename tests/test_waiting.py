@@ -1,4 +1,4 @@
-"""The deadline, against a clock that moves when told: when it fires, when it sleeps on, and what it holds."""
+"""The deadline and the bell, against a clock that moves when told: when they fire, and what they hold."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class Timer:
 
 
 class Clock:
-    """As much of an event loop as a deadline needs."""
+    """As much of an event loop as a deadline and a bell need."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -33,6 +33,12 @@ class Clock:
         timer = Timer(when, lambda: call(*args))
         self.made.append(timer)
         return timer
+
+    def call_later(self, delay: float, call: Callable[..., None], *args: Any) -> Timer:
+        return self.call_at(self.now + delay, call, *args)
+
+    def create_future(self) -> "asyncio.Future[None]":
+        return asyncio.get_running_loop().create_future()
 
     @property
     def pending(self) -> list[float]:
@@ -144,50 +150,39 @@ async def waiting(bell: Bell, many: int) -> "asyncio.Task[None]":
     return task
 
 
-async def test_enough_results_ring_at_once() -> None:
-    bell = Bell(asyncio.get_running_loop())
-    task = await waiting(bell, 3)
-    for _ in range(2):
+@pytest.fixture
+def bell(clock: Clock) -> Bell:
+    return Bell(cast(asyncio.AbstractEventLoop, clock))
+
+
+@pytest.mark.parametrize(("many", "enough"), [(0, 1), (1, 1), (3, 3), (1000, 32)])
+async def test_enough_results_ring_at_once(bell: Bell, many: int, enough: int) -> None:
+    task = await waiting(bell, many)
+    for _ in range(enough - 1):
         bell.ring_soon()
         await asyncio.sleep(0)
         assert not task.done()
     bell.ring_soon()
-    bell.ring_soon()
     await asyncio.sleep(0)
     assert task.done()
 
 
-async def test_the_first_rings_where_few_are_enough() -> None:
-    bell = Bell(asyncio.get_running_loop())
-    task = await waiting(bell, 0)
-    bell.ring_soon()
-    await asyncio.sleep(0)
-    assert task.done()
-
-
-async def test_one_result_does_not_lie_there_for_long() -> None:
-    bell = Bell(asyncio.get_running_loop())
+async def test_one_result_does_not_lie_there_for_long(bell: Bell, clock: Clock) -> None:
     task = await waiting(bell, 1000)
     bell.ring_soon()
-    await asyncio.wait_for(task, 10)
+    bell.ring_soon()
+    assert clock.pending == [pytest.approx(100.005)]
+    clock.advance(0.005)
+    await task
 
 
-async def test_more_than_a_few_need_not_be_there() -> None:
-    bell = Bell(asyncio.get_running_loop())
-    task = await waiting(bell, 1000)
-    for _ in range(32):
-        assert not task.done()
-        bell.ring_soon()
-    await asyncio.sleep(0)
-    assert task.done()
-
-
-async def test_nobody_hears_it_later() -> None:
-    bell = Bell(asyncio.get_running_loop())
+async def test_nobody_hears_it_later(bell: Bell, clock: Clock) -> None:
     bell.ring()
     bell.ring_soon()
     task = await waiting(bell, 5)
     bell.ring_soon()
     bell.ring()
+    for _ in range(6):  # before the task had its turn
+        bell.ring_soon()
     await task
-    assert bell._timer is None  # else it would ring for the next one
+    assert clock.pending == []  # else it would ring for the next one
