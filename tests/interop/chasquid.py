@@ -1,14 +1,12 @@
 """chasquid: written in Go, with a TLS library of its own, and deliveries by a program."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tests import certs
 from tests.mta import DOMAIN, free_ports
 
-from .jail import Jail
+from .jail import Daemon, Jail
 from .server import PASSWORD, SIZE_LIMIT, USER, Server
 
 __all__ = ("Chasquid",)
@@ -35,11 +33,12 @@ mv "/home/kept/tmp/$$" "/home/kept/new/$$.$n"
 """
 
 
-class Chasquid(Server):
+class Chasquid(Daemon, Server):
     """chasquid, with a shell script that delivers."""
 
     title = "chasquid"
     packages = "chasquid"
+    command = ("/usr/bin/chasquid", "--config_dir=/etc/chasquid")
     lacks: ClassVar[Mapping[str, str]] = {
         "CHUNKING": "not announced by chasquid",
         "DSN": "not announced by chasquid",
@@ -61,10 +60,8 @@ class Chasquid(Server):
         jail.write("etc/keep", KEEP)
         # The package comes with filters that would need more of a system than there is.
         (root / "etc/chasquid/hooks/post-data").unlink(missing_ok=True)
-        server = certs.authority().server
-        chain = b"".join(blob.bytes() for blob in server.cert_chain_pems)
-        jail.write(f"etc/chasquid/certs/{DOMAIN}/fullchain.pem", chain)
-        jail.write(f"etc/chasquid/certs/{DOMAIN}/privkey.pem", server.private_key_pem.bytes(), mode=0o600)
+        folder = f"etc/chasquid/certs/{DOMAIN}"
+        jail.certificate(f"{folder}/fullchain.pem", f"{folder}/privkey.pem")
         values = {"port": self.port, "tls_port": self.tls_port, "domain": DOMAIN}
         configure = CONFIGURE.format(**values, megabytes=SIZE_LIMIT // 2**20)
         jail.write("etc/chasquid/chasquid.conf", configure)
@@ -72,18 +69,6 @@ class Chasquid(Server):
         for user in (USER, USER.replace("kept", "größe")):
             jail.run("/usr/bin/chasquid-util", f"--password={PASSWORD}", "user-add", user)
 
-    def start(self) -> None:
-        self._process = self._jail.start("/usr/bin/chasquid", "--config_dir=/etc/chasquid")
-        self._process.listening(self.port, self.tls_port)
-
-    def stop(self) -> None:
-        self._process.stop()
-
-    def log(self) -> str:
-        return self._process.log()
-
     @property
     def version(self) -> str:
-        found = re.search(r"chasquid ([\d.]+)", self._jail.run("/usr/bin/chasquid", "--version"))
-        assert found is not None
-        return found[1]
+        return self._jail.find(r"chasquid ([\d.]+)", "/usr/bin/chasquid", "--version")

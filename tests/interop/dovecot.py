@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import ClassVar
 
 import aiosmtplib
-from tests import certs, mta
+from tests import mta
 from tests.mta import DOMAIN, free_ports
 
-from .jail import Jail
+from .jail import Daemon, Jail
 from .server import DOORS, FULL, KEPT, OTHER, PASSWORD, SIZE_LIMIT, TOKEN_KEY, Server
 
 __all__ = ("MECHANISMS", "Dovecot", "DovecotLMTP", "DovecotSubmission")
@@ -97,11 +97,13 @@ MECHANISMS = frozenset(
 )
 
 
-class Dovecot:
+class Dovecot(Daemon):
     """The daemon with all of its services.
 
     :param relay_port: where its submission service hands messages to
     """
+
+    command = ("/usr/sbin/dovecot", "-F")
 
     def __init__(self, root: Path, relay_port: int) -> None:
         self.lmtp_port, self.lmtps_port, self.submission_port, self.submissions_port = free_ports(4)
@@ -111,9 +113,7 @@ class Dovecot:
         programs += [f"/usr/lib/dovecot/modules/{name}" for name in modules]
         self._jail = jail = Jail(root, "dovecot", ["/usr/sbin/dovecot", "/usr/bin/doveconf", *programs])
         self.new = jail.maildir()
-        server = certs.authority().server
-        jail.write("etc/server.crt", b"".join(blob.bytes() for blob in server.cert_chain_pems))
-        jail.write("etc/server.key", server.private_key_pem.bytes(), mode=0o600)
+        jail.certificate("etc/server.crt", "etc/server.key")
         person = f":{{PLAIN}}{PASSWORD}:kept:kept::/home/kept::\n"
         people = "".join(name + person for name in (KEPT, OTHER))
         # Nothing fits in there, which comes out when the message is over.
@@ -132,19 +132,6 @@ class Dovecot:
     def auth_socket(root: Path) -> Path:
         """The socket of its SASL service, for others."""
         return root / "run/dovecot/auth-client"
-
-    def start(self) -> None:
-        """Start it; it listens when this returns."""
-        self._process = self._jail.start("/usr/sbin/dovecot", "-F")
-        self._process.listening(*(value for name, value in vars(self).items() if name.endswith("_port")))
-
-    def stop(self) -> None:
-        """End it; idempotent."""
-        self._process.stop()
-
-    def log(self) -> str:
-        """The end of what it has logged."""
-        return self._process.log()
 
     @property
     def version(self) -> str:

@@ -1,12 +1,11 @@
 """Exim: the second opinion of the Internet, with CHUNKING on by default and a maildir writer of its own."""
 
-import re
 from pathlib import Path
 
 from tests import certs
 from tests.mta import DOMAIN, free_ports
 
-from .jail import Jail
+from .jail import Daemon, Jail
 from .server import PASSWORD, SIZE_LIMIT, USER, Server
 
 __all__ = ("Exim",)
@@ -81,11 +80,12 @@ cram:
 """
 
 
-class Exim(Server):
+class Exim(Daemon, Server):
     """Exim as a daemon, which delivers into the maildir by itself."""
 
     title = "Exim"
     packages = "exim"
+    command = ("/usr/sbin/exim4", "-bdf")
     mechanisms = frozenset({"PLAIN", "LOGIN", "CRAM-MD5"})
 
     def __init__(self, root: Path) -> None:
@@ -100,19 +100,10 @@ class Exim(Server):
         configure = CONFIGURE.format(**values, user=USER, password=PASSWORD)
         jail.write("etc/exim4/exim4.conf", configure)
 
-    def start(self) -> None:
-        self._process = self._jail.start("/usr/sbin/exim4", "-bdf")
-        self._process.listening(self.port, self.tls_port)
-
-    def stop(self) -> None:
-        self._process.stop()
-
     def log(self) -> str:
         logs = sorted((self._jail.root / "var/log").glob("exim-*"))
-        return self._process.log() + "".join(path.read_text(errors="replace") for path in logs)[-4000:]
+        return super().log() + "".join(path.read_text(errors="replace") for path in logs)[-4000:]
 
     @property
     def version(self) -> str:
-        found = re.search(r"Exim version (\S+)", self._jail.run("/usr/sbin/exim4", "-C", "/dev/null", "-bV"))
-        assert found is not None
-        return found[1]
+        return self._jail.find(r"Exim version (\S+)", "/usr/sbin/exim4", "-C", "/dev/null", "-bV")

@@ -15,15 +15,17 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from tests import certs
 from tests.mta import LIFETIME, find
 from tests.peer import PATIENCE
 
 from .debs import fetched
 
-__all__ = ("ACCOUNTS", "Jail", "Process", "why_not")
+__all__ = ("ACCOUNTS", "Daemon", "Jail", "Process", "why_not")
 
 #: By name: the user and group number, which are nobody's outside.
 ACCOUNTS = {
@@ -173,6 +175,12 @@ class Jail:
             self.folder(f"home/kept/{name}", owner)
         return self.root / "home/kept/new"
 
+    def certificate(self, chain: str, key: str) -> None:
+        """Write the certificate of the server with its chain, and its key, to files of these names."""
+        server = certs.authority().server
+        self.write(chain, b"".join(blob.bytes() for blob in server.cert_chain_pems))
+        self.write(key, server.private_key_pem.bytes(), mode=0o600)
+
     def start(self, *command: str) -> Process:
         """Start a program, which has to stay in the foreground."""
         chroot = find("chroot")
@@ -189,3 +197,34 @@ class Jail:
         if done.returncode:
             pytest.fail(f"{command[0]} fails: {done.stdout}{done.stderr}", pytrace=False)
         return done.stdout
+
+    def find(self, pattern: str, *command: str) -> str:
+        """Run a program to its end, for what the group of ``pattern`` is in what it prints."""
+        found = re.search(pattern, self.run(*command))
+        assert found is not None
+        return found[1]
+
+
+class Daemon:
+    """A server that is one program in a jail, with all that it starts.
+
+    Its constructor sets ``_jail``, and the ports that it is to listen on, in attributes whose names end so.
+    """
+
+    #: What starts it, in the foreground.
+    command: ClassVar[tuple[str, ...]]
+
+    _jail: Jail
+
+    def start(self) -> None:
+        """Start it; it listens when this returns."""
+        self._process = self._jail.start(*self.command)
+        self._process.listening(*(value for name, value in vars(self).items() if name.endswith("port")))
+
+    def stop(self) -> None:
+        """End it; idempotent."""
+        self._process.stop()
+
+    def log(self) -> str:
+        """The end of what it has logged."""
+        return self._process.log()

@@ -1,7 +1,6 @@
 """OpenSMTPD: written from scratch, sparing with extensions, and strict about what it takes."""
 
 import os
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import ClassVar
 from tests import certs
 from tests.mta import DOMAIN, free_ports
 
-from .jail import ACCOUNTS, Jail
+from .jail import ACCOUNTS, Daemon, Jail
 from .server import PASSWORD, SIZE_LIMIT, USER, Server
 
 __all__ = ("OpenSMTPD",)
@@ -29,11 +28,12 @@ match from any for domain {domain} action keep
 """
 
 
-class OpenSMTPD(Server):
+class OpenSMTPD(Daemon, Server):
     """OpenSMTPD, whose own maildir program delivers."""
 
     title = "OpenSMTPD"
     packages = "opensmtpd"
+    command = ("/usr/sbin/smtpd", "-d")
     lacks: ClassVar[Mapping[str, str]] = {
         "PIPELINING": "not announced by OpenSMTPD",
         "CHUNKING": "not announced by OpenSMTPD",
@@ -51,9 +51,7 @@ class OpenSMTPD(Server):
         jail.folder("var/lib/opensmtpd/empty")
         # Since version 7 it does not start without somebody to trust.
         jail.write("etc/ssl/certs/ca-certificates.crt", certs.authority().ca.cert_pem.bytes())
-        server = certs.authority().server
-        jail.write("etc/server.crt", b"".join(blob.bytes() for blob in server.cert_chain_pems))
-        jail.write("etc/server.key", server.private_key_pem.bytes(), mode=0o600)
+        jail.certificate("etc/server.crt", "etc/server.key")
         values = {"port": self.port, "tls_port": self.tls_port, "domain": DOMAIN, "size_limit": SIZE_LIMIT}
         # It insists on this, which an installation would have arranged.
         smtpctl = root / "usr/sbin/smtpctl"
@@ -62,19 +60,7 @@ class OpenSMTPD(Server):
         hashed = jail.run("/usr/sbin/smtpctl", "encrypt", text=f"{PASSWORD}\n").strip()
         jail.write("etc/smtpd.conf", CONFIGURE.format(**values, user=USER, hashed=hashed))
 
-    def start(self) -> None:
-        self._process = self._jail.start("/usr/sbin/smtpd", "-d")
-        self._process.listening(self.port, self.tls_port)
-
-    def stop(self) -> None:
-        self._process.stop()
-
-    def log(self) -> str:
-        return self._process.log()
-
     @cached_property
     def version(self) -> str:
         # It has no option that prints this and succeeds.
-        found = re.search(r"OpenSMTPD (\S+)", self._jail.run("/bin/sh", "-c", "smtpd -h 2>&1 || true"))
-        assert found is not None
-        return found[1]
+        return self._jail.find(r"OpenSMTPD (\S+)", "/bin/sh", "-c", "smtpd -h 2>&1 || true")
