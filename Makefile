@@ -8,6 +8,7 @@
 PYTHON ?= $(shell command -v python3 || command -v python || echo python3)
 VENV ?= .venv
 ARGS ?=
+PYTEST ?= -m pytest
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 # 1 where the extension is built in place, 0 where this interpreter cannot compile one.
@@ -36,7 +37,7 @@ demo: $(EXTENSION)
 	@$(PY) -m aiosmtplib demo $(ARGS)
 
 test: $(EXTENSION)
-	@$(RUN) -m pytest -m "$(QUICK)" $(ARGS)
+	@$(RUN) $(PYTEST) -m "$(QUICK)" $(ARGS)
 
 test-pure: $(VENV)/group-test
 	@AIOSMTPLIB_NO_EXTENSIONS=1 $(PY) -m pytest -m "$(QUICK)" $(ARGS)
