@@ -15,9 +15,12 @@ PACKAGE = ROOT / "aiosmtplib"
 
 #: Each module may import from lower layers, and from modules to its left in its own layer.
 LAYERS = (
-    ("values", ("status", "response", "typing", "errors")),
+    ("values", ("status", "response", "typing", "errors", "_secret")),
     ("codec", ("_pure", "_speedups", "_codec")),
-    ("functions", ("esmtp", "_flatten", "email", "auth", "_address", "_envelope")),
+    (
+        "functions",
+        ("esmtp", "_flatten", "email", "_saslprep", "_sasl", "_sasl_scram", "auth", "_address", "_envelope"),
+    ),
     ("sans-I/O", ("_session", "_dialogues", "_transaction")),
     ("rim", ("_waiting", "_turns", "protocol", "_tls", "_options")),
     ("client", ("_connection", "_verbs", "_stream", "_sending", "_many", "smtp")),
