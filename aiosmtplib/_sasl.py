@@ -224,6 +224,28 @@ class External(Mechanism):
         return identity
 
 
+def refused_credentials(error: SMTPAuthenticationError) -> bool:
+    """Whether the server says that the credentials are wrong (RFC 4954 section 6), and nothing else."""
+    return error.code == SMTPStatus.auth_failed or error.message.startswith("5.7.8 ")
+
+
+def token_expired(error: SMTPAuthenticationError, sure: bool) -> bool:
+    """Whether a newer access token may do better.
+
+    The server says so as ``invalid_token`` (RFC 7628 section 3.2.2) or, with XOAUTH2, as 401. Some only say
+    that the credentials are wrong.
+
+    :param sure: whether that is not enough
+    """
+    import json
+
+    try:
+        status = json.loads(error.reason or "")["status"]
+    except (KeyError, RecursionError, TypeError, ValueError):
+        return not sure and refused_credentials(error)
+    return status in ("invalid_token", "401", 401)
+
+
 def invalid(name: str, challenge: bytes, why: str = "") -> InvalidChallengeError:
     """An error that quotes the beginning of a challenge."""
     echo = challenge[:_ECHOED].decode("ascii", "backslashreplace")

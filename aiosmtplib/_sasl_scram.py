@@ -28,7 +28,6 @@ from ._sasl import (
 )
 from ._saslprep import saslprep
 from ._secret import conceal, reveal
-from .errors import SMTPAuthenticationError
 from .status import SMTPStatus
 
 #: A server that asks for more wants to keep this host busy. RFC 7677 section 4 recommends 15000 and more of
@@ -98,11 +97,14 @@ class Scram(Mechanism):
         return self._header + self._first
 
     def answer(self, challenge: bytes) -> bytes:
+        if self._proven or self.reason is not None:
+            raise invalid(self.name, challenge)
+        if challenge.startswith(b"e="):  # what is wrong; the refusal follows an empty line
+            self.reason = challenge[2:].partition(b",")[0][:100].decode("ascii", "backslashreplace")
+            return b""
         if self._signature is None:
             return self._final(challenge)
-        if self._proven:
-            raise invalid(self.name, challenge)
-        self._verify(challenge)
+        self._verify(challenge, self._signature)
         return b""
 
     def check_success(self) -> None:
@@ -124,8 +126,6 @@ class Scram(Mechanism):
 
     def _read(self, challenge: bytes) -> tuple[bytes, bytes, int]:
         """Nonce, salt and iterations. Extensions are ignored, unless mandatory (RFC 5802 section 5.1)."""
-        if challenge.startswith(b"e="):
-            raise self._refused(challenge)
         if challenge.startswith(b"m="):
             raise invalid(self.name, challenge, "it demands an extension that is not known here")
         match = re.fullmatch(
@@ -140,25 +140,17 @@ class Scram(Mechanism):
             raise invalid(self.name, challenge, f"it asks for more than {self._max_iterations} iterations")
         return nonce, decode(self.name, salt), iterations
 
-    def _verify(self, challenge: bytes) -> None:
+    def _verify(self, challenge: bytes, expected: bytes) -> None:
         import hmac
 
-        if challenge.startswith(b"e="):
-            raise self._refused(challenge)
         match = re.fullmatch(rb"v=([A-Za-z0-9+/=]+)(?:,.*)?", challenge, re.DOTALL)
-        assert self._signature is not None
         try:
             signature = decode(self.name, match[1]) if match is not None else b""
         except InvalidChallengeError:
             signature = b""
-        if not hmac.compare_digest(signature, self._signature):
+        if not hmac.compare_digest(signature, expected):
             raise self._untrusted("Server failed to prove that it knows the password")
         self._proven = True
-
-    def _refused(self, challenge: bytes) -> SMTPAuthenticationError:
-        """The server says what is wrong (RFC 5802 section 7, ``server-error-value``)."""
-        self.reason = challenge[2:].partition(b",")[0][:100].decode("ascii", "backslashreplace")
-        return invalid(self.name, challenge)
 
     def _untrusted(self, message: str) -> UntrustedServerError:
         return UntrustedServerError(SMTPStatus.auth_continue, f"{message} ({self.name})")

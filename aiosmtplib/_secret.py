@@ -7,6 +7,8 @@ statement of each function that is given one.
 
 from typing import Any
 
+from .typing import Default
+
 
 class Secret:
     """A value that has to be asked for."""
@@ -34,9 +36,14 @@ class SecretBytes(bytes):
     __str__ = __repr__
 
 
+def conceal_arguments(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The parts of a command that holds a secret. What is no bytes is for others to object to."""
+    return tuple(SecretBytes(each) if isinstance(each, bytes) else each for each in args)
+
+
 def conceal(value: Any) -> Any:
-    """Wrap a secret. ``None``, and what is wrapped already, come back as they are."""
-    return value if value is None or isinstance(value, Secret) else Secret(value)
+    """Wrap a secret. What stands for none, and what is wrapped already, comes back as it is."""
+    return value if value is None or isinstance(value, Default | Secret) else Secret(value)
 
 
 def reveal(value: Any) -> Any:

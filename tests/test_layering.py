@@ -19,11 +19,22 @@ LAYERS = (
     ("codec", ("_pure", "_speedups", "_codec")),
     (
         "functions",
-        ("esmtp", "_flatten", "email", "_saslprep", "_sasl", "_sasl_scram", "auth", "_address", "_envelope"),
+        (
+            "esmtp",
+            "_flatten",
+            "email",
+            "_saslprep",
+            "_sasl",
+            "_sasl_scram",
+            "_binding",
+            "auth",
+            "_address",
+            "_envelope",
+        ),
     ),
     ("sans-I/O", ("_session", "_dialogues", "_transaction")),
     ("rim", ("_waiting", "_turns", "protocol", "_tls", "_options")),
-    ("client", ("_connection", "_verbs", "_stream", "_sending", "_many", "smtp")),
+    ("client", ("_connection", "_trust", "_login", "_verbs", "_stream", "_sending", "_many", "smtp")),
     (
         "many",
         (

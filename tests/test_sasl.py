@@ -140,9 +140,11 @@ def test_scram_against_the_formulas(username: str, password: str, kind: type[Scr
 def test_scram_with_the_wrong_password() -> None:
     mechanism, server = ScramSHA256("u", "wrong"), Server(b"right", "sha256")
     final = text(mechanism.respond(server.first(text(mechanism.start().split(b" ")[1]))))
-    with pytest.raises(InvalidChallengeError):
-        mechanism.respond(server.final(final))
+    # The refusal itself is the reply to an empty line.
+    assert mechanism.respond(server.final(final)) == b""
     assert mechanism.reason == "invalid-proof"
+    with pytest.raises(InvalidChallengeError):
+        mechanism.respond(b64(b"v=AAAA"))
     with pytest.raises(UntrustedServerError):
         mechanism.check_success()
 
@@ -178,7 +180,6 @@ def test_scram_chooses_a_new_nonce_each_time() -> None:
         b"r=oursmore,s=c2FsdA==,i=" + b"9" * 5000,
         b"m=new,r=oursmore,s=c2FsdA==,i=1",
         b"m=,r=oursmore,s=c2FsdA==,i=1",
-        b"e=unknown-user",
         b"v=AAAA",
     ],
 )
@@ -188,7 +189,16 @@ def test_scram_first_challenge_that_is_none(challenge: bytes) -> None:
         mechanism.respond(b64(challenge))
     assert not isinstance(caught.value, UntrustedServerError)
     assert len(str(caught.value)) < 600
-    assert mechanism.reason == ("unknown-user" if challenge[:2] == b"e=" else None)
+    assert mechanism.reason is None
+
+
+def test_scram_refused_at_once() -> None:
+    mechanism = ScramSHA256("u", "p", nonce=b"ours")
+    assert mechanism.respond(b64(b"e=unknown-user\xff" + b"x" * 1000 + b",x=y")) == b""
+    assert mechanism.reason is not None and mechanism.reason.startswith("unknown-user\\xffxx")
+    assert len(mechanism.reason) < 110
+    with pytest.raises(UntrustedServerError):
+        mechanism.check_success()
 
 
 def test_scram_optional_extensions_are_ignored() -> None:
