@@ -139,6 +139,7 @@ class Options:
         self._start_tls: bool | None = None
         #: Whether the caller wrote ``use_tls=False`` (the recipe of the 1.1 series; see ``starttls``).
         self._no_tls_asked = False
+        self._set_up()
         self._store(
             hostname=hostname,
             port=port,
@@ -164,7 +165,6 @@ class Options:
             stop_on_auth_failure=stop_on_auth_failure,
         )
         check_timeout(timeout)
-        self._set_up()
 
     def _set_up(self) -> None:
         """Give the layers above their own state, so that this is the one constructor."""

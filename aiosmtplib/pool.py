@@ -130,6 +130,8 @@ class SMTPPool:
         self._driver = Driver(state, make, None if rate is None else TokenBucket(rate))
 
     def __repr__(self) -> str:
+        if "_driver" not in vars(self):  # asked by who reports that the constructor failed
+            return f"<{type(self).__name__}, not set up>"
         return f"<{type(self).__name__} to {self._model._destination}: {self.stats()}>"
 
     def stats(self) -> PoolStats:
