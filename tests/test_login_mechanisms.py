@@ -170,17 +170,14 @@ async def test_plus_without_tls_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "actions",
-    [
-        {"AUTH": "235 Welcome"},
-        {"AUTH": "334 " + b64(b"e=other-error").decode(), "*": "235 Welcome"},
-    ],
+    "replies",
+    [["235 Welcome"], ["535 no", "235 Welcome"], ["334 " + b64(b"e=other-error").decode()]],
 )
-async def test_a_server_that_proves_nothing_is_not_believed(actions: dict[str, Any]) -> None:
-    async with Peer(actions, extensions=auth("SCRAM-SHA-256", "PLAIN")) as peer:
-        client = client_for(peer, username=USER, password=PASSWORD)
+async def test_a_server_that_proves_nothing_is_not_believed(replies: list[str]) -> None:
+    announced = auth("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN")
+    async with Peer({"AUTH": in_turn(*replies)}, extensions=announced) as peer, session(peer) as client:
         with pytest.raises(SMTPAuthenticationError, match="did not prove that it knows the password"):
-            await client.connect()
+            await client.login(USER, PASSWORD)
         assert_closed(client)
         # Least of all does it get the password in the clear.
         assert not any(b"PLAIN" in line for line in peer.commands)
@@ -198,9 +195,10 @@ async def test_a_server_with_the_wrong_signature_is_left() -> None:
 
     gate.actions["*"] = forge
     async with Peer(gate.actions, extensions=auth("SCRAM-SHA-256", "PLAIN")) as peer:
-        client = client_for(peer, username=USER, password=PASSWORD)
+        client = client_for(peer)
+        await client.connect()
         with pytest.raises(SMTPAuthenticationError, match="failed to prove"):
-            await client.connect()
+            await client.login(USER, PASSWORD)
         assert_closed(client)
         assert peer.commands[-1] == b"*"
         assert gate.tried == ["SCRAM-SHA-256"]
