@@ -9,6 +9,8 @@ from . import email as email
 from . import esmtp as esmtp
 from . import protocol as protocol
 from ._envelope import Envelope, SendResult
+from ._options import SECURE
+from ._tls import TLSInfo
 from .api import send, send_many
 from .errors import (
     SMTPAuthenticationError,
@@ -44,6 +46,7 @@ __all__ = (
     "Delivery",
     "Envelope",
     "LMTP",
+    "SECURE",
     "SMTP",
     "SMTPAuthenticationError",
     "SMTPConnectError",
@@ -65,6 +68,7 @@ __all__ = (
     "SMTPTimeoutError",
     "SMTPTokenGenerator",
     "SendResult",
+    "TLSInfo",
     "send",
     "send_many",
 )

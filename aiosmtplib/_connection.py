@@ -226,7 +226,7 @@ class Connection(Options):
         """Connect, read the greeting, and upgrade to TLS where that was chosen."""
         may_upgrade = not self.use_tls and self._start_tls is not False
         context = None
-        if self.use_tls or self._start_tls or (may_upgrade and self._tls_files_named):
+        if self.use_tls or self._must_upgrade or (may_upgrade and self._tls_files_named):
             context = await self._get_tls_context()
         loop = self.loop = asyncio.get_running_loop()
         timeout = self._opening_timeout
@@ -239,7 +239,7 @@ class Connection(Options):
             greeting = await self._read_greeting(protocol, rest)
         if may_upgrade:
             await self._ehlo_or_helo_if_needed()
-            if self._start_tls or self.supports_extension("starttls"):
+            if self._must_upgrade or self.supports_extension("starttls"):
                 response = await self._upgrade(self._server_name, context, self._opening_timeout)
                 self._auto_starttls_response = response
         return greeting

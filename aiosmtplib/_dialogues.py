@@ -25,7 +25,10 @@ def greeting() -> Dialogue[SMTPResponse]:
 
 def command(line: bytes) -> Dialogue[SMTPResponse]:
     """Write one command line and return its reply."""
-    (reply,) = yield line, 1, MORE
+    # It may hold credentials, and the frame of an error is not to show them.
+    unsaid = [line]
+    del line
+    (reply,) = yield unsaid.pop(), 1, MORE
     return reply
 
 

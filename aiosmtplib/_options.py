@@ -11,11 +11,14 @@ import socket
 import ssl
 import sys
 import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 from ._address import check_argument
+from ._secret import conceal, reveal
 from ._tls import make_tls_context
-from .typing import SMTPTokenGenerator, SocketPathType, _default
+from .typing import PlaintextAuth, SMTPTokenGenerator, SocketPathType, _default
 
 SMTP_PORT = 25
 SMTP_TLS_PORT = 465
@@ -32,6 +35,17 @@ class _Unsaid(int):
 
 UNSAID: Final = cast(bool, _Unsaid(0))
 
+#: Options for those who would rather have no mail go out than have it, or a password, read on the way:
+#: ``SMTP("mail.example.com", **SECURE)``. TLS is required, by STARTTLS or with ``use_tls=True``; at least TLS
+#: 1.2; with a certificate that is verified; and nothing logs in without it. It cannot be changed.
+SECURE: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "validate_certs": True,
+        "minimum_tls_version": ssl.TLSVersion.TLSv1_2,
+        "allow_plaintext_auth": False,
+    }
+)
+
 
 class Options:
     """The connection options of a client.
@@ -40,7 +54,8 @@ class Options:
     :param port: port of the server; by default 465 with ``use_tls``, 587 with ``start_tls=True``, else 25
     :param username: log in as this user after connecting
     :param password: the password for ``username``
-    :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2
+    :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
+        OAUTHBEARER, and once more if the server says that the token has expired
     :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
         may take a DNS query
     :param source_address: ``(host, port)`` to connect from
@@ -56,6 +71,13 @@ class Options:
     :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
     :param socket_path: path of a Unix domain socket to connect to
     :param sock: a connected socket to use
+    :param minimum_tls_version: give up unless the connection is encrypted, by this version of TLS or a later
+        one; without ``use_tls``, STARTTLS is insisted upon. ``None`` if it does not matter
+    :param allow_plaintext_auth: whether to log in over a connection that is not encrypted: ``True`` always,
+        ``False`` never, ``"unix"`` over Unix domain sockets, ``"loopback"`` to loopback addresses,
+        ``"local"`` over both
+    :param stop_on_auth_failure: after a server said that the credentials are wrong, do not try them with
+        another mechanism: some lock an account after a few failures
     :param pipelining: send the commands of a message together (RFC 2920): ``None`` or ``True`` if the server
         announces it, ``False`` never
     :param chunking: send content by BDAT (RFC 3030), if the server announces it: ``True`` always, ``None``
@@ -87,7 +109,11 @@ class Options:
         local_hostname: str | None = None,
         pipelining: bool | None = None,
         chunking: bool | None = None,
+        minimum_tls_version: ssl.TLSVersion | None = None,
+        allow_plaintext_auth: PlaintextAuth = True,
+        stop_on_auth_failure: bool = False,
     ) -> None:
+        password = conceal(password)
         self.hostname: str | None = None
         self.port: int | None = None
         self.local_hostname: str | None = None
@@ -104,12 +130,16 @@ class Options:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.pipelining: bool | None = None
         self.chunking: bool | None = None
+        self.minimum_tls_version: ssl.TLSVersion | None = None
+        self.allow_plaintext_auth: PlaintextAuth = True
+        self.stop_on_auth_failure: bool = False
         self._username: str | bytes | None = None
-        self._password: str | bytes | None = None
+        self._password: Any = None  # concealed
         self._oauth_token_generator: SMTPTokenGenerator | None = None
         self._start_tls: bool | None = None
         #: Whether the caller wrote ``use_tls=False`` (the recipe of the 1.1 series; see ``starttls``).
         self._no_tls_asked = False
+        self._set_up()
         self._store(
             hostname=hostname,
             port=port,
@@ -130,9 +160,11 @@ class Options:
             local_hostname=local_hostname,
             pipelining=pipelining,
             chunking=chunking,
+            minimum_tls_version=minimum_tls_version,
+            allow_plaintext_auth=allow_plaintext_auth,
+            stop_on_auth_failure=stop_on_auth_failure,
         )
         check_timeout(timeout)
-        self._set_up()
 
     def _set_up(self) -> None:
         """Give the layers above their own state, so that this is the one constructor."""
@@ -170,9 +202,9 @@ class Options:
 
     def _check_options(self) -> None:
         for name, types in _TYPES.items():
-            value = getattr(self, _PRIVATE.get(name, name))
-            if value is not None and not isinstance(value, types):
-                raise TypeError(f"The {name} option cannot be of type {type(value).__name__}")
+            kind = type(reveal(getattr(self, _PRIVATE.get(name, name))))
+            if not issubclass(kind, (*types, type(None))):
+                raise TypeError(f"The {name} option cannot be of type {kind.__name__}")
         if self.hostname is not None:
             check_argument(self.hostname, "hostname")
         if self.local_hostname is not None:
@@ -183,6 +215,7 @@ class Options:
             raise ValueError(f"The port option must be from 1 to 65535, not {self.port}")
         if self.use_tls and self._start_tls:
             raise ValueError("The start_tls and use_tls options are not compatible.")
+        self._check_trust()
         if self.tls_context is not None and (self.client_cert is not None or self.client_key is not None):
             raise ValueError("Either a TLS context or a certificate/key must be provided, not both")
         if self.client_key is not None and self.client_cert is None:
@@ -199,7 +232,26 @@ class Options:
             if self._username is None:
                 raise ValueError("An oauth_token_generator needs the username that it is for")
 
+    def _check_trust(self) -> None:
+        """What a slip could turn into its opposite."""
+        if not isinstance(self.stop_on_auth_failure, bool):
+            raise TypeError("The stop_on_auth_failure option is True or False")
+        if not isinstance(self.allow_plaintext_auth, bool | str):
+            raise TypeError("The allow_plaintext_auth option is True, False or a name")
+        if self.allow_plaintext_auth not in (True, False, "unix", "loopback", "local"):
+            raise ValueError('The allow_plaintext_auth option is True, False, "unix", "loopback" or "local"')
+        if self.minimum_tls_version is not None:
+            if self.minimum_tls_version is ssl.TLSVersion.MAXIMUM_SUPPORTED:
+                raise ValueError("The minimum_tls_version must be a version by its name")
+            if self._start_tls is False and not self.use_tls:
+                raise ValueError("A minimum_tls_version needs TLS: start_tls=False rules it out")
+
     # -- what follows from the options ---------------------------------------------------------------
+
+    @property
+    def _must_upgrade(self) -> bool:
+        """Whether a connection is of no use unless STARTTLS works."""
+        return bool(self._start_tls) or (self.minimum_tls_version is not None and not self.use_tls)
 
     @property
     def _server_name(self) -> str:
@@ -212,7 +264,7 @@ class Options:
             return self.port
         if self.use_tls:
             return SMTP_TLS_PORT
-        return SMTP_STARTTLS_PORT if self._start_tls else SMTP_PORT
+        return SMTP_STARTTLS_PORT if self._must_upgrade else SMTP_PORT
 
     @property
     def _destination(self) -> str:
@@ -239,7 +291,13 @@ class Options:
             return self.tls_context
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            None, make_tls_context, self.validate_certs, self.cert_bundle, self.client_cert, self.client_key
+            None,
+            make_tls_context,
+            self.validate_certs,
+            self.cert_bundle,
+            self.client_cert,
+            self.client_key,
+            self.minimum_tls_version,
         )
 
 
@@ -265,6 +323,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "local_hostname": (str,),
     "pipelining": (bool,),
     "chunking": (bool,),
+    "minimum_tls_version": (ssl.TLSVersion,),
 }
 
 

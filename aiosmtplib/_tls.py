@@ -1,8 +1,27 @@
 """TLS contexts made from options, and TLS failures as errors of this package."""
 
+import asyncio
+import socket
 import ssl
+from typing import Any, NamedTuple
 
 from .errors import SMTPConnectError
+
+
+class TLSInfo(NamedTuple):
+    """What protects a connection.
+
+    :ivar version: as in ``"TLSv1.3"``
+    :ivar cipher: the name of the cipher suite, as in ``"TLS_AES_256_GCM_SHA384"``
+    :ivar bits: how many secret bits its key has
+    :ivar peer_certificate: that of the server, in DER; :func:`ssl.DER_cert_to_PEM_cert` makes text of it.
+        With ``validate_certs=False`` it was not verified.
+    """
+
+    version: str
+    cipher: str
+    bits: int
+    peer_certificate: bytes | None
 
 
 class TLSError(SMTPConnectError, ssl.SSLError):
@@ -23,11 +42,38 @@ def tls_error(message: str, cause: ssl.SSLError) -> SMTPConnectError:
     return error
 
 
+def tls_info(tls: Any) -> TLSInfo:
+    """:param tls: an :class:`ssl.SSLObject` after its handshake"""
+    cipher, _, bits = tls.cipher()
+    return TLSInfo(tls.version(), cipher, bits, tls.getpeercert(True))
+
+
+def is_unix(transport: asyncio.BaseTransport) -> bool:
+    """Whether a connection goes over a Unix domain socket."""
+    sock = transport.get_extra_info("socket")
+    return sock is not None and sock.family == getattr(socket, "AF_UNIX", None)
+
+
+def is_loopback(transport: asyncio.BaseTransport) -> bool:
+    """Whether a connection goes to an address of this host, whatever name it was looked up by."""
+    peer = transport.get_extra_info("peername")
+    if not isinstance(peer, tuple):
+        return False
+    address: str = peer[0].removeprefix("::ffff:")
+    return address == "::1" or address.startswith("127.")
+
+
 def make_tls_context(
-    validate_certs: bool, cert_bundle: str | None, client_cert: str | None, client_key: str | None
+    validate_certs: bool,
+    cert_bundle: str | None,
+    client_cert: str | None,
+    client_key: str | None,
+    minimum_version: ssl.TLSVersion | None = None,
 ) -> ssl.SSLContext:
     """A TLS client context. Reads files: not to be called on the event loop.
 
+    :param minimum_version: raise the minimum of this Python and its OpenSSL to this; they know better than to
+        lower it
     :raises SMTPConnectError: if a file cannot be read or is no PEM file
     """
     if validate_certs:
@@ -36,6 +82,8 @@ def make_tls_context(
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if minimum_version is not None and minimum_version > context.minimum_version:
+        context.minimum_version = minimum_version
     if cert_bundle is not None:
         try:
             context.load_verify_locations(cafile=cert_bundle)

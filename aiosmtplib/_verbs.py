@@ -1,17 +1,15 @@
-"""One method for each SMTP command, and the SASL mechanisms that log in."""
+"""One method for each SMTP command but those that log in."""
 
 from collections.abc import Iterable
-from typing import Literal, TypeAlias
 
 from . import _dialogues, _transaction
 from ._address import check_argument, envelope_path
 from ._codec import encode_command, encode_data
-from ._connection import Connection, in_phase
-from .auth import auth_crammd5_verify, auth_login_encode, auth_plain_encode, auth_xoauth2_encode
+from ._connection import in_phase
+from ._login import Authentication
+from ._login import Timeout as Timeout
 from .email import parse_address
 from .errors import (
-    SMTPAuthenticationError,
-    SMTPException,
     SMTPHeloError,
     SMTPRecipientRefused,
     SMTPResponseException,
@@ -19,13 +17,11 @@ from .errors import (
 )
 from .response import SMTPResponse
 from .status import SMTPStatus
-from .typing import Default, _default
-
-Timeout: TypeAlias = float | Literal[Default.token] | None
+from .typing import _default
 
 
-class Verbs(Connection):
-    """The commands of RFC 5321 section 4.1.1, with AUTH of RFC 4954.
+class Verbs(Authentication):
+    """The commands of RFC 5321 section 4.1.1.
 
     Every method takes ``timeout``: seconds to wait for each reply, ``None`` for no limit; by default the
     client's. Besides what they document, all raise
@@ -34,11 +30,7 @@ class Verbs(Connection):
     * :class:`SMTPReadTimeoutError` after ``timeout``; the connection is closed,
     * :class:`SMTPResponseException` with code -1 if what comes is no SMTP reply; the connection is closed,
     * :class:`ValueError` if an argument holds what could inject a command; nothing has been sent.
-
-    :cvar AUTH_METHODS: the mechanisms that :meth:`login` tries, in this order, lower case
     """
-
-    AUTH_METHODS: tuple[str, ...] = ("cram-md5", "plain", "login")
 
     # -- session (RFC 5321 sections 4.1.1.1 and 4.1.1.5 to 4.1.1.10) ---------------------------------
 
@@ -200,116 +192,6 @@ class Verbs(Connection):
         if response.code not in accepted:
             raise SMTPResponseException(*response)
         return response
-
-    # -- AUTH (RFC 4954) -----------------------------------------------------------------------------
-
-    @property
-    def supported_auth_methods(self) -> list[str]:
-        """The mechanisms of ``AUTH_METHODS`` that the server announced, in the order of ``AUTH_METHODS``."""
-        return [method for method in self.AUTH_METHODS if method in self.server_auth_methods]
-
-    async def login(
-        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
-    ) -> SMTPResponse:
-        """Log in with the first mechanism of ``AUTH_METHODS`` that the server announced and that works.
-
-        :raises SMTPAuthenticationError: if the last of them fails
-        :raises SMTPException: if the server announces no AUTH, or none of the mechanisms
-        """
-        await self._ehlo_or_helo_if_needed()
-        if not self.supports_extension("auth"):
-            raise SMTPException(
-                "The SMTP AUTH extension is not supported by this server. "
-                "Try connecting via TLS (or STARTTLS)."
-            )
-        refused: SMTPAuthenticationError | None = None
-        for method in self.supported_auth_methods:
-            try:
-                authenticate = getattr(self, f"auth_{method.replace('-', '')}")
-                response: SMTPResponse = await authenticate(username, password, timeout=timeout)
-                return response
-            except SMTPAuthenticationError as error:
-                refused = error
-                if not self.is_connected:  # a 421: nothing is there to try the next one on
-                    break
-        raise refused or SMTPException("No suitable authentication method found.")
-
-    async def auth_crammd5(
-        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
-    ) -> SMTPResponse:
-        """Log in with CRAM-MD5 (RFC 2195).
-
-        :raises SMTPAuthenticationError: if the server refuses, or its challenge is none
-        """
-        response = await self._authenticate(b"CRAM-MD5", timeout)
-        if response.code == SMTPStatus.auth_continue:
-            try:
-                answer = auth_crammd5_verify(username, password, response.message)
-            except (TypeError, ValueError):
-                await self._cancel_auth(timeout)
-                raise
-            response = await self._respond(timeout, answer)
-        return await self._authenticated(response, timeout)
-
-    async def auth_plain(
-        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
-    ) -> SMTPResponse:
-        """Log in with PLAIN (RFC 4616). The password is as safe as the connection is.
-
-        :raises SMTPAuthenticationError: if the server refuses
-        """
-        initial = auth_plain_encode(username, password)
-        return await self._authenticated(await self._authenticate(b"PLAIN " + initial, timeout), timeout)
-
-    async def auth_login(
-        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
-    ) -> SMTPResponse:
-        """Log in with LOGIN, which is older than PLAIN and no better.
-
-        :raises SMTPAuthenticationError: if the server refuses
-        """
-        name, secret = auth_login_encode(username, password)
-        response = await self._authenticate(b"LOGIN " + name, timeout)
-        if response.code == SMTPStatus.auth_continue:
-            response = await self._respond(timeout, secret)
-        return await self._authenticated(response, timeout)
-
-    async def auth_xoauth2(
-        self, username: str | bytes, access_token: str | bytes, timeout: Timeout = _default
-    ) -> SMTPResponse:
-        """Log in with an OAuth 2.0 access token, as Google and Microsoft want it.
-
-        :raises SMTPAuthenticationError: if the server refuses
-        """
-        initial = auth_xoauth2_encode(username, access_token)
-        response = await self._authenticate(b"XOAUTH2 " + initial, timeout)
-        if response.code == SMTPStatus.auth_continue:  # why it is refused; the refusal follows an empty line
-            response = await self._respond(timeout, b"")
-        return await self._authenticated(response, timeout)
-
-    async def _authenticate(self, mechanism: bytes, timeout: Timeout) -> SMTPResponse:
-        await self._ehlo_or_helo_if_needed()
-        return await self._respond(timeout, b"AUTH", mechanism)
-
-    async def _respond(self, timeout: Timeout, *args: bytes) -> SMTPResponse:
-        with in_phase("auth"):
-            return await self.execute_command(*args, timeout=timeout)
-
-    async def _authenticated(self, response: SMTPResponse, timeout: Timeout) -> SMTPResponse:
-        if response.code == SMTPStatus.auth_continue:
-            await self._cancel_auth(timeout)
-        if response.code != SMTPStatus.auth_successful:
-            raise SMTPAuthenticationError(*response)
-        return response
-
-    async def _cancel_auth(self, timeout: Timeout) -> None:
-        """Leave an exchange that has gone wrong (RFC 4954 section 4), so that the next command is one."""
-        try:
-            response = await self.execute_command(b"*", timeout=timeout)
-        except SMTPException:
-            return  # what went wrong before says more
-        if response.code == SMTPStatus.auth_continue:
-            self.close()
 
 
 def option_list(options: Iterable[str] | None) -> list[str]:

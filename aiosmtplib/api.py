@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._envelope import Content, SendResult
 from ._options import DEFAULT_TIMEOUT, UNSAID
+from ._secret import conceal
 from ._sending import envelope_of
 from ._stream import is_stream
 from .pool import SMTPPool
 from .response import SMTPResponse
 from .smtp import SMTP
-from .typing import SMTPTokenGenerator, SocketPathType
+from .typing import PlaintextAuth, SMTPTokenGenerator, SocketPathType
 
 if TYPE_CHECKING:
     import email.message
@@ -50,6 +51,9 @@ async def send(
     local_hostname: str | None = None,
     pipelining: bool | None = None,
     chunking: bool | None = None,
+    minimum_tls_version: ssl.TLSVersion | None = None,
+    allow_plaintext_auth: PlaintextAuth = True,
+    stop_on_auth_failure: bool = False,
 ) -> tuple[dict[str, SMTPResponse], str]:
     """Connect, log in if there are credentials, send one message, and close the connection.
 
@@ -70,6 +74,7 @@ async def send(
     :raises SMTPException: whatever :meth:`SMTP.connect`, :meth:`SMTP.send_message` and :meth:`SMTP.sendmail`
         raise. Its ``delivery`` says what became of the message.
     """
+    password = conceal(password)
     ready: Any = message if isinstance(message, str | bytes) or is_stream(message) else None
     built: Any = message
     if ready is not None:
@@ -102,6 +107,9 @@ async def send(
         local_hostname=local_hostname,
         pipelining=pipelining,
         chunking=chunking,
+        minimum_tls_version=minimum_tls_version,
+        allow_plaintext_auth=allow_plaintext_auth,
+        stop_on_auth_failure=stop_on_auth_failure,
     )
     async with client:
         if ready is not None:
@@ -125,6 +133,7 @@ def send_many(
     :raises TypeError: if an option is unknown or of the wrong type, or ``messages`` is a single one
     :raises ValueError: if options exclude each other, or a number is not positive
     """
+    options["password"] = conceal(options.get("password"))
     pool = SMTPPool(**options)
     results = pool.send_many(messages, window=window)
 

@@ -116,9 +116,14 @@ class SMTPDataError(SMTPResponseException):
 
 
 class SMTPAuthenticationError(SMTPResponseException):
-    """The server refused the credentials (RFC 4954 section 6)."""
+    """The server refused the credentials (RFC 4954 section 6).
+
+    :ivar reason: what it said besides its reply, or ``None``: with OAuth a JSON object (RFC 7628 section
+        3.2.2), with SCRAM a word (RFC 5802 section 7)
+    """
 
     phase = "auth"
+    reason: str | None = None
 
 
 class SMTPSenderRefused(SMTPResponseException):

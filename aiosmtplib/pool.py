@@ -1,7 +1,6 @@
 """``SMTPPool``: several connections to one server, opened as needed, kept while they are good, and shared."""
 
 import asyncio
-import functools
 import ssl
 from collections.abc import AsyncIterable, Iterable, Sequence
 from types import TracebackType
@@ -15,12 +14,13 @@ from ._pool_one import Built, Ready, deliver
 from ._pool_slot import PoolStats
 from ._pool_state import PoolState
 from ._rate import TokenBucket
+from ._secret import conceal, reveal
 from ._sending import envelope_of
 from ._stream import Progress, is_stream
 from ._verbs import Timeout
 from .response import SMTPResponse
 from .smtp import SMTP
-from .typing import SMTPTokenGenerator, SocketPathType, _default
+from .typing import PlaintextAuth, SMTPTokenGenerator, SocketPathType, _default
 
 if TYPE_CHECKING:
     import email.message
@@ -83,6 +83,9 @@ class SMTPPool:
         local_hostname: str | None = None,
         pipelining: bool | None = None,
         chunking: bool | None = None,
+        minimum_tls_version: ssl.TLSVersion | None = None,
+        allow_plaintext_auth: PlaintextAuth = True,
+        stop_on_auth_failure: bool = False,
         max_connections: int = 10,
         max_messages: int | None = None,
         max_age: float | None = None,
@@ -90,27 +93,34 @@ class SMTPPool:
         rate: float | None = None,
         client_class: type[SMTP] = SMTP,
     ) -> None:
-        make = functools.partial(
-            client_class,
-            hostname=hostname,
-            port=port,
-            username=username,
-            password=password,
-            source_address=source_address,
-            timeout=timeout,
-            use_tls=use_tls,
-            start_tls=start_tls,
-            validate_certs=validate_certs,
-            client_cert=client_cert,
-            client_key=client_key,
-            tls_context=tls_context,
-            cert_bundle=cert_bundle,
-            socket_path=socket_path,
-            oauth_token_generator=oauth_token_generator,
-            local_hostname=local_hostname,
-            pipelining=pipelining,
-            chunking=chunking,
-        )
+        password = conceal(password)
+
+        def make() -> SMTP:
+            # A class derived from SMTP may look at its arguments.
+            return client_class(
+                hostname=hostname,
+                port=port,
+                username=username,
+                password=reveal(password),
+                source_address=source_address,
+                timeout=timeout,
+                use_tls=use_tls,
+                start_tls=start_tls,
+                validate_certs=validate_certs,
+                client_cert=client_cert,
+                client_key=client_key,
+                tls_context=tls_context,
+                cert_bundle=cert_bundle,
+                socket_path=socket_path,
+                oauth_token_generator=oauth_token_generator,
+                local_hostname=local_hostname,
+                pipelining=pipelining,
+                chunking=chunking,
+                minimum_tls_version=minimum_tls_version,
+                allow_plaintext_auth=allow_plaintext_auth,
+                stop_on_auth_failure=stop_on_auth_failure,
+            )
+
         #: Never connected: it checks the options now, and knows their meaning.
         self._model = make()
         if not isinstance(max_connections, int):
@@ -121,6 +131,8 @@ class SMTPPool:
         self._driver = Driver(state, make, None if rate is None else TokenBucket(rate))
 
     def __repr__(self) -> str:
+        if "_driver" not in vars(self):  # asked by who reports that the constructor failed
+            return f"<{type(self).__name__}, not set up>"
         return f"<{type(self).__name__} to {self._model._destination}: {self.stats()}>"
 
     def stats(self) -> PoolStats:

@@ -127,8 +127,8 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         :raises SMTPReadTimeoutError: after ``timeout``; the connection is closed
         :raises SMTPResponseException: with code -1, if what comes is no SMTP reply; the connection is closed
         """
-        line = encode_command(*args)
-        return await self.run(_dialogues.command(line), timeout, exchange=True)
+        # In one expression: a variable would show the command, and with AUTH a secret, in a traceback.
+        return await self.run(_dialogues.command(encode_command(*args)), timeout, exchange=True)
 
     async def execute_data_command(self, message: bytes, timeout: float | None = None) -> SMTPResponse:
         """Send DATA and, after a 354, ``message``: line ends normalised, dots stuffed, terminated.

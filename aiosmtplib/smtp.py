@@ -10,11 +10,12 @@ from typing import Any, Literal, TypeVar
 from ._many import SendMany
 from ._options import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
 from ._options import SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
+from ._secret import conceal
 from ._sending import Sending
 from ._verbs import Timeout
 from .errors import SMTPException
 from .response import SMTPResponse
-from .typing import Default, SMTPTokenGenerator, SocketPathType, _default
+from .typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType, _default
 
 __all__ = ("SMTP", "SMTP_PORT", "SMTP_STARTTLS_PORT", "SMTP_TLS_PORT")
 
@@ -60,6 +61,9 @@ class SMTP(Sending):
         local_hostname: str | Literal[Default.token] | None = _default,
         pipelining: bool | Literal[Default.token] | None = _default,
         chunking: bool | Literal[Default.token] | None = _default,
+        minimum_tls_version: ssl.TLSVersion | Literal[Default.token] | None = _default,
+        allow_plaintext_auth: PlaintextAuth | Literal[Default.token] = _default,
+        stop_on_auth_failure: bool | Literal[Default.token] = _default,
     ) -> SMTPResponse:
         """Connect, upgrade to TLS and log in, as the options say.
 
@@ -74,10 +78,12 @@ class SMTP(Sending):
         :raises SMTPConnectResponseError: if the server greets with anything but 220
         :raises SMTPHeloError: if the server refuses EHLO and HELO
         :raises SMTPAuthenticationError: if the server refuses the credentials
-        :raises SMTPException: if already connected, or ``start_tls=True`` and the server does not offer it,
-            or there are credentials and it offers no AUTH
+        :raises SMTPException: if already connected, or STARTTLS is insisted upon and the server does not
+            offer it, or there are credentials and it offers no AUTH, or ``allow_plaintext_auth`` forbids to
+            log in
         :raises ValueError: if options exclude each other
         """
+        password = conceal(password)
         self._leave_closed_loop()
         if self.is_connected:
             raise SMTPException("SMTP instance is already connected")
@@ -102,22 +108,14 @@ class SMTP(Sending):
             local_hostname=local_hostname,
             pipelining=pipelining,
             chunking=chunking,
+            minimum_tls_version=minimum_tls_version,
+            allow_plaintext_auth=allow_plaintext_auth,
+            stop_on_auth_failure=stop_on_auth_failure,
         )
         async with self._opening_connection(seconds):
             greeting = await self._open()
             await self._login_as_chosen()
         return greeting
-
-    async def _login_as_chosen(self) -> None:
-        if self._username is None:
-            return
-        if self._oauth_token_generator is not None:
-            await self._ehlo_or_helo_if_needed()
-            if "xoauth2" not in self.server_auth_methods:
-                raise SMTPException("oauth_token_generator provided but server does not support XOAUTH2")
-            await self.auth_xoauth2(self._username, await self._oauth_token_generator())
-        else:
-            await self.login(self._username, "" if self._password is None else self._password)
 
     async def __aenter__(self: Self) -> Self:
         self._leave_closed_loop()

@@ -85,8 +85,8 @@ def test_every_error_and_status_is_exported() -> None:
 def test_doors_have_docstrings() -> None:
     for name in aiosmtplib.__all__:
         exported = getattr(aiosmtplib, name)
-        # Python 3.10 takes an alias such as Callable[..., str] for a class.
-        if exported.__module__.startswith("aiosmtplib"):
+        # Python 3.10 takes an alias such as Callable[..., str] for a class. A mapping is of no module.
+        if getattr(exported, "__module__", "").startswith("aiosmtplib"):
             assert exported.__doc__, name
     for door in (SMTP, SMTPPool):
         for name, method in vars(door).items():

@@ -15,12 +15,26 @@ PACKAGE = ROOT / "aiosmtplib"
 
 #: Each module may import from lower layers, and from modules to its left in its own layer.
 LAYERS = (
-    ("values", ("status", "response", "typing", "errors")),
+    ("values", ("status", "response", "typing", "errors", "_secret")),
     ("codec", ("_steps", "_pure", "_pure_session", "_speedups", "_codec")),
-    ("functions", ("esmtp", "_flatten", "email", "auth", "_address", "_envelope")),
+    (
+        "functions",
+        (
+            "esmtp",
+            "_flatten",
+            "email",
+            "_saslprep",
+            "_sasl",
+            "_sasl_scram",
+            "_binding",
+            "auth",
+            "_address",
+            "_envelope",
+        ),
+    ),
     ("sans-I/O", ("_session", "_dialogues", "_mail", "_transaction")),
     ("rim", ("_waiting", "_turns", "protocol", "_tls", "_options")),
-    ("client", ("_connection", "_verbs", "_stream", "_sending", "_many", "smtp")),
+    ("client", ("_connection", "_trust", "_login", "_verbs", "_stream", "_sending", "_many", "smtp")),
     (
         "many",
         (

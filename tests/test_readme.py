@@ -123,6 +123,11 @@ EXPECTED = {
         [(ME, ["jürgen@bücher.example"])], also=_utf8_is_used
     ),
     "TLS 1": Expected([]),
+    "Nothing without TLS 1": Expected(
+        [],
+        logins=("CRAM-MD5",),
+        also=lambda office: "AUTH" not in str(office.commands[office.commands.index("QUIT") :]),
+    ),
     "Certificates 1": Expected([]),
     "Certificates 2": Expected([], ask_client=True, also=lambda office: office.commands.count("NOOP") == 2),
     "STARTTLS by hand 1": Expected([], also=lambda office: "STARTTLS" in office.commands),
