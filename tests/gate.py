@@ -45,7 +45,7 @@ class ScramServer:
 
     def first(self, client_first: bytes) -> bytes:
         self.header, self.bare = client_first[: client_first.index(b",,") + 2], client_first.split(b",,")[1]
-        self.nonce = self.bare.split(b"r=")[1] + b"%theirs"
+        self.nonce = self.bare.rpartition(b",r=")[2] + b"%theirs"
         self.message = b"r=%b,s=%b,i=%d" % (self.nonce, b64(self.salt), self.iterations)
         return self.message
 
