@@ -19,7 +19,10 @@ if unwanted and required:
 extension = Extension(
     "aiosmtplib._speedups",
     ["_speedups/_speedups.pyx"],
-    depends=[f"_speedups/{part}.pxi" for part in ("reply", "data", "address", "session", "transaction")],
+    depends=[
+        f"_speedups/{part}.pxi"
+        for part in ("reply", "data", "address", "output", "field", "message", "session", "transaction")
+    ],
     extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
     optional=not required,
 )

@@ -11,12 +11,14 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyBy
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_GET_ITEM
 from libc.string cimport memchr, memcpy
 
 from collections import deque
+from re import MULTILINE as re_MULTILINE, compile as re_compile
 
+from aiosmtplib import _parts as parts
 from aiosmtplib._steps import MAX_GROUP as max_group, NOT_COPIED as not_copied
 from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPServerDisconnected
 from aiosmtplib.response import SMTPResponse
@@ -33,6 +35,7 @@ __all__ = (
     "encode_recipients",
     "normalize_newlines",
     "plain_address",
+    "serialize_message",
     "start_transaction",
 )
 
@@ -52,6 +55,9 @@ cdef bytes as_bytes(data):
 include "reply.pxi"
 include "data.pxi"
 include "address.pxi"
+include "output.pxi"
+include "field.pxi"
+include "message.pxi"
 include "transaction.pxi"
 include "session.pxi"
 

@@ -20,6 +20,7 @@ __all__ = (
     "encode_recipients",
     "normalize_newlines",
     "plain_address",
+    "serialize_message",
     "start_transaction",
 )
 
@@ -44,6 +45,7 @@ if not TYPE_CHECKING and not _unwanted:
             encode_recipients,
             normalize_newlines,
             plain_address,
+            serialize_message,
             start_transaction,
         )
     except ImportError as exc:
@@ -66,6 +68,7 @@ if TYPE_CHECKING or _unwanted:
         normalize_newlines,
         plain_address,
     )
+    from ._pure_message import serialize_message
     from ._pure_session import Exchange, Session, start_transaction
 
     IMPLEMENTATION = "python"

@@ -1,7 +1,7 @@
-"""The bytes of a message, by the generator of the standard library, with each header field kept in its place.
+"""The bytes of a message, with each header field kept in its place: by the codec, or by the standard library.
 
-This is a module of its own because the generator and the policies are slow to import; ``email.py`` asks for
-it when the first message comes.
+What the codec leaves to the standard library is written by its generator. This is a module of its own because
+the generator and the policies are slow to import; ``email.py`` asks for it when the first message comes.
 """
 
 import re
@@ -10,8 +10,14 @@ from email.generator import BytesGenerator
 from email.message import EmailMessage, Message
 from email.policy import Compat32, EmailPolicy
 from io import BytesIO
+from typing import Any, Final
 
-__all__ = ("flatten",)
+from ._codec import encode_message, normalize_newlines, serialize_message
+from ._message_rules import Rules, Tally
+from ._parts import CHUNK, DATA, PLAIN
+from ._steps import Data
+
+__all__ = ("Tally", "by_generator", "flatten", "flatten_for")
 
 # A line break that does not fold (RFC 5322 section 2.2.3): what follows it would be a header field of its
 # own, or the body. A lone CR counts, since it becomes CRLF on the wire.
@@ -29,31 +35,117 @@ class _LegacyPolicy(Compat32):
         return _contain(super().fold_binary(name, value), b"\n")
 
 
-_smtp_policies = {
-    (utf8, cte_type): _SMTPPolicy(linesep="\r\n", utf8=utf8, cte_type=cte_type)
-    for utf8 in (False, True)
-    for cte_type in ("7bit", "8bit")
+#: By whether old-style, utf8 and cte_type.
+_RULES: Final = {
+    **{
+        (False, utf8, cte_type): Rules(_SMTPPolicy(linesep="\r\n", utf8=utf8, cte_type=cte_type))
+        for utf8 in (False, True)
+        for cte_type in ("7bit", "8bit")
+    },
+    **{(True, False, cte_type): Rules(_LegacyPolicy(cte_type=cte_type)) for cte_type in ("7bit", "8bit")},
 }
-_legacy_policies = {cte_type: _LegacyPolicy(cte_type=cte_type) for cte_type in ("7bit", "8bit")}
 
 
-def flatten(message: EmailMessage | Message, utf8: bool, cte_type: str) -> bytes:
-    """Do what :func:`aiosmtplib.email.flatten_message` promises."""
-    if not isinstance(message, Message):
-        raise TypeError(f"Expected an email.message.EmailMessage or Message, not {type(message).__name__}")
-    if cte_type not in _legacy_policies:
-        raise ValueError(f'cte_type must be "7bit" or "8bit", not {cte_type!r}')
-    if "Bcc" in message or "Resent-Bcc" in message:
-        message = copy(message)
-        # Deletion gives the copy a list of header fields of its own.
-        del message["Bcc"]
-        del message["Resent-Bcc"]
-    buffer = BytesIO()
+def rules_for(message: object, utf8: bool, cte_type: str) -> Rules:
+    """How to write this message.
+
+    :raises TypeError: if it is none
+    :raises ValueError: for another ``cte_type`` than ``"7bit"`` and ``"8bit"``
+    """
     if isinstance(message, EmailMessage):
-        BytesGenerator(buffer, policy=_smtp_policies[bool(utf8), cte_type]).flatten(message)
+        legacy = False
+    elif isinstance(message, Message):
+        legacy = True
+        utf8 = False
     else:
-        BytesGenerator(buffer, policy=_legacy_policies[cte_type]).flatten(message)
+        raise TypeError(f"Expected an email.message.EmailMessage or Message, not {type(message).__name__}")
+    found = _RULES.get((legacy, bool(utf8), cte_type))
+    if found is None:
+        raise ValueError(f'cte_type must be "7bit" or "8bit", not {cte_type!r}')
+    return found
+
+
+def flatten(message: EmailMessage | Message, utf8: bool, cte_type: str, tally: Tally | None = None) -> bytes:
+    """Do what :func:`aiosmtplib.email.flatten_message` promises.
+
+    :param tally: counts which way it went
+    """
+    rules = rules_for(message, utf8, cte_type)
+    written = _serialize(message, rules, PLAIN, tally)
+    return written[0] if written is not None else _generate(message, rules)
+
+
+def flatten_for(message: EmailMessage | Message, utf8: bool, cte_type: str, chunk: bool) -> tuple[Data, int]:
+    """The same as it goes out, and its number of octets as SIZE counts it (RFC 1870 section 3).
+
+    :param chunk: by BDAT, not by DATA
+    """
+    rules = rules_for(message, utf8, cte_type)
+    written = _serialize(message, rules, CHUNK if chunk else DATA, None)
+    if written is not None:
+        return written
+    content = _generate(message, rules)
+    if not chunk:
+        return encode_message(content)
+    content = normalize_newlines(content)
+    if not content.endswith(b"\r\n"):
+        content += b"\r\n"
+    return content, len(content)
+
+
+def by_generator(message: EmailMessage | Message, utf8: bool, cte_type: str) -> bytes:
+    """What :func:`flatten` gives, written by the standard library's generator alone."""
+    return _generate(message, rules_for(message, utf8, cte_type))
+
+
+def _serialize(
+    message: EmailMessage | Message, rules: Rules, form: int, tally: Tally | None
+) -> tuple[bytes, int] | None:
+    written = None
+    try:
+        if _relied_upon:
+            written = serialize_message(message, rules, form, tally)
+    except Exception:
+        pass  # noqa: S110  # of several errors the generator's comes first
+    if tally is not None:
+        tally.messages += 1
+        tally.generated += written is None
+    return written
+
+
+def _generate(message: EmailMessage | Message, rules: Rules) -> bytes:
+    # The generator leaves boundaries behind, and for a while its policy: in copies that nobody else sees.
+    message = _copied(message)
+    del message["Bcc"]
+    del message["Resent-Bcc"]
+    buffer = BytesIO()
+    BytesGenerator(buffer, policy=rules.policy).flatten(message)
     return buffer.getvalue()
+
+
+def _sample(message: EmailMessage | Message, fields: tuple[tuple[str, str], ...]) -> EmailMessage | Message:
+    for name, value in fields:
+        message[name] = value
+    message.set_payload("Hello\n.\n")
+    return message
+
+
+def _agrees(message: EmailMessage | Message) -> bool:
+    """Whether this interpreter's generator writes the sample as the codec does."""
+    rules = rules_for(message, False, "8bit")
+    written = serialize_message(message, rules, PLAIN, None)
+    return written is not None and written[0] == _generate(message, rules)
+
+
+def _copied(message: Any) -> Any:
+    """A message of its own, with all its parts. Deletion gives a copy a list of header fields of its own."""
+    copied = copy(message)
+    payload = copied._payload
+    if isinstance(payload, list):
+        copied._payload = [_copied(part) if isinstance(part, Message) else part for part in payload]
+    elif isinstance(payload, Message):
+        copied._payload = _copied(payload)
+    return copied
 
 
 def _contain(field: bytes, linesep: bytes) -> bytes:
@@ -65,3 +157,30 @@ def _contain(field: bytes, linesep: bytes) -> bytes:
     if not _breaks_out(field, 0, len(field) - len(linesep)):
         return field
     return _fold_properly(linesep + b" ", field.rstrip(b"\r\n")) + linesep
+
+
+# How fields are written, and above all how they are folded, differs between the releases of Python, patch
+# releases too. What the codec does is relied upon where it does the same as the one that runs.
+_SHORT: Final = (
+    ("From", "Ann Example <ann@example.com>"),
+    ("Subject", "Words, and (more) <words>"),
+    ("Date", "Thu, 26 Nov 2026 09:00:00 +0000"),
+    ("Message-ID", "<1@example.com>"),
+    ("MIME-Version", "1.0"),
+    ("Content-Type", 'text/plain; charset="utf-8"'),
+    ("Content-Transfer-Encoding", "8bit"),
+)
+_LONG: Final = (
+    ("Subject", "seventy characters and no room for them behind the name of the field"),
+    ("X-Words", f"{'word ' * 13}word: {'w' * 76} {'w' * 77} end, {'w' * 60} <{'w' * 15}> (w)\tlast"),
+    (
+        "To",
+        ", ".join(f'"{name}, B." <{name}@example.com>, {name}@example.org' for name in ("ann", "bob", "cy")),
+    ),
+    ("Content-Type", f'application/octet-stream; charset="utf-8"; name="{"n" * 60}.pdf"'),
+    ("Content-Disposition", f'attachment; filename="{"n" * 50}.pdf"; size="1"'),
+)
+_relied_upon = _agrees(_sample(EmailMessage(), _SHORT)) and _agrees(_sample(Message(), _SHORT))
+_folds = _relied_upon and _agrees(_sample(EmailMessage(), _LONG))
+for _rules in _RULES.values():
+    _rules.folds = _rules.signed.folds = _folds

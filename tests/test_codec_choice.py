@@ -69,7 +69,7 @@ def test_no_warning_in_development_mode(codec: ModuleType) -> None:
 
 
 def test_codec_offers_what_its_twins_offer(codec: ModuleType) -> None:
-    from aiosmtplib import _codec, _pure, _pure_session
+    from aiosmtplib import _codec, _pure, _pure_message, _pure_session
 
-    session = _pure_session.__all__ if codec is _pure else ()
-    assert set(_codec.__all__) == {*codec.__all__, *session, "IMPLEMENTATION"}
+    others = (*_pure_session.__all__, *_pure_message.__all__) if codec is _pure else ()
+    assert set(_codec.__all__) == {*codec.__all__, *others, "IMPLEMENTATION"}

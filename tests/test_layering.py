@@ -16,11 +16,12 @@ PACKAGE = ROOT / "aiosmtplib"
 #: Each module may import from lower layers, and from modules to its left in its own layer.
 LAYERS = (
     ("values", ("status", "response", "typing", "errors", "_secret")),
-    ("codec", ("_steps", "_pure", "_pure_session", "_speedups", "_codec")),
+    ("codec", ("_steps", "_parts", "_pure", "_pure_message", "_pure_session", "_speedups", "_codec")),
     (
         "functions",
         (
             "esmtp",
+            "_message_rules",
             "_flatten",
             "email",
             "_saslprep",

@@ -1,0 +1,113 @@
+# The buffer that a message is written into, with line ends and dots as they have to be there.
+
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject **value, Py_ssize_t size) except -1
+    bint PyUnicode_IS_ASCII(object value)
+    void *PyUnicode_DATA(object value)
+    bint PyUnicode_CheckExact(object value)
+    bint PyUnicode_Check(object value)
+    bint PyList_CheckExact(object value)
+
+cdef int PLAIN = parts.PLAIN
+cdef int FOR_DATA = parts.DATA
+
+
+cdef inline const unsigned char *characters(object text) noexcept:
+    """Those of an ASCII string, of whatever class."""
+    return <const unsigned char *>PyUnicode_DATA(text)
+
+
+cdef class Output:
+    """What has been written of a message, and the rules to write the rest by."""
+
+    cdef object rules
+    cdef object tally
+    cdef bint legacy
+    cdef bint wire  # whether every line ends with CRLF, whatever the rules say
+    cdef bint dots
+    cdef bint folds
+    cdef Py_ssize_t limit
+    cdef PyObject *buffer
+    cdef Py_ssize_t size
+    cdef Py_ssize_t room
+    cdef Py_ssize_t stuffed
+
+    def __cinit__(self, rules, int form, tally):
+        self.tally = tally
+        self.wire = form != PLAIN
+        self.dots = form == FOR_DATA
+        self.follow(rules)
+        self.room = 4096
+        created = PyBytes_FromStringAndSize(NULL, self.room)
+        Py_INCREF(created)
+        self.buffer = <PyObject *>created
+
+    def __dealloc__(self):
+        Py_XDECREF(self.buffer)
+
+    cdef int follow(self, rules) except -1:
+        """Write by these rules from now on."""
+        self.rules = rules
+        self.legacy = rules.legacy
+        self.folds = rules.folds
+        self.limit = rules.limit
+        return 0
+
+    cdef bytes finish(self):
+        if _PyBytes_Resize(&self.buffer, self.size) < 0:
+            raise MemoryError
+        result = <bytes>self.buffer
+        Py_DECREF(result)
+        self.buffer = NULL
+        return result
+
+    cdef unsigned char *reserve(self, Py_ssize_t size) except NULL:
+        """Where the next ``size`` octets go."""
+        if size > self.room - self.size:
+            self.room = self.size + size + (self.size >> 1) + 1024
+            _PyBytes_Resize(&self.buffer, self.room)
+        return <unsigned char *>PyBytes_AS_STRING(<object>self.buffer) + self.size
+
+    cdef int add(self, const unsigned char *text, Py_ssize_t size) except -1:
+        """Text that is as it has to be, and starts no line with a dot."""
+        memcpy(self.reserve(size), text, size)
+        self.size += size
+        return 0
+
+    cdef int newline(self) except -1:
+        if self.legacy and not self.wire:
+            return self.add(b"\n", 1)
+        return self.add(b"\r\n", 2)
+
+    cdef int add_lines(self, const unsigned char *text, Py_ssize_t size) except -1:
+        """Lines with any line ends, from the start of a line on."""
+        cdef Py_ssize_t growth = smtp_growth(text, size, True, self.dots)
+        cdef unsigned char *out
+        if not growth:
+            return self.add(text, size)
+        if self.dots:
+            self.stuffed += growth - smtp_growth(text, size, True, False)
+        out = self.reserve(size + growth)
+        smtp_fill(out, text, size, True, self.dots)
+        self.size += size + growth
+        return 0
+
+    cdef int add_content(self, content) except -1:
+        """A body, preamble or epilogue."""
+        cdef const unsigned char *text
+        cdef Py_ssize_t size
+        if content is None:
+            return 0
+        if isinstance(content, bytes):
+            text = <const unsigned char *>PyBytes_AS_STRING(content)
+            size = PyBytes_GET_SIZE(content)
+        else:
+            text = characters(content)
+            size = PyUnicode_GET_LENGTH(content)
+        if not self.legacy or self.wire:
+            return self.add_lines(text, size)
+        if memchr(text, c'\r', size) == NULL:
+            return self.add(text, size)
+        changed = <bytes>text[:size]
+        changed = changed.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return self.add(<const unsigned char *>PyBytes_AS_STRING(changed), PyBytes_GET_SIZE(changed))
