@@ -34,7 +34,9 @@ __all__ = (
     "encode_message",
     "encode_recipients",
     "normalize_newlines",
+    "pick_fields",
     "plain_address",
+    "plain_addresses",
     "serialize_message",
     "start_transaction",
 )

@@ -5,6 +5,10 @@ cdef extern from "Python.h":
     Py_ssize_t PyUnicode_GET_LENGTH(object value)
     const unsigned char *PyUnicode_1BYTE_DATA(object value)
     str PyUnicode_FromStringAndSize(const char *u, Py_ssize_t size)
+    bint PyUnicode_IS_ASCII(object value)
+    void *PyUnicode_DATA(object value)
+    bint PyUnicode_Check(object value)
+    bint PyUnicode_CheckExact(object value)
 
 cdef enum:
     ALPHANUMERIC = 1
@@ -53,20 +57,13 @@ cdef bint is_plain(const unsigned char *p, const unsigned char *end) noexcept:
             return False
 
 
-def plain_address(value):
-    cdef const unsigned char *start
-    cdef const unsigned char *end
-    if not isinstance(value, str):
-        raise TypeError(f"expected str, got {type(value).__name__}")
-    if type(value) is not str:
-        value = str.__str__(value)  # a subclass keeps its characters elsewhere
-    if not PyUnicode_IS_COMPACT_ASCII(value) or PyUnicode_GET_LENGTH(value) == 0:
+cdef str plain_between(const unsigned char *start, const unsigned char *end):
+    """The address of a plain mailbox that may have a display name, or None."""
+    if start == end:
         return None
-    start = PyUnicode_1BYTE_DATA(value)
-    end = start + PyUnicode_GET_LENGTH(value)
     if (end - 1)[0] == c'>':
         end -= 1
-        while KIND[start[0]] & NAME:  # "<", ">" and the NUL after the last character are not in it
+        while KIND[start[0]] & NAME:  # "<" and ">" are not in it
             start += 1
         if start[0] != c'<':
             return None
@@ -74,6 +71,85 @@ def plain_address(value):
     if not is_plain(start, end):
         return None
     return PyUnicode_FromStringAndSize(<const char *>start, end - start)
+
+
+cdef str exact_ascii(value):
+    """The string itself, or None if it has other characters."""
+    if not isinstance(value, str):
+        raise TypeError(f"expected str, got {type(value).__name__}")
+    if type(value) is not str:
+        value = str.__str__(value)  # a subclass keeps its characters elsewhere
+    return value if PyUnicode_IS_COMPACT_ASCII(value) else None
+
+
+def plain_address(value):
+    cdef str text = exact_ascii(value)
+    if text is None:
+        return None
+    return plain_between(PyUnicode_1BYTE_DATA(text), PyUnicode_1BYTE_DATA(text) + PyUnicode_GET_LENGTH(text))
+
+
+cdef inline bint is_white(unsigned char c) noexcept:
+    return c == c' ' or c == c'\t' or c == c'\r' or c == c'\n'
+
+
+def plain_addresses(value):
+    cdef str text = exact_ascii(value)
+    cdef const unsigned char *start
+    cdef const unsigned char *end
+    cdef const unsigned char *comma
+    cdef const unsigned char *last
+    cdef list found = []
+    if text is None:
+        return None
+    start = PyUnicode_1BYTE_DATA(text)
+    end = start + PyUnicode_GET_LENGTH(text)
+    while True:
+        comma = <const unsigned char *>memchr(start, c',', end - start)
+        last = end if comma == NULL else comma
+        while start < last and is_white(start[0]):
+            start += 1
+        while start < last and is_white((last - 1)[0]):
+            last -= 1
+        address = plain_between(start, last)
+        if address is None:
+            return None
+        found.append(address)
+        if comma == NULL:
+            return found
+        start = comma + 1
+
+
+cdef inline const unsigned char *characters(object text) noexcept:
+    """Those of an ASCII string, of whatever class."""
+    return <const unsigned char *>PyUnicode_DATA(text)
+
+
+cdef inline bint is_called(object name, str lower) noexcept:
+    """Whether a name is that one, in whatever case."""
+    cdef const unsigned char *p
+    cdef const unsigned char *q
+    cdef Py_ssize_t i, size = PyUnicode_GET_LENGTH(lower)
+    if not PyUnicode_Check(name) or PyUnicode_GET_LENGTH(name) != size or not PyUnicode_IS_ASCII(name):
+        return False
+    p = characters(name)
+    q = characters(lower)
+    for i in range(size):
+        if (p[i] | 0x20 if c'A' <= p[i] <= c'Z' else p[i]) != q[i]:
+            return False
+    return True
+
+
+def pick_fields(headers, names):
+    cdef tuple wanted = names
+    cdef list found = [[] for _ in wanted]
+    cdef Py_ssize_t i
+    for name, value in headers:
+        for i in range(len(wanted)):
+            if is_called(name, wanted[i]):
+                (<list>found[i]).append(value)
+                break
+    return found
 
 
 def encode_recipients(recipients, tail):

@@ -32,21 +32,8 @@ cdef class Part:
     cdef object epilogue
 
 
-cdef inline bint is_called(object name, const char *lower, Py_ssize_t size) noexcept:
-    """Whether it is that field, in whatever case."""
-    cdef const unsigned char *p
-    cdef Py_ssize_t i
-    if not PyUnicode_Check(name) or PyUnicode_GET_LENGTH(name) != size or not PyUnicode_IS_ASCII(name):
-        return False
-    p = characters(name)
-    for i in range(size):
-        if (p[i] | 0x20 if c'A' <= p[i] <= c'Z' else p[i]) != <unsigned char>lower[i]:
-            return False
-    return True
-
-
 cdef inline bint is_hidden(object name) noexcept:
-    return is_called(name, b"bcc", 3) or is_called(name, b"resent-bcc", 10)
+    return is_called(name, "bcc") or is_called(name, "resent-bcc")
 
 
 @cython.final
@@ -59,7 +46,7 @@ cdef class Writer(Fields):
         for name, value in part.headers:
             if top and is_hidden(name):
                 continue
-            if part.generated and is_called(name, b"content-type", 12):
+            if part.generated and is_called(name, "content-type"):
                 written = self.add_field(rules.with_boundary(name, str.__str__(value), part.boundary))
             elif self.legacy:
                 written = PyUnicode_CheckExact(value) and self.legacy_field(name, value)
@@ -126,7 +113,7 @@ cdef Part plan(message, rules, list lacking, int depth):
     part = Part.__new__(Part)
     part.headers = list(message._headers)
     for name, value in part.headers:
-        if is_called(name, b"content-type", 12):
+        if is_called(name, "content-type"):
             if content_type is not None:
                 raise Unusual  # the first one counts, and which one gets the boundary?
             content_type = value

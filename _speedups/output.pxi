@@ -2,19 +2,9 @@
 
 cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject **value, Py_ssize_t size) except -1
-    bint PyUnicode_IS_ASCII(object value)
-    void *PyUnicode_DATA(object value)
-    bint PyUnicode_CheckExact(object value)
-    bint PyUnicode_Check(object value)
-    bint PyList_CheckExact(object value)
 
 cdef int PLAIN = parts.PLAIN
 cdef int FOR_DATA = parts.DATA
-
-
-cdef inline const unsigned char *characters(object text) noexcept:
-    """Those of an ASCII string, of whatever class."""
-    return <const unsigned char *>PyUnicode_DATA(text)
 
 
 cdef class Output:

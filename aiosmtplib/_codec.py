@@ -19,7 +19,9 @@ __all__ = (
     "encode_message",
     "encode_recipients",
     "normalize_newlines",
+    "pick_fields",
     "plain_address",
+    "plain_addresses",
     "serialize_message",
     "start_transaction",
 )
@@ -44,7 +46,9 @@ if not TYPE_CHECKING and not _unwanted:
             encode_message,
             encode_recipients,
             normalize_newlines,
+            pick_fields,
             plain_address,
+            plain_addresses,
             serialize_message,
             start_transaction,
         )
@@ -66,7 +70,9 @@ if TYPE_CHECKING or _unwanted:
         encode_message,
         encode_recipients,
         normalize_newlines,
+        pick_fields,
         plain_address,
+        plain_addresses,
     )
     from ._pure_message import serialize_message
     from ._pure_session import Exchange, Session, start_transaction

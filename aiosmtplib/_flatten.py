@@ -105,8 +105,8 @@ def _serialize(
     try:
         if _relied_upon:
             written = serialize_message(message, rules, form, tally)
-    except Exception:
-        pass  # noqa: S110  # of several errors the generator's comes first
+    except Exception:  # noqa: S110
+        pass  # of several errors the generator's comes first
     if tally is not None:
         tally.messages += 1
         tally.generated += written is None

@@ -237,10 +237,10 @@ def _mail_for(client: Sending, item: Any) -> Mail:
         if sender is None or recipients is None:
             raise _unaddressed()
         content = content_of(message)
-    else:
-        sender, recipients = envelope_of(message, sender, recipients)
-        content, options = client._flatten(message, sender, recipients, option_list(options))
-    return client._compose(Addressed(sender, recipients, options, rcpt_options), content, many=True)
+        return client._compose(Addressed(sender, recipients, options, rcpt_options), content, many=True)
+    sender, recipients = envelope_of(message, sender, recipients)
+    options = option_list(options)
+    return client._compose_message(message, sender, recipients, options, rcpt_options, many=True)[0]
 
 
 def is_streamed(item: Any) -> TypeGuard[Envelope]:

@@ -15,7 +15,6 @@ from email.message import Message
 from email.policy import Compat32, EmailPolicy
 from functools import lru_cache
 from typing import Final, TypeAlias
-from weakref import WeakKeyDictionary
 
 from ._parts import (
     ADDRESSES,
@@ -205,19 +204,14 @@ def _content_type(text: str) -> tuple[int, str | None] | None:
     return BODY, None
 
 
-_accepted: "WeakKeyDictionary[type, bool]" = WeakKeyDictionary()
-
-
+@lru_cache(maxsize=64)
 def _accepts(kind: type) -> bool:
     """Whether messages of this class are what they seem to be."""
-    found = _accepted.get(kind)
-    if found is None:
-        found = _accepted[kind] = (
-            issubclass(kind, Message)
-            and all(getattr(kind, name) is getattr(Message, name) for name in _METHODS)
-            and not any(name in vars(base) for base in kind.__mro__ for name in _ATTRIBUTES)
-        )
-    return found
+    return (
+        issubclass(kind, Message)
+        and all(getattr(kind, name) is getattr(Message, name) for name in _METHODS)
+        and not any(name in vars(base) for base in kind.__mro__ for name in _ATTRIBUTES)
+    )
 
 
 Rules.accepts = staticmethod(_accepts)

@@ -123,11 +123,10 @@ class Built:
         pass
 
     async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
-        content, options = client._flatten(self._message, self._sender, recipients, self._mail_options)
-        self.octets = len(content)
-        return await client.sendmail(
-            self._sender, recipients, content, options, self._rcpt_options, self._timeout
+        result, self.octets = await client._send_object(
+            self._message, self._sender, recipients, self._mail_options, self._rcpt_options, self._timeout
         )
+        return result
 
 
 def accepted(index: int, item: Item, result: Result) -> SendResult[Item]:

@@ -21,7 +21,9 @@ __all__ = (
     "encode_message",
     "encode_recipients",
     "normalize_newlines",
+    "pick_fields",
     "plain_address",
+    "plain_addresses",
 )
 
 _Buffer = bytes | bytearray | memoryview
@@ -276,6 +278,36 @@ def plain_address(value: str) -> str | None:
         raise TypeError(f"expected str, got {type(value).__name__}")
     match = _match_bare(value) or _match_named(value)
     return match[1] if match else None
+
+
+def plain_addresses(value: str) -> list[str] | None:
+    """The addresses of a list of plain ones (RFC 5322 section 3.4), in their order.
+
+    :return: None where one is not as :func:`plain_address` takes it, or the list is not as it should be
+    :raises TypeError: if ``value`` is not a string
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"expected str, got {type(value).__name__}")
+    found = []
+    for part in str.split(value, ","):
+        address = plain_address(part.strip(" \t\r\n"))
+        if address is None:
+            return None
+        found.append(address)
+    return found
+
+
+def pick_fields(headers: Iterable[tuple[str, object]], names: tuple[str, ...]) -> list[list[object]]:
+    """The values of header fields, a list for each name, in their order.
+
+    :param names: in lower case; the case of names in ``headers`` does not matter (RFC 5322 section 1.2.2)
+    :raises TypeError: if ``names`` are not a tuple of ``str``, or ``headers`` not of pairs
+    """
+    found: dict[str, list[object]] = {name: [] for name in names}
+    for name, value in headers:
+        if (lower := name.lower()) in found:
+            found[lower].append(value)
+    return [found[name] for name in names]
 
 
 def encode_recipients(recipients: Iterable[str], tail: bytes) -> bytes | None:

@@ -7,12 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._address import ascii_address, envelope_path
-from ._codec import (
-    encode_command,
-    encode_message,
-    encode_recipients,
-    normalize_newlines,
-)
+from ._codec import encode_command, encode_message, encode_recipients, normalize_newlines
 from ._envelope import Content
 from ._mail import Mail
 from ._steps import Data
@@ -20,7 +15,7 @@ from ._stream import Progress, is_stream, measure, send_stream
 from ._transaction import Outcome, begin
 from ._turns import given_up
 from ._verbs import Timeout, Verbs, option_list
-from .email import extract_recipients, extract_sender, flatten_message
+from .email import address_fields, flatten_for, flatten_message, recipients_in, sender_in
 from .errors import SMTPNotSupported, SMTPRecipientsRefused, SMTPSenderRefused
 from .esmtp import parse_size_limit
 from .protocol import SMTPProtocol
@@ -271,8 +266,50 @@ class Sending(Verbs):
         options = option_list(mail_options)
         self._connected_protocol()
         await self._ehlo_or_helo_if_needed()
-        content, options = self._flatten(message, sender, recipients, options)
-        return await self.sendmail(sender, recipients, content, options, rcpt_options, timeout)
+        result, _ = await self._send_object(message, sender, recipients, options, rcpt_options, timeout)
+        return result
+
+    async def _send_object(
+        self,
+        message: "email.message.EmailMessage | email.message.Message",
+        sender: str,
+        recipients: Sequence[str],
+        options: list[str],
+        rcpt_options: Iterable[str] | None,
+        timeout: Timeout,
+    ) -> tuple[tuple[dict[str, SMTPResponse], str], int]:
+        """Send a message object whose envelope is known.
+
+        :return: what :meth:`send_message` returns, and the octets of the content
+        """
+        if type(self).sendmail is not Sending.sendmail:  # a program's own, which gets what it expects
+            content, options = self._flatten(message, sender, recipients, options)
+            result = await self.sendmail(sender, recipients, content, options, rcpt_options, timeout)
+            return result, len(content)
+        protocol = self._connected_protocol()
+        mail, size = self._compose_message(message, sender, recipients, options, rcpt_options)
+        refused, response = await protocol.run(begin(mail, protocol.server), self._seconds(timeout))
+        return (refused, response.message), size
+
+    def _compose_message(
+        self,
+        message: "email.message.EmailMessage | email.message.Message",
+        sender: str,
+        recipients: Sequence[str],
+        options: list[str],
+        rcpt_options: Iterable[str] | None,
+        *,
+        many: bool = False,
+    ) -> tuple[Mail, int]:
+        """A message object as this server takes it, written once for the wire, and its size."""
+        utf8, cte_type, options = self._form_of(sender, recipients, options)
+        addressed = Addressed(sender, recipients, options, rcpt_options)
+        if addressed.binary:
+            binary = flatten_message(message, utf8, cte_type)
+            return self._compose(addressed, binary, many=many), len(binary)
+        chunked = self._by_bdat(addressed, many)
+        content, size = flatten_for(message, utf8, cte_type, chunked)
+        return self._mail(addressed, content, size, chunked), size
 
     def _flatten(
         self,
@@ -282,6 +319,16 @@ class Sending(Verbs):
         options: list[str],
     ) -> tuple[bytes, list[str]]:
         """The bytes of a message object for this server, and the parameters of MAIL that go with them."""
+        utf8, cte_type, options = self._form_of(sender, recipients, options)
+        return flatten_message(message, utf8, cte_type), options
+
+    def _form_of(
+        self, sender: str, recipients: Sequence[str], options: list[str]
+    ) -> tuple[bool, str, list[str]]:
+        """How this server takes a message object: with UTF-8 header fields or not, in 7 or 8 bits.
+
+        :return: the arguments of :func:`flatten_message`, and the parameters of MAIL that go with them
+        """
         utf8 = not (sender.isascii() and all(recipient.isascii() for recipient in recipients))
         if utf8 and not self.supports_extension("smtputf8"):
             _check_a_labels_suffice(sender, *recipients)
@@ -292,7 +339,7 @@ class Sending(Verbs):
         eight_bit = self.supports_extension("8bitmime")
         if eight_bit and "BODY" not in given:
             options = [*options, "BODY=8BITMIME"]
-        return flatten_message(message, utf8=utf8, cte_type="8bit" if eight_bit else "7bit"), options
+        return utf8, "8bit" if eight_bit else "7bit", options
 
 
 def envelope_of(
@@ -305,14 +352,16 @@ def envelope_of(
     :raises ValueError: if there is no sender or no recipient
     :raises TypeError: if ``message`` is no message object
     """
-    if sender is None:
-        sender = extract_sender(message)
+    if sender is None or recipients is None:
+        fields = address_fields(message)
         if sender is None:
-            raise ValueError("No From header provided in message")
-    if recipients is None:
-        recipients = extract_recipients(message)
-        if not recipients:
-            raise ValueError("No recipient headers provided in message")
+            sender = sender_in(message, fields)
+            if sender is None:
+                raise ValueError("No From header provided in message")
+        if recipients is None:
+            recipients = recipients_in(message, fields)
+            if not recipients:
+                raise ValueError("No recipient headers provided in message")
     return sender, [recipients] if isinstance(recipients, str) else list(recipients)
 
 

@@ -6,11 +6,14 @@ on every Python: what is well-formed reads as it always did, what could be a sec
 parameter is refused. It also keeps :mod:`email.utils`, and with it sockets and dates, out of the import.
 """
 
+import functools
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from ._codec import plain_address
+from ._codec import pick_fields, plain_address, plain_addresses
+from ._steps import Data
 
 if TYPE_CHECKING:
     from email.header import Header
@@ -98,13 +101,8 @@ def extract_addresses(header: "str | AddressHeader | Header") -> list[str]:
         specs = [address.addr_spec for address in parsed]
         return ["" if spec == "<>" else _decode_surrogates(spec) for spec in specs]
     text = _header_text(header)
-    found = []
-    for part in text.split(","):
-        plain = plain_address(part.strip(_WHITE_SPACE))
-        if plain is None:
-            return _mailboxes(text)
-        found.append(plain)
-    return found
+    found = plain_addresses(text)
+    return _mailboxes(text) if found is None else found
 
 
 def extract_sender(message: "EmailMessage | Message") -> str | None:
@@ -115,24 +113,7 @@ def extract_sender(message: "EmailMessage | Message") -> str | None:
 
     :raises ValueError: for more than one Resent block, or a header field that is not a list of addresses
     """
-    prefix = _resent_prefix(message)
-    for name in ("Sender", "From"):
-        value = message[prefix + name]
-        if value is None:
-            continue
-        try:
-            found = extract_addresses(value)
-        except ValueError:
-            # Old-style messages take any text for a header field. One with a line break in it has always been
-            # sent, from the address that can be made out; flatten_message keeps the rest of it harmless.
-            text = str(value)
-            likely = re.search(_LIKELY_ADDRESS, text)
-            if likely is None or ("\n" not in text and "\r" not in text):
-                raise
-            return likely[0]
-        if found:
-            return found[0]
-    return None
+    return sender_in(message, address_fields(message))
 
 
 def extract_recipients(message: "EmailMessage | Message") -> list[str]:
@@ -143,14 +124,7 @@ def extract_recipients(message: "EmailMessage | Message") -> list[str]:
 
     :raises ValueError: as :func:`extract_sender` does
     """
-    prefix = _resent_prefix(message)
-    return [
-        address
-        for name in ("To", "Cc", "Bcc")
-        for value in message.get_all(prefix + name, ())
-        for address in extract_addresses(value)
-        if address
-    ]
+    return recipients_in(message, address_fields(message))
 
 
 def flatten_message(message: "EmailMessage | Message", utf8: bool = False, cte_type: str = "8bit") -> bytes:
@@ -165,20 +139,97 @@ def flatten_message(message: "EmailMessage | Message", utf8: bool = False, cte_t
     :raises TypeError: if ``message`` is no message
     :raises email.errors.HeaderParseError: if a value in an old-style message holds a whole header field
     """
-    from ._flatten import flatten
+    content: bytes = _flattening().flatten(message, utf8, cte_type)
+    return content
 
-    return flatten(message, utf8, cte_type)
+
+def flatten_for(
+    message: "EmailMessage | Message", utf8: bool, cte_type: str, chunk: bool
+) -> tuple[Data, int]:
+    """The same as it goes out, and its number of octets as SIZE counts it (RFC 1870 section 3).
+
+    :param chunk: by BDAT, not by DATA
+    """
+    ready: tuple[Data, int] = _flattening().flatten_for(message, utf8, cte_type, chunk)
+    return ready
 
 
-def _resent_prefix(message: "EmailMessage | Message") -> str:
-    if not hasattr(message, "get_all"):
+@functools.cache
+def _flattening() -> ModuleType:
+    from . import _flatten  # slow to import
+
+    return _flatten
+
+
+_STRING = str.__bases__
+_FIELDS = ("sender", "from", "to", "cc", "bcc")
+_RESENT = ("resent-sender", "resent-from", "resent-to", "resent-cc", "resent-bcc")
+_ALL_FIELDS = ("resent-date", *_FIELDS, *_RESENT)
+
+
+def address_fields(message: "EmailMessage | Message") -> list[list[Any]]:
+    """The values of ``Sender``, ``From``, ``To``, ``Cc`` and ``Bcc``, or of their Resent forms, as stored."""
+    kind: type = type(message)
+    if _is_stored(kind):
+        all_found: list[list[Any]] = pick_fields(message.raw_items(), _ALL_FIELDS)
+    elif hasattr(message, "get_all"):
+        all_found = [message.get_all(name, []) for name in _ALL_FIELDS]
+    else:
         raise TypeError(f"Expected an email.message.EmailMessage or Message, not {type(message).__name__}")
-    blocks = message.get_all("Resent-Date")
-    if blocks is None:
-        return ""
-    if len(blocks) > 1:
-        raise ValueError("The message has more than one block of Resent- header fields: which one counts?")
-    return "Resent-"
+    dates = len(all_found[0])
+    if dates == 0:
+        return all_found[1:6]
+    if dates == 1:
+        return all_found[6:]
+    raise ValueError("The message has more than one block of Resent- header fields: which one counts?")
+
+
+@functools.lru_cache(maxsize=64)
+def _is_stored(kind: type) -> bool:
+    """Whether messages of this class give away what they store, which the policy need not have parsed."""
+    from ._message_rules import Rules  # slow to import, and needed for the first message anyway
+
+    return Rules.accepts(kind)
+
+
+def sender_in(message: "EmailMessage | Message", fields: list[list[Any]]) -> str | None:
+    """What :func:`extract_sender` finds in them."""
+    for name, values in zip(_FIELDS[:2], fields[:2], strict=True):
+        for value in values[:1]:
+            try:
+                found = _addresses_in(message, name, value)
+            except ValueError:
+                # Old-style messages take any text for a header field. One with a line break in it has always
+                # been sent, from the address that can be made out; flatten_message keeps the rest harmless.
+                text = str(value)
+                likely = re.search(_LIKELY_ADDRESS, text)
+                if likely is None or ("\n" not in text and "\r" not in text):
+                    raise
+                return likely[0]
+            if found:
+                return found[0]
+    return None
+
+
+def recipients_in(message: "EmailMessage | Message", fields: list[list[Any]]) -> list[str]:
+    """What :func:`extract_recipients` finds in them."""
+    found = []
+    for name, values in zip(_FIELDS[2:], fields[2:], strict=True):
+        for value in values:
+            found += _addresses_in(message, name, value)
+    return [address for address in found if address]
+
+
+def _addresses_in(message: "EmailMessage | Message", name: str, value: Any) -> list[str]:
+    """The addresses in the value of a field as the message stores it."""
+    if isinstance(value, str):
+        bases = type(value).__bases__
+        # The text of a header object of the standard library is what it has parsed, written in the one way.
+        if bases == _STRING or all(base.__module__ == "email.headerregistry" for base in bases):
+            plain = plain_addresses(value)
+            if plain is not None:
+                return plain
+    return extract_addresses(message.policy.header_fetch_parse(name, value))
 
 
 def _header_text(header: object) -> str:
