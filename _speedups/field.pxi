@@ -164,13 +164,15 @@ cdef class Fields(Output):
         if size == 0:
             return 0
         if not PyUnicode_IS_ASCII(text):
-            # What could not be decoded reads U+FFFD in the value, and as it was in the tree.
-            if not rules.utf8 or "\ufffd" in text or "\n" in text or "\r" in text:
+            if not rules.utf8:
                 return 0
-            if PyUnicode_GET_LENGTH(name) + 2 + size > self.limit:
+            text = text_of(value._parse_tree, rules)  # in the value, raw bytes are decoded
+            if "\n" in text or "\r" in text:
+                return 0
+            if PyUnicode_GET_LENGTH(name) + 2 + PyUnicode_GET_LENGTH(text) > self.limit:
                 return 0
             try:
-                encoded = str.__str__(text).encode("utf-8")
+                encoded = text.encode("utf-8")
             except UnicodeEncodeError:
                 return 0
             self.start_field(name, PyBytes_GET_SIZE(encoded))

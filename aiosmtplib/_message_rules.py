@@ -69,6 +69,7 @@ _ATTRIBUTES = (
 _PARAMETER = (
     r""";[ \t]*(?:\r?\n[ \t]+)?([A-Za-z0-9-]+)=(?:"([^"\\\x00-\x1f\x7f-\U0010ffff]*)"|([A-Za-z0-9._+-]+))"""
 )
+_match_type = re.compile(r"([A-Za-z0-9]+)/([A-Za-z0-9.+-]+)(?:;|\Z)").match
 _match_content_type = re.compile(rf"([A-Za-z0-9]+/[A-Za-z0-9.+-]+)((?:{_PARAMETER})*)\Z").match
 _find_parameters = re.compile(_PARAMETER).findall
 _match_boundary = re.compile(r"[A-Za-z0-9'()+_,./:=-]{1,70}\Z").match
@@ -186,6 +187,12 @@ _is_quoted_parameter = re.compile(r'[A-Za-z0-9-]+="[^"\\\x00-\x1f\x7f-\U0010ffff
 @lru_cache(maxsize=256)
 def _content_type(text: str) -> tuple[int, str | None] | None:
     """How the body of such a part is written, and its boundary if it has one; None if that is not clear."""
+    bare = _match_type(text)
+    if bare is None:
+        return None
+    main, sub = bare[1].lower(), bare[2].lower()
+    if main not in ("message", "multipart"):
+        return BODY, None
     found = _match_content_type(text)
     if found is None or "=?" in text:
         return None
@@ -193,15 +200,12 @@ def _content_type(text: str) -> tuple[int, str | None] | None:
     names = [key for key, _ in parameters]
     if len(set(names)) < len(names) or not all(content for _, content in parameters):
         return None
+    if main == "message":
+        return DELIVERY_STATUS if sub == "delivery-status" else MESSAGE, None
     boundary = dict(parameters).get("boundary")
     if boundary is not None and not _match_boundary(boundary):
         return None
-    main, _, sub = found[1].lower().partition("/")
-    if main == "multipart":
-        return SIGNED if sub == "signed" else MULTIPART, boundary
-    if main == "message":
-        return DELIVERY_STATUS if sub == "delivery-status" else MESSAGE, None
-    return BODY, None
+    return SIGNED if sub == "signed" else MULTIPART, boundary
 
 
 @lru_cache(maxsize=64)

@@ -285,9 +285,9 @@ def _field(value: Any, rules: Any) -> bytes | None:
         return None
     encoding = "ascii"
     if not text.isascii():
-        # What could not be decoded reads U+FFFD in the value, and as it was in the tree.
-        if not rules.utf8 or "\ufffd" in text:
+        if not rules.utf8:
             return None
+        text = _text(tree, rules)  # in the value, raw bytes are decoded
         encoding = "utf-8"
     if len(name) + 2 + len(text) <= rules.limit:
         try:

@@ -54,6 +54,40 @@ SENDERS: list[tuple[Fields, str | None]] = [
 ]
 
 
+class Reading(EmailMessage):
+    """A program's own class, which reads header fields in its own way."""
+
+    def get_all(self, name: str, failobj: Any = None) -> Any:
+        return [f"{name.lower()}@example.com"] if name.lower() in ("from", "cc") else failobj
+
+
+def test_a_class_that_reads_differently() -> None:
+    message = build(Reading, [("From", "a@b"), ("To", "c@d")])
+    assert extract_sender(message) == "from@example.com"
+    assert extract_recipients(message) == ["cc@example.com"]
+
+
+class Named(str):
+    """A header value with a name, and of no class of the standard library."""
+
+    name = "To"
+
+
+def test_header_object_of_another_class() -> None:
+    message = EmailMessage()
+    message["To"] = Named("A <a@b>, c@d")
+    assert extract_recipients(message) == ["a@b", "c@d"]
+
+
+def test_stored_as_it_was_received() -> None:
+    """What is plain is not parsed, and reads the same."""
+    source = "From: A <a@b>\nTo: a@b,\n  C <c@d>\nCc: =?utf-8?q?x?= <e@f>, g: h@i;\n\n"
+    for policy in (email.policy.default, email.policy.compat32):
+        message = email.message_from_string(source, policy=policy)
+        assert extract_sender(message) == "a@b"
+        assert extract_recipients(message) == ["a@b", "c@d", "e@f", "h@i"]
+
+
 @both_kinds
 @pytest.mark.parametrize(("fields", "sender"), SENDERS)
 def test_extract_sender(kind: Callable[[], AnyMessage], fields: Fields, sender: str | None) -> None:
