@@ -1,4 +1,4 @@
-"""Messages of which it is known how they are written: by the codec, with fields folded elsewhere, or not at all."""
+"""Messages of which it is known who writes them: the codec, the standard library some fields of, or all."""
 
 import email
 import email.policy
