@@ -67,15 +67,16 @@ cdef class Fields(Output):
         while p < end:
             if 0x21 <= p[0] <= 0x7E:
                 content = True
-            elif p[0] == c'\n':
-                if not content or (p - 1)[0] <= 0x20 or p + 1 == end or not ((p + 1)[0] == c' ' or (p + 1)[0] == c'\t'):
+            elif p[0] == c'\n' or (p[0] == c'\r' and p + 1 < end and (p + 1)[0] == c'\n'):
+                if not content or (p - 1)[0] <= 0x20 or before + (p - line) > self.limit:
                     return 0
-                if before + (p - line) > self.limit:
+                p += 2 if p[0] == c'\r' else 1
+                if p == end or not (p[0] == c' ' or p[0] == c'\t'):
                     return 0
                 before = 0
-                line = p + 1
+                line = p
                 content = False
-            elif p[0] != c' ' and p[0] != c'\t' or p == characters(value):
+            elif (p[0] != c' ' and p[0] != c'\t') or p == characters(value):
                 return 0
             p += 1
         if not content or (end - 1)[0] <= 0x20 or before + (end - line) > self.limit:
@@ -83,8 +84,11 @@ cdef class Fields(Output):
         self.start_field(name, size)
         if self.wire:
             self.add_lines_of_field(characters(value), size)
-        else:
+        elif memchr(characters(value), c'\r', size) == NULL:
             self.add(characters(value), size)
+        else:
+            encoded = value.replace("\r", "").encode()
+            self.add(<const unsigned char *>PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded))
         self.newline()
         return 1
 

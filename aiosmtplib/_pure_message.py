@@ -41,7 +41,7 @@ class _UnusualError(Exception):
 # No control characters but those that fold: each line of what is folded already starts with white space.
 _match_source = re.compile(r"[\t -~]*(?:\r?\n[\t ][\t -~]*)*\Z").match
 # A line of header that the old way of folding leaves alone: no white space at its end, and not that alone.
-_match_legacy_source = re.compile(r"[!-~](?:[\t -~]*[!-~])?(?:\n[\t ]+[!-~](?:[\t -~]*[!-~])?)*\Z").match
+_match_legacy_source = re.compile(r"[!-~](?:[\t -~]*[!-~])?(?:\r?\n[\t ]+[!-~](?:[\t -~]*[!-~])?)*\Z").match
 # White space one at a time, between words.
 _match_words = re.compile(r"[!-~]+(?:[\t ][!-~]+)*\Z").match
 _split_words = re.compile(r"([\t ])").split
@@ -244,9 +244,8 @@ def _legacy_field(name: str, value: Any, rules: Any) -> bytes | None:
     """A field of an old-style message; None if it has to be folded."""
     if type(value) is not str or not _is_name(name) or not _match_legacy_source(value):
         return None
-    field = f"{name}: {value}\n"
-    lines = field.split("\n") if "\n" in value else (field[:-1],)
-    return field.encode() if max(map(len, lines)) <= rules.limit else None
+    lines = _split_lines(f"{name}: {value}")
+    return "\n".join([*lines, ""]).encode() if max(map(len, lines)) <= rules.limit else None
 
 
 def _source_field(name: str, value: str, rules: Any) -> bytes | None:

@@ -105,7 +105,7 @@ OURS: dict[str, Callable[[], Message]] = {
     "source of parts": lambda: parsed(
         "Content-Type: multipart/mixed;\n\tboundary=b\n\npre\n--b\n\nx\n--b--\nepi\n"
     ),
-    "old": lambda: old(("From", "A <a@b>"), ("X", "a\n b\n\tc"), ("bcc", "x@y"), ("Y", "(z)")),
+    "old": lambda: old(("From", "A <a@b>"), ("X", "a\n b\r\n\tc"), ("bcc", "x@y"), ("Y", "(z)")),
     "old mangled": lambda: old(("X", "y"), body="From me\nand\r\nFrom you\rFrom him\r"),
     "old source": lambda: old_parsed(
         "X: a\n b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b--\n"
@@ -197,7 +197,7 @@ FOLDED: dict[str, tuple[Callable[[], Message], int]] = {
     "long structured source": (lambda: parsed(f"To: {TO}\nX: =?utf-8?q?x?= {WORDS}\n\n"), 2),
     "source with long blanks": (lambda: parsed(f"X:  a  {WORDS}\n\n"), 1),
     "old words": (lambda: old(("X", WORDS), ("Y", "a \n b"), ("Z", "a\n \n b"), ("A", " b"), ("B", "c ")), 5),
-    "old headers": (lambda: old(("X", Header("é", "utf-8")), ("Y", "é"), ("Z", ""), ("A", "b\r\n c")), 4),
+    "old headers": (lambda: old(("X", Header("é", "utf-8")), ("Y", "é"), ("Z", ""), ("A", "b\r c")), 4),
     "old second line": (lambda: old(("X", f"a\n {WORDS}")), 1),
 }
 
