@@ -25,8 +25,15 @@ _breaks_out = re.compile(rb"\r(?![ \t\n])|\n(?![ \t])").search
 _fold_properly = re.compile(rb"[\r\n][\r\n \t]*").sub
 
 
+# What may be the name of a parameter, and is too long for one: after "type;", and not after "=".
+_quoted_strings = re.compile(r'"(?:[^"\\]|\\.)*"').sub
+_has_long_name = re.compile(r"(?:\A|[;)\s])[^\s;=\"()]{41}").search
+
+
 class _SMTPPolicy(EmailPolicy):
-    def fold_binary(self, name: str, value: str) -> bytes:
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        if isinstance(value, str) and name.lower() in ("content-type", "content-disposition"):
+            _check_parameters(name, value)
         return _contain(super().fold_binary(name, value), b"\r\n")
 
 
@@ -146,6 +153,15 @@ def _copied(message: Any) -> Any:
     elif isinstance(payload, Message):
         copied._payload = _copied(payload)
     return copied
+
+
+def _check_parameters(name: str, value: str) -> None:
+    """Refuse what the standard library folds for ever: no room for a value is left on a line.
+
+    :raises ValueError: for the name of a parameter that is longer than 40 characters
+    """
+    if _has_long_name(_quoted_strings('""', str(value).partition(";")[2])):
+        raise ValueError(f"A parameter of the {name} field has a name of more than 40 characters")
 
 
 def _contain(field: bytes, linesep: bytes) -> bytes:

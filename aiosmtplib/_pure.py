@@ -300,12 +300,13 @@ def plain_addresses(value: str) -> list[str] | None:
 def pick_fields(headers: Iterable[tuple[str, object]], names: tuple[str, ...]) -> list[list[object]]:
     """The values of header fields, a list for each name, in their order.
 
-    :param names: in lower case; the case of names in ``headers`` does not matter (RFC 5322 section 1.2.2)
+    :param names: in lower case, ASCII, each once; the case in ``headers`` does not matter (RFC 5322 section
+        1.2.2)
     :raises TypeError: if ``names`` are not a tuple of ``str``, or ``headers`` not of pairs
     """
     found: dict[str, list[object]] = {name: [] for name in names}
     for name, value in headers:
-        if (lower := name.lower()) in found:
+        if name.isascii() and (lower := name.lower()) in found:
             found[lower].append(value)
     return [found[name] for name in names]
 

@@ -135,7 +135,8 @@ def flatten_message(message: "EmailMessage | Message", utf8: bool = False, cte_t
 
     :param utf8: write the header fields of an ``EmailMessage`` as UTF-8 (RFC 6532), not encoded (RFC 2047)
     :param cte_type: ``"8bit"``, or ``"7bit"`` to have 8-bit parts encoded
-    :raises ValueError: for another ``cte_type``
+    :raises ValueError: for another ``cte_type``; or for a content type whose parameters have names of more
+        than 40 characters, which cannot be folded
     :raises TypeError: if ``message`` is no message
     :raises email.errors.HeaderParseError: if a value in an old-style message holds a whole header field
     """

@@ -19,7 +19,7 @@ from aiosmtplib._codec import encode_message, normalize_newlines
 from aiosmtplib._flatten import Tally, by_generator, flatten, flatten_for
 from aiosmtplib._message_rules import Rules
 
-from .mails import FOLDED, GENERATED, OURS, WORDS, Own, Reading, modern, multipart, nest, with_payload
+from .mails import FOLDED, GENERATED, OURS, WORDS, Own, Reading, modern, multipart, nest, parsed, with_payload
 
 
 @pytest.fixture(autouse=True)
@@ -190,3 +190,28 @@ def test_it_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     generate = _flatten._generate
     monkeypatch.setattr(_flatten, "_generate", lambda *args: generate(*args).replace(b"\r\n ", b"\r\n\t"))
     assert not _flatten._agrees(sample)
+
+
+NAME = "n" * 41
+
+
+@pytest.mark.parametrize(
+    ("value", "refused"),
+    [
+        (f'text/plain; {NAME}="{WORDS}"', True),
+        (f"text/plain; (c x){NAME} (c)=é", True),
+        ("text/plain; ch" + "\udcf8" * 90 + 'arset="utf-8"', True),
+        (f'text/plain; {NAME[1:]}="{WORDS}"', False),
+        (f'text/plain; {NAME[1:]}="é{WORDS}"', False),
+        (f'application/{NAME}; a="{NAME}={WORDS}\\" {NAME}"; b={NAME}; c=é', False),
+    ],
+)
+def test_names_that_leave_no_room(value: str, refused: bool) -> None:
+    """The standard library would fold such a field for ever."""
+    for name in ("Content-Type", "content-disposition"):
+        message = parsed(f"{name}: {value}\n\nx\n")
+        if refused:
+            with pytest.raises(ValueError, match=f"parameter of the {name} field has a name of more than 40"):
+                flatten(message, False, "8bit")
+        else:
+            assert flatten(message, False, "8bit") == by_generator(message, False, "8bit")
