@@ -7,6 +7,7 @@ imported from the package itself.
 from . import auth as auth
 from . import email as email
 from . import esmtp as esmtp
+from . import parameters as parameters
 from . import protocol as protocol
 from ._envelope import Envelope, SendResult
 from ._options import SECURE
@@ -30,8 +31,9 @@ from .errors import (
     SMTPTimeoutError,
 )
 from .lmtp import LMTP
+from .parameters import Recipient
 from .pool import SMTPPool
-from .response import SMTPResponse
+from .response import EnhancedCode, SMTPResponse
 from .smtp import SMTP
 from .status import Delivery, SMTPStatus
 from .typing import SMTPTokenGenerator
@@ -44,8 +46,10 @@ __copyright__ = "Copyright 2026 aiosmtplib contributors"
 
 __all__ = (
     "Delivery",
+    "EnhancedCode",
     "Envelope",
     "LMTP",
+    "Recipient",
     "SECURE",
     "SMTP",
     "SMTPAuthenticationError",

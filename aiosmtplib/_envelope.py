@@ -24,11 +24,12 @@ class Envelope:
     """A message, and who it goes from and to (RFC 5321 section 2.3.1).
 
     :param sender: the reverse-path; ``""`` is the null one. ``None``: that of the message object.
-    :param recipients: one forward-path or several. ``None``: those of the message object.
+    :param recipients: one forward-path or several, each a ``str`` or a
+        :class:`~aiosmtplib.parameters.Recipient`. ``None``: those of the message object.
     :param message: a message object, or header and body as ``str`` (ASCII) or ``bytes``; or a stream of
         ``bytes``, as :meth:`SMTP.sendmail` takes it
-    :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``
-    :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461)
+    :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``, or values of :mod:`aiosmtplib.parameters`
+    :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461), or such values
     """
 
     sender: str | None

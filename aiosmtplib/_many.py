@@ -13,12 +13,13 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Generic, TypeGuard, TypeVar, cast
 
+from ._addressed import Addressed
 from ._envelope import Envelope, SendResult, delivery_of
 from ._mail import Mail
-from ._sending import Addressed, Sending, content_of, envelope_of
+from ._parameter import option_list
+from ._sending import Sending, content_of, envelope_of
 from ._stream import is_stream
 from ._transaction import begin
-from ._verbs import option_list
 from ._waiting import Bell, Turn, background, wake
 from .errors import SMTPRecipientsRefused, SMTPResponseException, SMTPServerDisconnected
 from .protocol import SMTPProtocol

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ._envelope import Content, SendResult, delivery_of
 from ._many import failed
+from ._parameter import option_list
 from ._pool_driver import Connection, Driver
 from ._pool_slot import Outcome
 from ._pool_state import MAX_MOVES
 from ._pool_verdict import may_move, merged, outcome_of
 from ._sending import content_of
 from ._stream import Progress, is_stream
-from ._verbs import Timeout, option_list
+from ._verbs import Timeout
 from .errors import SMTPNotSupported
 from .esmtp import split_recipients
 from .response import SMTPResponse
@@ -62,7 +63,7 @@ class Ready:
         source: Any = message
         self._message = source
         self._mail_options = option_list(mail_options)
-        self._rcpt_options = option_list(rcpt_options)
+        self._rcpt_options = option_list(rcpt_options, "RCPT")
         self._timeout = timeout
         self._caller = progress
         self._progress = progress
@@ -115,7 +116,7 @@ class Built:
         self._sender = sender
         self._message = message
         self._mail_options = option_list(mail_options)
-        self._rcpt_options = option_list(rcpt_options)
+        self._rcpt_options = option_list(rcpt_options, "RCPT")
         self._timeout = timeout
         self.octets = 0
 

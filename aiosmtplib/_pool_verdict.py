@@ -12,15 +12,14 @@ from typing import Any
 from ._envelope import SendResult
 from ._many import failed
 from ._pool_slot import Outcome, Slot
+from ._recipient import plain
 from .errors import SMTPException, SMTPRecipientsRefused, SMTPSenderRefused
 from .response import SMTPResponse
 from .smtp import SMTP
 from .status import Delivery, SMTPStatus
 
 #: What servers say to a MAIL that is one too many on a connection. There is no code for it alone.
-_TOO_MANY = re.compile(
-    r"\b[45]\.5\.3\b|\btoo many (messages|e?-?mails?|transactions|deliveries)\b", re.IGNORECASE
-)
+_TOO_MANY = re.compile(r"\btoo many (messages|e?-?mails?|transactions|deliveries)\b", re.IGNORECASE)
 
 
 def outcome_of(slot: Slot[SMTP], error: BaseException | None) -> Outcome:
@@ -48,12 +47,13 @@ def may_move(slot: Slot[SMTP], error: BaseException, *, once: bool = False) -> b
 
 def _is_full(slot: Slot[SMTP], error: BaseException | None) -> bool:
     # Said to the first message of a connection, it is not about the connection.
-    return (
-        isinstance(error, SMTPSenderRefused)
-        and slot.messages > 1
-        and error.code >= SMTPStatus.domain_unavailable
-        and _TOO_MANY.search(error.message) is not None
-    )
+    if not isinstance(error, SMTPSenderRefused) or slot.messages <= 1:
+        return False
+    if error.code < SMTPStatus.domain_unavailable:
+        return False
+    # X.5.3 is "too many recipients" (RFC 3463 section 3.6), which nobody has yet at MAIL.
+    enhanced = error.enhanced_code
+    return (enhanced is not None and enhanced[1:] == (5, 3)) or _TOO_MANY.search(error.message) is not None
 
 
 def merged(index: int, item: Any, parts: Sequence[tuple[Sequence[str], SendResult[Any]]]) -> SendResult[Any]:
@@ -71,7 +71,7 @@ def merged(index: int, item: Any, parts: Sequence[tuple[Sequence[str], SendResul
         refused.update(part.refused)
         if part.error is not None and not part.refused:
             reason = part.response or SMTPResponse(SMTPStatus.invalid_response.value, str(part.error))
-            refused.update(dict.fromkeys(recipients, reason))
+            refused.update(dict.fromkeys(map(plain, recipients), reason))
     results = [part for _, part in parts]
     for part in results:
         if part.delivery is Delivery.UNKNOWN:

@@ -226,7 +226,7 @@ class External(Mechanism):
 
 def refused_credentials(error: SMTPAuthenticationError) -> bool:
     """Whether the server says that the credentials are wrong (RFC 4954 section 6), and nothing else."""
-    return error.code == SMTPStatus.auth_failed or error.message.startswith("5.7.8 ")
+    return error.code == SMTPStatus.auth_failed or error.enhanced_code == (5, 7, 8)
 
 
 def token_expired(error: SMTPAuthenticationError, sure: bool) -> bool:

@@ -2,21 +2,22 @@
 that send many.
 """
 
-import functools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ._address import ascii_address, envelope_path
-from ._codec import encode_command, encode_message, encode_recipients, normalize_newlines
+from ._address import ascii_address
+from ._addressed import Addressed, smtputf8_of
+from ._codec import encode_message, normalize_newlines
 from ._envelope import Content
 from ._mail import Mail
+from ._parameter import option_list
 from ._steps import Data
 from ._stream import Progress, is_stream, measure, send_stream
 from ._transaction import Outcome, begin
 from ._turns import given_up
-from ._verbs import Timeout, Verbs, option_list
+from ._verbs import Timeout, Verbs
 from .email import address_fields, flatten_for, flatten_message, recipients_in, sender_in
-from .errors import SMTPNotSupported, SMTPRecipientsRefused, SMTPSenderRefused
+from .errors import SMTPNotSupported, SMTPSenderRefused
 from .esmtp import parse_size_limit
 from .protocol import SMTPProtocol
 from .response import SMTPResponse
@@ -25,63 +26,6 @@ from .typing import _default
 
 if TYPE_CHECKING:
     import email.message
-
-
-class _NoRecipientsError(SMTPRecipientsRefused, ValueError):
-    """Nobody to send to. What stock programs catch, and a :class:`ValueError`."""
-
-    def __str__(self) -> str:
-        return "No recipients given: pass at least one address"
-
-
-class Addressed:
-    """Sender, recipients and parameters, checked and encoded. Nothing is known of the server yet.
-
-    :ivar mail: the MAIL command up to the reverse-path
-    :ivar parameters: its parameters, each with a blank before it
-    :ivar rcpts: all RCPT command lines
-    :ivar utf8: whether the SMTPUTF8 parameter is there
-    :ivar binary: whether the BODY=BINARYMIME parameter is there
-    """
-
-    __slots__ = ("binary", "mail", "parameters", "rcpts", "recipients", "sender", "utf8")
-
-    def __init__(
-        self,
-        sender: str,
-        recipients: str | Sequence[str],
-        mail_options: Iterable[str] | None,
-        rcpt_options: Iterable[str] | None,
-    ) -> None:
-        self.sender = sender
-        self.recipients = [recipients] if isinstance(recipients, str) else list(recipients)
-        if not self.recipients:
-            raise _NoRecipientsError([])
-        if not isinstance(sender, str):
-            raise TypeError(f"An address must be a str, not {type(sender).__name__}")
-        options = tuple(option_list(mail_options)) if mail_options else ()
-        self.mail, self.parameters, self.utf8, self.binary = _mail_command(sender, options)
-        tail = b""
-        if rcpt_options:
-            encoding = "utf-8" if self.utf8 else "ascii"
-            rcpt_args = [option.encode(encoding) for option in option_list(rcpt_options)]
-            tail = encode_command(b"", *rcpt_args)[:-2] if rcpt_args else b""
-        rcpts = encode_recipients(self.recipients, tail)
-        if rcpts is None:
-            paths = [_path(recipient, self.utf8) for recipient in self.recipients]
-            rcpts = b"".join([encode_command(b"RCPT", b"TO:<%b>%b" % (path, tail)) for path in paths])
-        self.rcpts = rcpts
-
-
-@functools.lru_cache(maxsize=128)
-def _mail_command(sender: str, options: tuple[str, ...]) -> tuple[bytes, bytes, bool, bool]:
-    # The sender of one message is most often that of the next.
-    upper = [option.upper() for option in options]
-    utf8 = "SMTPUTF8" in upper
-    encoding = "utf-8" if utf8 else "ascii"
-    mail = encode_command(b"MAIL", b"FROM:<%b>" % _path(sender, utf8))[:-2]
-    parameters = encode_command(b"", *(option.encode(encoding) for option in options))[:-2]
-    return mail, parameters, utf8, "BODY=BINARYMIME" in upper
 
 
 class Withdrawable(Protocol):
@@ -113,13 +57,15 @@ class Sending(Verbs):
         the envelope is reset, so that the connection can be used for the next message.
 
         :param sender: the reverse-path; ``""`` is the null one
-        :param recipients: one forward-path or several
+        :param recipients: one forward-path or several, each a ``str`` or a
+            :class:`~aiosmtplib.parameters.Recipient`
         :param message: header and body; line ends are normalised. A ``str`` must be ASCII. A binary file, an
             iterable or an asynchronous iterable of ``bytes`` is streamed: it is never in memory as a whole.
-        :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``. With ``"SMTPUTF8"`` addresses may
-            have any characters (RFC 6531); without, a domain that is not ASCII goes as A-labels (RFC 5891).
+        :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``, or values of
+            :mod:`aiosmtplib.parameters`. With ``"SMTPUTF8"`` addresses may have any characters (RFC 6531);
+            without, a domain that is not ASCII goes as A-labels (RFC 5891).
             With ``"BODY=BINARYMIME"`` the content goes out as it is (RFC 3030 section 3).
-        :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461)
+        :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461), or such values
         :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :param progress: called while content is written, with the number of bytes of ``message`` so far, and
             with their total, or ``None`` where that is not known
@@ -127,7 +73,8 @@ class Sending(Verbs):
         :raises SMTPSenderRefused: if the server refuses the sender, or the message is larger than it takes
         :raises SMTPRecipientsRefused: if it refuses every recipient
         :raises SMTPDataError: if it refuses the message
-        :raises SMTPNotSupported: if SMTPUTF8 or BINARYMIME is wanted and the server does not announce it
+        :raises SMTPNotSupported: if SMTPUTF8, BINARYMIME or another parameter that is required is wanted, and
+            the server does not announce it
         :raises SMTPException: if a streamed message, or ``progress``, raises: the cause is what it raised.
             Without BDAT the connection is closed.
         :raises SMTPServerDisconnected: if the connection is not there, or gets lost
@@ -202,6 +149,8 @@ class Sending(Verbs):
 
     def _mail(self, addressed: Addressed, content: Data | None, size: int | None, chunked: bool) -> Mail:
         extensions = self.esmtp_extensions
+        if addressed.open:
+            addressed.settle(extensions, self._is_verified())
         if addressed.utf8 and "smtputf8" not in extensions:
             raise SMTPNotSupported("SMTPUTF8 is not supported by this server")
         parameters = addressed.parameters
@@ -258,12 +207,14 @@ class Sending(Verbs):
         :param rcpt_options: parameters of every RCPT, as in :meth:`sendmail`
         :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :return: the recipients that were refused with the replies to them, and the text of the final reply
-        :raises SMTPNotSupported: if an address needs SMTPUTF8 and the server does not announce it
+        :raises SMTPNotSupported: if an address needs SMTPUTF8, or a parameter is required, that the server
+            does not announce
         :raises ValueError: if the message has no sender or no recipient; nothing has been sent
         :raises SMTPException: and whatever else :meth:`sendmail` raises
         """
         sender, recipients = envelope_of(message, sender, recipients)
-        options = option_list(mail_options)
+        options: Sequence[str] = option_list(mail_options)
+        rcpt_options = option_list(rcpt_options, "RCPT")
         self._connected_protocol()
         await self._ehlo_or_helo_if_needed()
         result, _ = await self._send_object(message, sender, recipients, options, rcpt_options, timeout)
@@ -274,7 +225,7 @@ class Sending(Verbs):
         message: "email.message.EmailMessage | email.message.Message",
         sender: str,
         recipients: Sequence[str],
-        options: list[str],
+        options: Sequence[str],
         rcpt_options: Iterable[str] | None,
         timeout: Timeout,
     ) -> tuple[tuple[dict[str, SMTPResponse], str], int]:
@@ -296,7 +247,7 @@ class Sending(Verbs):
         message: "email.message.EmailMessage | email.message.Message",
         sender: str,
         recipients: Sequence[str],
-        options: list[str],
+        options: Sequence[str],
         rcpt_options: Iterable[str] | None,
         *,
         many: bool = False,
@@ -316,27 +267,29 @@ class Sending(Verbs):
         message: "email.message.EmailMessage | email.message.Message",
         sender: str,
         recipients: Sequence[str],
-        options: list[str],
-    ) -> tuple[bytes, list[str]]:
+        options: Sequence[str],
+    ) -> tuple[bytes, Sequence[str]]:
         """The bytes of a message object for this server, and the parameters of MAIL that go with them."""
         utf8, cte_type, options = self._form_of(sender, recipients, options)
         return flatten_message(message, utf8, cte_type), options
 
     def _form_of(
-        self, sender: str, recipients: Sequence[str], options: list[str]
-    ) -> tuple[bool, str, list[str]]:
+        self, sender: str, recipients: Sequence[str], options: Sequence[str]
+    ) -> tuple[bool, str, Sequence[str]]:
         """How this server takes a message object: with UTF-8 header fields or not, in 7 or 8 bits.
 
         :return: the arguments of :func:`flatten_message`, and the parameters of MAIL that go with them
         """
-        utf8 = not (sender.isascii() and all(recipient.isascii() for recipient in recipients))
+        options, may_use_utf8 = smtputf8_of(options)
+        utf8 = may_use_utf8 and not (sender.isascii() and all(recipient.isascii() for recipient in recipients))
         if utf8 and not self.supports_extension("smtputf8"):
             _check_a_labels_suffice(sender, *recipients)
             utf8 = False
         given = {option.upper().partition("=")[0] for option in options}
         if utf8 and "SMTPUTF8" not in given:
             options = [*options, "SMTPUTF8"]
-        eight_bit = self.supports_extension("8bitmime")
+        seven_bit = any(option.upper() == "BODY=7BIT" for option in options)
+        eight_bit = self.supports_extension("8bitmime") and not seven_bit
         if eight_bit and "BODY" not in given:
             options = [*options, "BODY=8BITMIME"]
         return utf8, "8bit" if eight_bit else "7bit", options
@@ -374,17 +327,6 @@ def content_of(message: Any) -> bytes:
         f"sendmail takes a message as str or bytes, not {type(message).__name__}; "
         "send_message takes the objects of the email package"
     )
-
-
-def _path(address: str, utf8: bool) -> bytes:
-    """What goes between the angle brackets. Without SMTPUTF8, a domain goes as A-labels if it must."""
-    if utf8:
-        return envelope_path(address, "utf-8")
-    try:
-        address = ascii_address(address)
-    except ValueError:
-        pass  # the next line says which character cannot be sent
-    return envelope_path(address, "ascii")
 
 
 def _check_a_labels_suffice(*addresses: str) -> None:

@@ -1,13 +1,16 @@
 """One method for each SMTP command but those that log in."""
 
+import ssl
 from collections.abc import Iterable
 
 from . import _dialogues, _transaction
-from ._address import check_argument, envelope_path
+from ._address import envelope_path
 from ._codec import encode_command, encode_data
 from ._connection import in_phase
 from ._login import Authentication
 from ._login import Timeout as Timeout
+from ._parameter import available, checked, option_list, sent
+from ._recipient import plain, with_own
 from .email import parse_address
 from .errors import (
     SMTPHeloError,
@@ -97,9 +100,8 @@ class Verbs(Authentication):
         :raises SMTPResponseException: for any reply but 250, 251 or 252
         """
         path = parse_address(address).encode("ascii")
-        return await self._command(
-            (b"VRFY", path, *(o.encode("ascii") for o in option_list(options))), timeout, 250, 251, 252
-        )
+        arguments = await self._arguments("VRFY", options, "ascii")
+        return await self._command((b"VRFY", path, *arguments), timeout, 250, 251, 252)
 
     async def expn(
         self, address: str, options: Iterable[str] | None = None, timeout: Timeout = _default
@@ -109,9 +111,8 @@ class Verbs(Authentication):
         :raises SMTPResponseException: for any reply but 250
         """
         path = parse_address(address).encode("ascii")
-        return await self._command(
-            (b"EXPN", path, *(o.encode("ascii") for o in option_list(options))), timeout, 250
-        )
+        arguments = await self._arguments("EXPN", options, "ascii")
+        return await self._command((b"EXPN", path, *arguments), timeout, 250)
 
     async def quit(self, timeout: Timeout = _default) -> SMTPResponse:
         """Say goodbye and close the connection.
@@ -138,13 +139,13 @@ class Verbs(Authentication):
         """Begin a mail transaction.
 
         :param sender: the reverse-path; ``""`` is the null one
-        :param options: parameters such as ``"BODY=8BITMIME"``
+        :param options: parameters such as ``"BODY=8BITMIME"``, or values of :mod:`aiosmtplib.parameters`
         :param encoding: ``"utf-8"`` where the SMTPUTF8 parameter is given (RFC 6531)
         :raises SMTPSenderRefused: for any reply but 250
+        :raises SMTPNotSupported: if the server does not take a parameter that is required
         """
         path = envelope_path(sender, encoding)
-        args = (b"MAIL", b"FROM:<%b>" % path, *(o.encode(encoding) for o in option_list(options)))
-        await self._ehlo_or_helo_if_needed()
+        args = (b"MAIL", b"FROM:<%b>" % path, *await self._arguments("MAIL", options, encoding))
         if self._connected_protocol().server.mail is not None:  # of a message that was refused
             await self.rset(timeout)
         with in_phase("mail"):
@@ -163,17 +164,19 @@ class Verbs(Authentication):
         """Add a recipient to the mail transaction.
 
         :param recipient: the forward-path
-        :param options: parameters such as ``"NOTIFY=NEVER"``
+        :param options: parameters such as ``"NOTIFY=NEVER"``, or values of :mod:`aiosmtplib.parameters`;
+            they are added to those of a :class:`~aiosmtplib.parameters.Recipient`
         :param encoding: ``"utf-8"`` where MAIL had the SMTPUTF8 parameter (RFC 6531)
         :raises SMTPRecipientRefused: for any reply but 250 or 251
+        :raises SMTPNotSupported: if the server does not take a parameter that is required
         """
         path = envelope_path(recipient, encoding)
-        args = (b"RCPT", b"TO:<%b>" % path, *(o.encode(encoding) for o in option_list(options)))
-        await self._ehlo_or_helo_if_needed()
+        options = with_own(option_list(options, "RCPT"), recipient)
+        args = (b"RCPT", b"TO:<%b>" % path, *await self._arguments("RCPT", options, encoding))
         with in_phase("rcpt"):
             response = await self.execute_command(*args, timeout=timeout)
         if response.code not in (SMTPStatus.completed, SMTPStatus.will_forward):
-            raise SMTPRecipientRefused(*response, recipient)
+            raise SMTPRecipientRefused(*response, plain(recipient))
         return response
 
     async def data(self, message: str | bytes, timeout: Timeout = _default) -> SMTPResponse:
@@ -186,25 +189,25 @@ class Verbs(Authentication):
         await self._ehlo_or_helo_if_needed()
         return await self._run(_transaction.data(content), timeout)
 
+    async def _arguments(self, verb: str, options: Iterable[str] | None, encoding: str) -> list[bytes]:
+        """The parameters of a command for this server."""
+        options, typed = checked(options, verb)
+        utf8 = encoding.lower() in ("utf-8", "utf8")
+        encoded = [option.encode(encoding) for option in sent(options, utf8)]
+        await self._ehlo_or_helo_if_needed()
+        if not typed:
+            return encoded
+        taken = available(options, self.esmtp_extensions, self._is_verified())
+        return [option.encode(encoding) for option in sent(taken, utf8)]
+
+    def _is_verified(self) -> bool:
+        """Whether the connection uses TLS, with a certificate that was verified."""
+        tls = self.get_transport_info("ssl_object")
+        return tls is not None and tls.context.verify_mode != ssl.CERT_NONE
+
     async def _command(self, args: tuple[bytes, ...], timeout: Timeout, *accepted: int) -> SMTPResponse:
         await self._ehlo_or_helo_if_needed()
         response = await self.execute_command(*args, timeout=timeout)
         if response.code not in accepted:
             raise SMTPResponseException(*response)
         return response
-
-
-def option_list(options: Iterable[str] | None) -> list[str]:
-    """The parameters of a command, checked.
-
-    :raises TypeError: if they are one ``str``, or one of them is none
-    :raises ValueError: if one could inject something
-    """
-    if options is None:
-        return []
-    if isinstance(options, str):
-        raise TypeError('Options are a list of str, such as ["BODY=8BITMIME"], not one str')
-    options = list(options)
-    for option in options:
-        check_argument(option, "option")
-    return options

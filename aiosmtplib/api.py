@@ -64,9 +64,10 @@ async def send(
     :param message: a message object, or one that is ready to go (header and body) as ``str`` or ``bytes``, or
         as a binary file or an iterable of ``bytes``, which is streamed
     :param sender: the reverse-path; by default that of the message object
-    :param recipients: one forward-path or several; by default those of the message object
-    :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``
-    :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461)
+    :param recipients: one forward-path or several, each a ``str`` or a
+        :class:`~aiosmtplib.parameters.Recipient`; by default those of the message object
+    :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``, or values of :mod:`aiosmtplib.parameters`
+    :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461), or such values
     :return: the recipients that were refused with the replies to them, and the text of the final reply
     :raises ValueError: if options exclude each other, an address is none, or ``sender`` or ``recipients`` is
         missing where the message is no object; nothing has been sent

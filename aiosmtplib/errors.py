@@ -8,7 +8,7 @@ server had replied by then (``replies``).
 
 import sys
 
-from .response import SMTPResponse
+from .response import EnhancedCode, SMTPResponse, enhanced_code
 from .status import Delivery
 
 if sys.version_info >= (3, 11):
@@ -97,6 +97,11 @@ class SMTPResponseException(SMTPException):
         self.code = code
         self.message = message
         self.args = (code, message)
+
+    @property
+    def enhanced_code(self) -> EnhancedCode | None:
+        """The enhanced status code of the reply, as :attr:`SMTPResponse.enhanced_code` has it."""
+        return enhanced_code(self.code, self.message)
 
 
 class SMTPConnectResponseError(SMTPResponseException, SMTPConnectError):

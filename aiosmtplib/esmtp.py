@@ -5,13 +5,20 @@ reply parser bounds.
 """
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = ("parse_esmtp_extensions",)
 
 #: RFC 1870 section 4: the number has at most twenty digits.
 _MAX_SIZE_DIGITS = 20
+
+#: RFC 2852 section 3 and RFC 4865 section 4: the numbers have at most nine digits.
+_MAX_SECONDS_DIGITS = 9
 
 #: RFC 9422 section 4: the numbers have at most six digits.
 _MAX_LIMIT_DIGITS = 6
@@ -69,10 +76,40 @@ def parse_size_limit(extensions: Mapping[str, str]) -> int | None:
 @functools.lru_cache(maxsize=16)
 def _size_limit(announced: str) -> int | None:
     # It is asked for with every message.
-    number = announced.partition(" ")[0]
-    if number.isascii() and number.isdigit() and len(number) <= _MAX_SIZE_DIGITS:
-        return int(number) or None
-    return None
+    return _number(announced.partition(" ")[0], _MAX_SIZE_DIGITS) or None
+
+
+def _number(text: str, digits: int) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
+
+
+def parse_deliverby(extensions: Mapping[str, str]) -> int | None:
+    """The shortest time in which the server promises to deliver or return (RFC 2852 section 3).
+
+    :param extensions: as :func:`parse_esmtp_extensions` returns them
+    :return: seconds, or None where it does not say, or in no valid way
+    """
+    return _number(extensions.get("deliverby", "").partition(" ")[0], _MAX_SECONDS_DIGITS)
+
+
+def parse_futurerelease(extensions: Mapping[str, str]) -> tuple[int | None, "datetime | None"]:
+    """For how long, and until when, the server holds a message at most (RFC 4865 section 4).
+
+    :param extensions: as :func:`parse_esmtp_extensions` returns them
+    :return: seconds, and a moment; each None where it does not say, or in no valid way
+    """
+    from datetime import datetime
+
+    interval, _, latest = extensions.get("futurerelease", "").partition(" ")
+    moment = None
+    try:
+        # Python 3.10 does not know the Z.
+        moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", latest.strip()))
+    except ValueError:
+        pass
+    if moment is not None and moment.utcoffset() is None:
+        moment = None
+    return _number(interval, _MAX_SECONDS_DIGITS), moment
 
 
 def parse_limits(extensions: Mapping[str, str]) -> Limits:

@@ -1,0 +1,51 @@
+"""Text inside of a parameter: xtext (RFC 3461 section 4), and unitext where it is not ASCII (RFC 6533).
+
+What comes out holds no blank, ``=`` or control character: it can end neither the parameter nor the line.
+"""
+
+import re
+
+__all__ = ("unitext", "xtext")
+
+_NOT_PRINTABLE = re.compile(r"[^ -~]")
+# "<" and ">" may stand as they are. Without them, nothing that reads commands leniently can be led astray.
+_NOT_XCHAR = re.compile(r"[ +=<>]")
+
+# Besides controls, what ends a line for some, and halves of characters.
+_NOT_UNICODE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff<>]")
+_NOT_QCHAR = re.compile(r"[^!-*,-<>-\[\]-~]")
+_NOT_QUCHAR = re.compile(r"[ +=\\]")
+
+
+def xtext(value: str, what: str) -> str:
+    """Encode printable ASCII.
+
+    :param what: the name of the value, for the error text
+    :raises ValueError: if it is empty, or holds anything but printable ASCII and blanks
+    :raises TypeError: if it is not a ``str``
+    """
+    _check(value, what, _NOT_PRINTABLE)
+    return _NOT_XCHAR.sub(lambda match: f"+{ord(match[0]):02X}", value)
+
+
+def unitext(value: str, what: str, *, ascii_only: bool) -> str:
+    """Encode an address with any characters.
+
+    :param what: the name of the value, for the error text
+    :param ascii_only: ``True`` for the 7-bit form, ``False`` for the one that goes with SMTPUTF8
+    :raises ValueError: if it is empty, or holds a control character or what stands for none, ``<`` or ``>``
+    :raises TypeError: if it is not a ``str``
+    """
+    _check(value, what, _NOT_UNICODE)
+    wanting = _NOT_QCHAR if ascii_only else _NOT_QUCHAR
+    return wanting.sub(lambda match: f"\\x{{{ord(match[0]):02X}}}", value)
+
+
+def _check(value: str, what: str, forbidden: re.Pattern[str]) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"The {what} must be a str, not {type(value).__name__}")
+    if not value:
+        raise ValueError(f"The {what} must not be empty")
+    found = forbidden.search(value)
+    if found:
+        raise ValueError(f"The {what} must not hold {found[0]!a}")
