@@ -1,12 +1,15 @@
 """Typed parameters on the wire: recipients that have their own, TLS, and what the message is made of."""
 
 import io
+import re
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import aiosmtplib
-from aiosmtplib import SMTP, Envelope, Recipient, SMTPNotSupported, SMTPPool
+from aiosmtplib import SMTP, Envelope, Recipient, SMTPNotSupported, SMTPPool, parameters
 from aiosmtplib.parameters import SMTPUTF8, Body, Notify, Orcpt, RequireTLS, Ret
 
 from .actions import in_turn
@@ -208,3 +211,19 @@ async def test_programs_that_override_a_door_see_strings() -> None:
             mail_options=[Ret("hdrs")],
         )
     assert seen == [(["b@example.com"], ["RET=HDRS"])]
+
+
+def test_the_readme_says_what_is_required() -> None:
+    """Each row of its table has what can be made, and what becomes of that where it is not available."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"(?m)^\| parameter \|.*\n\|[-|]+\n((?:\|.*\n)+)", readme)
+    made = []
+    for line in table.splitlines():
+        calls, _, otherwise = (cell.strip() for cell in line.strip("|").split(" | "))
+        for call in re.findall(r"`([^`]+)`", calls):
+            value = eval(call, {"datetime": datetime, "timezone": timezone, **vars(parameters)})
+            made.append(type(value).__name__)
+            default, _, exception = otherwise.partition("; ")
+            is_exception = not value.required if exception.startswith("left out") else False
+            assert value.required == (default == "error" and not is_exception), call
+    assert {*made} == {*parameters.__all__} - {"Parameter", "Recipient"}

@@ -119,6 +119,14 @@ EXPECTED = {
     "Text and bytes 1": Expected(TO_YOU, also=_dots_survive),
     "Files and streams 1": Expected(TO_YOU),
     "Options of MAIL and RCPT 1": Expected(TO_YOU, peer=Peer, also=_options_are_sent),
+    "Typed parameters 1": Expected(
+        [(ME, [YOU, "them@example.com"])],
+        peer=lambda: Peer(extensions=("DSN",)),
+        also=lambda office: (
+            b" ENVID=invoice+204711\r\nRCPT TO:<you@example.com> NOTIFY=SUCCESS,FAILURE\r\n"
+            in getattr(office.peer, "received", b"")
+        ),
+    ),
     "Addresses with other characters than ASCII 1": Expected(
         [(ME, ["jürgen@bücher.example"])], also=_utf8_is_used
     ),

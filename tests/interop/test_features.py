@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import aiosmtplib
-from aiosmtplib import Delivery, Envelope, SendResult, SMTPPool
+from aiosmtplib import Delivery, Envelope, Recipient, SendResult, SMTPPool
+from aiosmtplib.parameters import EnvId, Notify, Orcpt, Ret
 from tests.clients import assert_closed
 
 from .letters import BODIES, DOTS, EIGHT_BIT, LONG_LINES, letter
@@ -181,10 +182,9 @@ async def test_delivery_status_notification(server: Server, maildir: Maildir) ->
     async with server.client() as client:
         refused, _ = await client.sendmail(
             KEPT,
-            [OTHER],
+            [Recipient(OTHER, Notify("success", "failure", required=True), Orcpt(OTHER, required=True))],
             message,
-            ["RET=HDRS", f"ENVID={envid.decode()}"],
-            ["NOTIFY=SUCCESS,FAILURE", f"ORCPT=rfc822;{OTHER}"],
+            [Ret("hdrs", required=True), EnvId(envid.decode(), required=True)],
         )
         assert refused == {}
         await delivered(maildir, server, key, message)
