@@ -18,6 +18,8 @@ from .response import SMTPResponse
 from .smtp import SMTP
 from .status import Delivery, SMTPStatus
 
+_GOODBYE = SMTPStatus.domain_unavailable
+
 #: What servers say to a MAIL that is one too many on a connection. There is no code for it alone.
 _TOO_MANY = re.compile(r"\btoo many (messages|e?-?mails?|transactions|deliveries)\b", re.IGNORECASE)
 
@@ -47,9 +49,7 @@ def may_move(slot: Slot[SMTP], error: BaseException, *, once: bool = False) -> b
 
 def _is_full(slot: Slot[SMTP], error: BaseException | None) -> bool:
     # Said to the first message of a connection, it is not about the connection.
-    if not isinstance(error, SMTPSenderRefused) or slot.messages <= 1:
-        return False
-    if error.code < SMTPStatus.domain_unavailable:
+    if not (isinstance(error, SMTPSenderRefused) and slot.messages > 1 and error.code >= _GOODBYE):
         return False
     # X.5.3 is "too many recipients" (RFC 3463 section 3.6), which nobody has yet at MAIL.
     enhanced = error.enhanced_code

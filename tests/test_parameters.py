@@ -218,8 +218,9 @@ class Odd(str, enum.Enum):
         return "X\r\nRSET"
 
 
-class Hours(enum.IntEnum):
-    ONE = 3600
+class Hour(int):
+    def __format__(self, spec: str) -> str:
+        return "1 X=Y"
 
 
 def test_what_a_class_makes_of_its_text_does_not_count() -> None:
@@ -227,7 +228,7 @@ def test_what_a_class_makes_of_its_text_does_not_count() -> None:
     assert EnvId(Odd.WHAT) == "ENVID=hdrs" and type(EnvId(Odd.WHAT).identifier) is str
     assert Orcpt("x", Odd.WHAT) == "ORCPT=hdrs;x"
     assert str(Recipient(Odd.ADDRESS)) == "a@example.com"
-    assert HoldFor(Hours.ONE) == "HOLDFOR=3600"
+    assert HoldFor(Hour(3600)) == "HOLDFOR=3600" and type(HoldFor(Hour(3600)).seconds) is int
 
 
 # -- what a server announces -------------------------------------------------------------------------

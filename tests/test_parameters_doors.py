@@ -251,6 +251,12 @@ async def test_send_message_refuses_before_ehlo() -> None:
         assert peer.verbs == []
 
 
+async def test_what_is_for_every_recipient_is_left_out() -> None:
+    async with Peer(extensions=[]) as peer:
+        await sendmail(peer, Envelope(SENDER, CAROL, TEXT, [], ["Y", Notify("never")]))
+        assert envelope(peer) == {(b"MAIL FROM:<a@example.com>", b"RCPT TO:<c@example.com> Y")}
+
+
 async def test_the_same_envelope_goes_to_different_servers() -> None:
     """What one does not take is not forgotten for the next."""
     letter = Envelope(SENDER, [BOB], TEXT, [Ret("hdrs")])
