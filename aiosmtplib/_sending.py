@@ -281,7 +281,7 @@ class Sending(Verbs):
         :return: the arguments of :func:`flatten_message`, and the parameters of MAIL that go with them
         """
         options, may_use_utf8 = smtputf8_of(options)
-        utf8 = may_use_utf8 and not (sender.isascii() and all(recipient.isascii() for recipient in recipients))
+        utf8 = may_use_utf8 and not (sender.isascii() and all(who.isascii() for who in recipients))
         if utf8 and not self.supports_extension("smtputf8"):
             _check_a_labels_suffice(sender, *recipients)
             utf8 = False
