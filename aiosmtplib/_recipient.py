@@ -40,8 +40,8 @@ def with_own(shared: Sequence[str], recipient: str) -> Sequence[str]:
     :raises ValueError: if one is in both
     """
     own = _own(recipient)
-    if not own:
-        return shared
+    if not own or not shared:
+        return own or shared
     together = [*shared, *own]
     check_once(together)
     return together
