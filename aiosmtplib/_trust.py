@@ -9,7 +9,7 @@ from ._connection import Connection, in_phase
 from ._sasl_scram import ChannelBinding
 from ._secret import conceal_arguments
 from ._tls import TLSInfo, is_loopback, is_unix, tls_info
-from .errors import SMTPConnectError, SMTPException
+from .errors import SMTPConnectError, SMTPException, SMTPServerDisconnected
 from .protocol import SMTPProtocol
 from .response import SMTPResponse
 from .typing import Default, _default
@@ -22,7 +22,10 @@ class Trust(Connection):
     def tls(self) -> TLSInfo | None:
         """What protects the connection, or ``None`` while it is not encrypted, or not there."""
         tls = None if self.transport is None else self.transport.get_extra_info("ssl_object")
-        return None if tls is None else tls_info(tls)
+        try:
+            return None if tls is None else tls_info(tls)
+        except ValueError:  # TLS has failed, and the loss of the connection is yet to be told
+            return None
 
     async def execute_command(
         self, *args: bytes, timeout: float | Literal[Default.token] | None = _default
@@ -84,8 +87,14 @@ class Trust(Connection):
 
     def _check_tls_version(self) -> None:
         """A given ``tls_context`` is used as it is, so that it may have agreed to less than was asked for."""
-        minimum, tls = self.minimum_tls_version, self.tls
-        if minimum is None or tls is None or ssl.TLSVersion[tls.version.replace(".", "_")] >= minimum:
+        minimum = self.minimum_tls_version
+        if minimum is None:
+            return
+        tls = self.tls
+        if tls is None:
+            self.close()
+            raise SMTPServerDisconnected("Connection lost")
+        if ssl.TLSVersion[tls.version.replace(".", "_")] >= minimum:
             return
         self.close()
         raise SMTPConnectError(

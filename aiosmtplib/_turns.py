@@ -125,10 +125,12 @@ class Turns(FlowControlMixin):
 
     def withdraw(self, lane: object) -> None:
         """End the turns of a lane that have not begun."""
-        withdrawn = [turn for turn in self._waiting if turn.lane is lane]
-        for turn in withdrawn:
+        self._withdraw([turn for turn in self._waiting if turn.lane is lane])
+
+    def _withdraw(self, turns: list[Turn]) -> None:
+        for turn in turns:
             self._waiting.remove(turn)
-        for turn in withdrawn:
+        for turn in turns:
             turn.dialogue.close()
             turn.error = given_up()
             turn.settle()

@@ -16,7 +16,7 @@ from ._session import Session
 from ._transaction import data
 from ._turns import Turns, injected
 from ._waiting import FlowControlMixin as FlowControlMixin
-from .errors import SMTPResponseException, SMTPServerDisconnected, SMTPTimeoutError
+from .errors import SMTPException, SMTPResponseException, SMTPServerDisconnected, SMTPTimeoutError
 from .response import SMTPResponse
 from .status import SMTPStatus
 
@@ -166,7 +166,8 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
             self._lose(lost)
             raise
         self._reserved_for = None
-        self._begin_next()
+        # Whoever queued up meanwhile did so by what the server had said before (RFC 3207 section 4.2).
+        self._withdraw(list(self._waiting))
         return reply
 
     def close(self) -> None:
@@ -200,14 +201,21 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         self, tls_context: ssl.SSLContext, server_hostname: str | None, timeout: float | None
     ) -> None:
         assert self._loop is not None and self.transport is not None
+        if self._lost:
+            raise self._interruption()
         upgrade = self._loop.start_tls(self.transport, self, tls_context, server_hostname=server_hostname)
         try:
             transport = await asyncio.wait_for(upgrade, timeout)
         except asyncio.TimeoutError as error:
             raise SMTPTimeoutError("Timed out while upgrading transport") from error
         if transport is None or self._lost:
-            raise SMTPServerDisconnected("Connection lost")
+            raise self._interruption()
         self.transport = transport
         # All that was known about the server is forgotten (RFC 3207 section 4.2); no second greeting comes.
         self._session = Session(greeted=True)
         self._written = 0
+
+    def _interruption(self) -> SMTPException:
+        """Why there was no handshake."""
+        error = injected()
+        return error if self._session.lost == error.message else SMTPServerDisconnected("Connection lost")
