@@ -5,6 +5,7 @@ aiosmtpd knows nothing of us, which makes it the second opinion beside the scrip
 
 import asyncio
 import hmac
+import logging
 import ssl
 import threading
 import warnings
@@ -25,7 +26,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session
 
-__all__ = ("certificates", "smtpd", "threaded_smtpd")
+__all__ = ("certificates", "smtpd", "threaded_smtpd", "trusting", "uvloop_may_complain")
 
 USER, PASSWORD = "user", "pass word"
 
@@ -93,6 +94,27 @@ Start = Callable[..., Awaitable[Mailbox]]
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Files:
     """Certificates and keys as files."""
     return certs.write(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def trusting() -> ssl.SSLContext:
+    """A client context that trusts our CA."""
+    return certs.client_context()
+
+
+@pytest.fixture
+def uvloop_may_complain(loop_complaints: list[logging.LogRecord]) -> Iterator[None]:
+    """For connections that end while a handshake begins.
+
+    uvloop then starts the handshake on the closed transport in a callback of its own, where no client can
+    catch what it raises, and reports that to the loop's exception handler. The client sees the loss anyway.
+    """
+    yield
+    loop_complaints[:] = [
+        record
+        for record in loop_complaints
+        if "SSLProtocol.connection_made of <uvloop.loop" not in record.getMessage()
+    ]
 
 
 @pytest.fixture

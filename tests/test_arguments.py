@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aiosmtplib._address import ascii_address, check_argument
 
-from .test_address import path_problem
+from .addresses import path_problem
 
 ARGUMENTS_ACCEPTED = [
     "",

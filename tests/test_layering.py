@@ -90,6 +90,7 @@ SOURCES = sorted(
         "aiosmtplib/*.py*",
         "_speedups/*.p*",
         "tests/*.py",
+        "tests/hostile/*.py",
         "tests/interop/*.py",
         "benchmarks/*.py",
     )

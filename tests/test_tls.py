@@ -1,42 +1,18 @@
 """TLS with real handshakes: from the start, by STARTTLS, and everything that must end it."""
 
-import asyncio
-import logging
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import aiosmtplib
 
 from . import certs
-from .actions import cut, in_turn, reset, silence, split, then
+from .actions import cut
 from .certs import Files
 from .clients import HOST, MESSAGE, RECIPIENTS, SENDER, assert_closed, assert_usable, client_for, session
-from .peer import PATIENCE, Conversation, Peer
+from .peer import PATIENCE, Peer
 from .servers import Start
-
-
-@pytest.fixture
-def uvloop_may_complain(loop_complaints: list[logging.LogRecord]) -> Iterator[None]:
-    """For connections that end while a handshake begins.
-
-    uvloop then starts the handshake on the closed transport in a callback of its own, where no client can
-    catch what it raises, and reports that to the loop's exception handler. The client sees the loss anyway.
-    """
-    yield
-    loop_complaints[:] = [
-        record
-        for record in loop_complaints
-        if "SSLProtocol.connection_made of <uvloop.loop" not in record.getMessage()
-    ]
-
-
-@pytest.fixture
-def trusting() -> ssl.SSLContext:
-    return certs.client_context()
 
 
 @pytest.mark.parametrize("options", [{"starttls": True}, {"use_tls": True}])
@@ -101,18 +77,6 @@ async def test_nothing_to_upgrade_to() -> None:
         await assert_usable(client, peer)
 
 
-async def test_insisting_where_it_is_not_offered() -> None:
-    async with Peer() as peer:
-        client = client_for(peer, start_tls=True)
-        with pytest.raises(
-            aiosmtplib.SMTPException, match=r"^SMTP STARTTLS extension not supported by server\.$"
-        ):
-            await client.connect()
-        assert_closed(client)
-        await peer.hung_up()
-        assert peer.verbs == ["EHLO"]
-
-
 async def test_the_recipe_of_the_old_guide(trusting: ssl.SSLContext) -> None:
     """``SMTP(use_tls=False)``, ``connect()``, ``starttls()``: connect has upgraded by then."""
     async with (
@@ -128,60 +92,6 @@ async def test_the_recipe_of_the_old_guide(trusting: ssl.SSLContext) -> None:
     ):
         with pytest.raises(aiosmtplib.SMTPException, match=r"^Connection already using TLS$"):
             await client.starttls()
-
-
-async def test_capabilities_are_forgotten(trusting: ssl.SSLContext) -> None:
-    lists = in_turn(
-        b"250-a\r\n250-AUTH PLAIN\r\n250-SIZE 1\r\n250 STARTTLS\r\n", b"250-b\r\n250 8BITMIME\r\n"
-    )
-    async with (
-        Peer({"EHLO": lists}, tls=certs.server_context()) as peer,
-        session(peer, tls_context=trusting) as client,
-    ):
-        await client.noop()
-        assert client.esmtp_extensions == {"8bitmime": ""}
-        assert client.server_auth_methods == []
-        assert client.last_ehlo_response == (250, "b\n8BITMIME")
-        await client.sendmail(SENDER, RECIPIENTS, MESSAGE)
-
-
-async def test_capabilities_are_forgotten_at_once(trusting: ssl.SSLContext) -> None:
-    async with Peer(tls=certs.server_context()) as peer, session(peer, start_tls=False) as client:
-        await client.ehlo()
-        assert client.supports_esmtp
-        await client.starttls(tls_context=trusting)
-        # EHLO has been sent again, or will be with the next command: nothing unencrypted is left.
-        if client.is_ehlo_or_helo_needed:
-            assert client.esmtp_extensions == {}
-            assert not client.supports_esmtp
-        else:
-            assert peer.verbs[-1] == "EHLO"
-
-
-@pytest.mark.parametrize("kind", ["untrusted", "wrong_host", "expired"])
-@pytest.mark.parametrize("implicit", [True, False])
-async def test_certificate_that_must_not_be_trusted(certificates: Files, kind: str, implicit: bool) -> None:
-    async with Peer(tls=certs.server_context(kind), implicit_tls=implicit) as peer:
-        client = client_for(peer, use_tls=implicit, cert_bundle=certificates.ca)
-        with pytest.raises((ssl.SSLCertVerificationError, aiosmtplib.SMTPConnectError)) as caught:
-            await client.connect()
-        assert "certificate verify failed" in str(caught.value)
-        assert_closed(client)
-        await peer.hung_up()
-        assert not peer.conversations[0].encrypted
-        client.validate_certs = False
-        client.cert_bundle = None
-        await assert_usable(client, peer)
-
-
-@pytest.mark.parametrize("implicit", [True, False])
-async def test_no_certificate_is_trusted_by_default(implicit: bool) -> None:
-    async with Peer(tls=certs.server_context(), implicit_tls=implicit) as peer:
-        client = client_for(peer, use_tls=implicit)
-        with pytest.raises((ssl.SSLCertVerificationError, aiosmtplib.SMTPConnectError)):
-            await client.connect()
-        assert_closed(client)
-        await peer.hung_up()
 
 
 @pytest.mark.parametrize("implicit", [True, False])
@@ -231,93 +141,6 @@ async def test_tls_to_a_server_that_does_not_speak_it(trusting: ssl.SSLContext) 
             await client.connect()
         assert_closed(client)
         await peer.hung_up()
-
-
-@pytest.mark.parametrize("code", [454, 500, 421])
-@pytest.mark.parametrize("start_tls", [None, True])
-async def test_starttls_refused(trusting: ssl.SSLContext, code: int, start_tls: bool | None) -> None:
-    async with Peer({"STARTTLS": f"{code} no"}, tls=certs.server_context()) as peer:
-        client = client_for(peer, start_tls=start_tls, tls_context=trusting)
-        with pytest.raises(aiosmtplib.SMTPResponseException) as caught:
-            await client.connect()
-        assert (caught.value.code, caught.value.message) == (code, "no")
-        assert_closed(client)
-        await peer.hung_up()
-        assert peer.verbs == ["EHLO", "STARTTLS"]
-        peer.actions.clear()
-        await assert_usable(client, peer)
-
-
-@pytest.mark.parametrize("fault", [cut, reset, silence, "hello", then("220 go", cut), then("220 go", reset)])
-@pytest.mark.usefixtures("uvloop_may_complain")
-async def test_starttls_that_breaks(trusting: ssl.SSLContext, fault: Any) -> None:
-    async with Peer({"STARTTLS": fault}, tls=certs.server_context()) as peer:
-        client = client_for(peer, tls_context=trusting, timeout=0.05 if fault is silence else PATIENCE)
-        with pytest.raises(aiosmtplib.SMTPException):
-            await client.connect()
-        assert_closed(client)
-        await peer.hung_up()
-        client.timeout = PATIENCE
-        peer.actions.clear()
-        await assert_usable(client, peer)
-
-
-async def in_a_segment_of_its_own(conversation: Conversation) -> str:
-    await conversation.reply("220 go")
-    await asyncio.sleep(0)
-    await conversation.send(b"250 injected\r\n")
-    return "220 go"
-
-
-@pytest.mark.parametrize(
-    "injection",
-    [
-        b"220 go\r\n250 injected\r\n",
-        b"220 go\r\n250-fragment",
-        b"220 go\r\nx",
-        b"220 go\r\n\n",
-        b"220 go\r\n\0",
-        split(b"220 g", b"o\r\n2"),
-        in_a_segment_of_its_own,
-    ],
-)
-@pytest.mark.parametrize("start_tls", [None, True, False])
-@pytest.mark.usefixtures("uvloop_may_complain")
-async def test_bytes_between_220_and_the_handshake(
-    trusting: ssl.SSLContext, injection: Any, start_tls: bool | None
-) -> None:
-    async with Peer({"STARTTLS": injection}, tls=certs.server_context()) as peer:
-        client = client_for(peer, tls_context=trusting, start_tls=start_tls)
-        with pytest.raises((aiosmtplib.SMTPException, ssl.SSLError)):
-            await client.connect()
-            await client.starttls()
-        assert_closed(client)
-        await peer.hung_up()
-        assert set(peer.verbs) == {"EHLO", "STARTTLS"}
-        peer.actions.clear()
-        await assert_usable(client, peer)
-
-
-async def test_ehlo_that_fails_after_the_upgrade(trusting: ssl.SSLContext) -> None:
-    actions: dict[str, Any] = {"EHLO": in_turn(b"250-a\r\n250 STARTTLS\r\n", "550 no"), "HELO": "550 no"}
-    async with Peer(actions, tls=certs.server_context()) as peer:
-        client = client_for(peer, tls_context=trusting)
-        with pytest.raises(aiosmtplib.SMTPHeloError):
-            await client.connect()
-            await client.sendmail(SENDER, RECIPIENTS, MESSAGE)
-        client.close()
-        await peer.hung_up()
-        assert "MAIL" not in peer.verbs
-
-
-async def test_server_hostname(trusting: ssl.SSLContext) -> None:
-    async with (
-        Peer(tls=certs.server_context("wrong_host")) as peer,
-        session(peer, hostname="127.0.0.1", start_tls=False) as client,
-    ):
-        await client.starttls(server_hostname="elsewhere.example", tls_context=trusting)
-        await client.sendmail(SENDER, RECIPIENTS, MESSAGE)
-        assert len(peer.accepted) == 1
 
 
 async def test_tls_options_of_starttls(certificates: Files) -> None:

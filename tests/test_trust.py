@@ -18,14 +18,9 @@ from . import certs
 from .actions import in_turn
 from .certs import Files
 from .clients import (
-    MESSAGE,
-    RECIPIENTS,
-    SENDER,
     assert_closed,
     assert_usable,
     client_for,
-    email_message,
-    options_for,
     session,
 )
 from .gate import EVERY, Gate
@@ -45,65 +40,6 @@ def no_auth(peer: Peer) -> bool:
 
 
 # -- login without TLS -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "login", [LOGIN, {"username": "user", "oauth_token_generator": token}], ids=["password", "token"]
-)
-@pytest.mark.parametrize("start_tls", [None, False])
-async def test_starttls_was_stripped(login: dict[str, Any], start_tls: bool | None) -> None:
-    # The server has it; somebody in between took it off the list, and put AUTH on it.
-    async with Peer(Gate().actions, extensions=["AUTH " + " ".join(EVERY)]) as peer:
-        client = client_for(peer, **login, start_tls=start_tls, allow_plaintext_auth=False)
-        with pytest.raises(SMTPException, match=REFUSED) as caught:
-            await client.connect()
-        assert (caught.value.phase, caught.value.delivery) == ("auth", aiosmtplib.Delivery.NOT_SENT)
-        assert_closed(client)
-        await peer.hung_up()
-        assert no_auth(peer)
-
-
-async def test_the_token_is_not_even_asked_for() -> None:
-    asked = []
-
-    async def ask() -> str:
-        asked.append(1)
-        return "token"
-
-    async with Peer(extensions=["AUTH XOAUTH2"]) as peer:
-        client = client_for(peer, username="u", oauth_token_generator=ask, allow_plaintext_auth=False)
-        with pytest.raises(SMTPException, match=REFUSED):
-            await client.connect()
-    assert not asked
-
-
-async def test_starttls_refused_and_stripped_in_the_second_ehlo() -> None:
-    async with Peer({"STARTTLS": "454 4.7.0 not now"}, tls=certs.server_context()) as peer:
-        client = client_for(peer, **LOGIN, allow_plaintext_auth=False)
-        with pytest.raises(SMTPException):
-            await client.connect()
-        assert_closed(client)
-        assert no_auth(peer)
-
-
-@pytest.mark.parametrize("door", ["send", "send_many", "pool"])
-async def test_every_door_keeps_credentials_back(door: str) -> None:
-    async with Peer(Gate().actions, extensions=["AUTH PLAIN"]) as peer:
-        options = options_for(peer, **LOGIN, allow_plaintext_auth=False)
-        if door == "send":
-            with pytest.raises(SMTPException, match=REFUSED):
-                await aiosmtplib.send(email_message(), **options)
-        elif door == "send_many":
-            results = [each async for each in aiosmtplib.send_many([email_message()], **options)]
-            assert [each.delivery for each in results] == [aiosmtplib.Delivery.NOT_SENT]
-            assert REFUSED[:20] in str(results[0].error)
-        else:
-            async with aiosmtplib.SMTPPool(**options) as pool:
-                with pytest.raises(SMTPException, match=REFUSED):
-                    await pool.sendmail(SENDER, RECIPIENTS, MESSAGE)
-        await peer.hung_up()
-        assert no_auth(peer)
-        assert not peer.accepted
 
 
 @pytest.mark.parametrize("mechanism", EVERY)
@@ -296,15 +232,6 @@ async def test_secure(options: dict[str, bool], certificates: Files) -> None:
         await assert_usable(client, peer)
         assert peer.conversations[0].encrypted
     assert gate.logins == ["PLAIN"]
-
-
-async def test_secure_where_starttls_was_stripped() -> None:
-    async with Peer(extensions=["AUTH PLAIN"]) as peer:
-        client = client_for(peer, **SECURE)
-        with pytest.raises(SMTPException, match=r"^SMTP STARTTLS extension not supported by server\.$"):
-            await client.connect()
-        assert_closed(client)
-        assert peer.verbs == ["EHLO"]
 
 
 @pytest.mark.parametrize("way", ["implicit", "starttls", "by hand"])

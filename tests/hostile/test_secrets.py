@@ -22,16 +22,15 @@ import aiosmtplib
 from aiosmtplib import SMTP, SMTPPool, auth
 from aiosmtplib._saslprep import saslprep
 from aiosmtplib._secret import Secret, SecretBytes, conceal
-
-from . import certs
-from .actions import cut, reset, silence
-from .clients import client_for, each_cancellation, email_message, options_for
-from .gate import EVERY, Gate
-from .peer import PATIENCE, Peer
+from tests import certs
+from tests.actions import cut, reset, silence
+from tests.clients import client_for, each_cancellation, email_message, options_for
+from tests.gate import EVERY, Gate
+from tests.peer import PATIENCE, Peer
 
 #: Long enough that no piece of it comes up by chance.
 SECRET = "correct-horse/battery staple"
-TESTS = str(Path(__file__).parent)
+TESTS = str(Path(__file__).parents[1])
 
 
 def needles(secret: str) -> list[str]:
