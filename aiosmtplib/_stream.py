@@ -103,7 +103,7 @@ async def send_stream(
         pieces = _pieces(message)
         try:
             async for piece in pieces:
-                data = piece if binary else encoder.encode(piece)
+                data = _octets(piece) if binary else encoder.encode(piece)
                 end = data[-1:] or end
                 if mail.chunked and data:
                     await protocol.push(ticket, (b"BDAT %d\r\n" % len(data), data), 1)
@@ -111,7 +111,7 @@ async def send_stream(
                     await protocol.push(ticket, data)
                 if ticket.future.done() or _refused(mail, ticket.replies):
                     break
-                sent += len(piece)
+                sent += len(piece) if isinstance(piece, bytes) else memoryview(piece).nbytes
                 if progress is not None:
                     progress(sent, total)
         except Exception as error:
@@ -135,6 +135,16 @@ async def send_stream(
             await protocol.push(ticket, b"BDAT 2 LAST\r\n\r\n", 1, last=True)
     outcome: Outcome = await protocol.wait_for(ticket)
     return outcome
+
+
+def _octets(piece: Any) -> bytes:
+    """A piece as it goes out: what announces its size, and waits to be written, is not to change any more.
+
+    The length of a view counts its items, which may be larger than octets.
+    """
+    if isinstance(piece, bytes):
+        return piece
+    return memoryview(piece).tobytes()
 
 
 def _refused(mail: Mail, replies: list[Any]) -> bool:

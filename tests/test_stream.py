@@ -117,6 +117,34 @@ async def test_binary_pieces_that_are_no_bytes(kind: Any) -> None:
         await assert_usable(client, peer)
 
 
+async def test_binary_pieces_that_share_a_buffer() -> None:
+    """A source may fill it again as soon as it is asked for more, be everything before written or not."""
+    size, count = 1 << 16, 64
+
+    def source() -> Iterator[bytearray]:
+        buffer = bytearray(size)
+        for number in range(count):
+            buffer[:] = bytes([number]) * size
+            yield buffer
+
+    async with (
+        Peer(extensions=BINARYMIME, receive_buffer=4096) as peer,
+        session(peer, start_tls=False) as client,
+    ):
+        await client.sendmail(SENDER, RECIPIENTS, source(), ["BODY=BINARYMIME"])
+        assert peer.accepted[0].content == b"".join(bytes([number]) * size for number in range(count))
+
+
+async def test_binary_pieces_that_are_no_octets() -> None:
+    async with Peer(extensions=BINARYMIME) as peer, session(peer, start_tls=False) as client:
+        for piece in ("text", 5, None):
+            with pytest.raises(aiosmtplib.SMTPException) as caught:
+                await client.sendmail(SENDER, RECIPIENTS, [piece], ["BODY=BINARYMIME"])  # type: ignore[list-item]
+            assert isinstance(caught.value.__cause__, TypeError)
+        assert peer.accepted == []
+        await assert_usable(client, peer)
+
+
 async def test_progress_of_a_message_in_one_piece() -> None:
     seen: list[tuple[int, int | None]] = []
     content = b"x" * 300_000 + b"\r\n"
