@@ -13,6 +13,8 @@ __all__ = ("ascii_address", "check_argument", "envelope_path")
 # A quoted local part may hold angle brackets; the empty mailbox of the AUTH parameter is made of them (RFC
 # 4954 section 5).
 _MAY_HOLD_BRACKETS = r'(?s)"(?:[^"\\]|\\.)*"(?:@[^<>]*)?|[A-Za-z0-9-]+=<>'
+# Those of ASCII, and what ends a line to a reader who decodes it first.
+_CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 _ASCII_DOMAIN = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?"
 
 
@@ -26,7 +28,7 @@ def check_argument(value: str, what: str) -> None:
     if not isinstance(value, str):
         raise TypeError(f"The {what} must be a str, not {type(value).__name__}")
     # What is printable holds no control character, and almost everything is.
-    control = None if value.isprintable() else re.search(r"[\x00-\x1f\x7f]", value)
+    control = None if value.isprintable() else re.search(_CONTROL, value)
     if control:
         raise ValueError(f"The {what} must not hold the control character {control[0]!a}")
     if ("<" in value or ">" in value) and not re.fullmatch(_MAY_HOLD_BRACKETS, value):

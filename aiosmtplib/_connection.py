@@ -195,6 +195,8 @@ class Connection(Options):
                 ) from error
             self._fqdn = name
         check_argument(name, "hostname")
+        if " " in name:  # what is behind it would be another argument
+            raise ValueError("The hostname must not hold a blank")
         return name.encode("ascii")
 
     # -- opening -------------------------------------------------------------------------------------

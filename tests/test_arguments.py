@@ -43,6 +43,9 @@ ARGUMENTS_REFUSED = [
     "\x7f",
     "\x1b[2J",
     "é\n",
+    "é\x85NOOP",
+    "\u2028NOOP",
+    "\u2029",
 ]
 
 
