@@ -172,6 +172,8 @@ def _contain(field: bytes, linesep: bytes) -> bytes:
     """
     if not _breaks_out(field, 0, len(field) - len(linesep)):
         return field
+    if field[:1] in (b"\r", b"\n"):  # folded, it would still be behind an empty line
+        raise ValueError("The name of a header field must not begin with a line break")
     return _fold_properly(linesep + b" ", field.rstrip(b"\r\n")) + linesep
 
 

@@ -1,6 +1,5 @@
 """send_message: envelope from headers, MAIL options, Bcc, Resent-*, and addresses that are not ASCII."""
 
-import asyncio
 import email.message
 import email.policy
 from email.message import EmailMessage, Message
@@ -178,25 +177,6 @@ async def test_local_part_that_needs_smtputf8(to: str, recipients: list[str] | N
         with pytest.raises(aiosmtplib.SMTPNotSupported, match="SMTPUTF8"):
             await client.send_message(email_message(to), recipients=recipients)
         assert peer.verbs == ["EHLO"]
-        await assert_usable(client, peer)
-
-
-async def test_legacy_message_with_line_ends_in_from_smuggles_nothing() -> None:
-    message = Message()
-    message["From"] = "a@example.com\r\nBcc: evil@example.com\r\n\r\nbody"
-    message["To"] = "b@example.com"
-    message.set_payload("x")
-    async with Peer() as peer, session(peer) as client:
-        error = (await asyncio.gather(client.send_message(message), return_exceptions=True))[0]
-        if isinstance(error, BaseException):
-            assert not isinstance(error, ValueError)
-            assert peer.verbs == ["EHLO"]
-        else:
-            (accepted,) = peer.accepted
-            assert accepted.sender == b"a@example.com"
-            assert accepted.recipients == (b"b@example.com",)
-            assert not parsed(accepted.content)["Bcc"]
-            assert parsed(accepted.content).get_payload() == "x\r\n"
         await assert_usable(client, peer)
 
 
