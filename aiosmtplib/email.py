@@ -94,10 +94,11 @@ def quote_address(address: str) -> str:
 def extract_addresses(header: "str | AddressHeader | Header") -> list[str]:
     """The addresses in the value of one header field, in their order, groups dissolved, ``""`` for ``<>``.
 
-    :raises ValueError: if the value is not a list of addresses
+    :raises ValueError: if the value is not a list of addresses, or reads as different ones
     """
     parsed = getattr(header, "addresses", None)
     if parsed is not None:
+        _check_unambiguous(header)
         specs = [address.addr_spec for address in parsed]
         return ["" if spec == "<>" else _decode_surrogates(spec) for spec in specs]
     text = _header_text(header)
@@ -226,11 +227,55 @@ def _addresses_in(message: "EmailMessage | Message", name: str, value: Any) -> l
     if isinstance(value, str):
         bases = type(value).__bases__
         # The text of a header object of the standard library is what it has parsed, written in the one way.
-        if bases == _STRING or all(base.__module__ == "email.headerregistry" for base in bases):
+        if bases == _STRING or (
+            all(base.__module__ == "email.headerregistry" for base in bases) and not value.defects
+        ):
             plain = plain_addresses(value)
             if plain is not None:
                 return plain
-    return extract_addresses(message.policy.header_fetch_parse(name, value))
+    return extract_addresses(_parsed(message, name, value))
+
+
+def _parsed(message: "EmailMessage | Message", name: str, value: Any) -> Any:
+    """:raises ValueError: where the parser fails: on hostile text it raises whatever comes to it"""
+    try:
+        return message.policy.header_fetch_parse(name, value)
+    except Exception as error:
+        raise ValueError(
+            f"The {name} header field cannot be read: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _check_unambiguous(header: Any) -> None:
+    """Refuse what the parser of the standard library gave up on, or read as more or less than is there.
+
+    Where something follows an address, as in ``a@b <c@d>``, it takes the first and goes on; where it finds
+    none, as in ``a@b@c``, it leaves one out. An encoded word in an address (RFC 2047 section 5 forbids it) it
+    decodes and reads again, so that a comma in it makes two addresses of one. The mail would go to others
+    than are read. Our own reader has the last word: that the same address is there twice is no harm.
+    """
+    if not header.defects:
+        return
+    tree = getattr(header, "_parse_tree", ())
+    if _holds(tree, "obs-local-part", "encoded-word", within="addr-spec"):
+        raise _invalid(str(tree), "it has an encoded word, or blanks, in an address")
+    for token in getattr(tree, "all_mailboxes", ()):
+        if token.token_type == "invalid-mailbox":  # noqa: S105
+            read = "" if token.local_part is None else token.addr_spec
+            if _mailboxes(_decode_surrogates(str(token))) != [read]:
+                raise _invalid(str(token), "readers disagree on the address")
+
+
+def _holds(token: Any, *kinds: str, within: str = "") -> bool:
+    """Whether there is a part of one of these kinds, somewhere in a part of the kind ``within``."""
+    for part in token:
+        if isinstance(part, list):  # as every part is that has parts
+            kind = getattr(part, "token_type", None)
+            if kind in kinds and not within:
+                return True
+            if _holds(part, *kinds, within="" if kind == within else within):
+                return True
+    return False
 
 
 def _header_text(header: object) -> str:

@@ -1,19 +1,28 @@
-"""Addresses and arguments on their way to the wire: what passes, what is refused, that nothing gets out.
+"""Addresses that two readers read as different ones, or as more: what passes, and that nothing gets out.
 
 The corpus of attacks goes through every door: ``parse_address``, ``quote_address``, ``envelope_path``,
-``ascii_address``. What comes out of a door is read again by a reader written for this test.
+``ascii_address`` and the header fields of messages. What comes out of a door is read again by a reader
+written for this test, and what passes is held against the readers of the standard library.
 """
 
+import email
+import email.policy
 import email.utils
+import re
+import signal
 import smtplib
 import sys
+import types
+from collections.abc import Iterator
+from email.headerregistry import HeaderRegistry
+from email.message import EmailMessage, Message
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aiosmtplib._address import ascii_address, check_argument, envelope_path
-from aiosmtplib.email import parse_address, quote_address
+from aiosmtplib.email import extract_recipients, extract_sender, parse_address, quote_address
 from tests.addresses import ACCEPTED, REFUSED, domains, dot_atoms, mailboxes, path_problem, pieces
 
 WRONG_TYPES = [None, b"a@b", 1, ["a@b"], object()]
@@ -112,7 +121,133 @@ def test_smtplib_agrees(address: str) -> None:
     assert quote_address(f"Name <{address}>") == smtplib.quoteaddr(f"Name <{address}>")
 
 
-@pytest.mark.parametrize("unit", ["(", '"', "<", "[", "a ", "@:", "x ", " ", "a,", "\\", '"a', "(\\", ". "])
+# -- in the header fields of a message ---------------------------------------------------------------
+
+#: A value, and the addresses in it: the only ones that any reader may make out. None: it is refused.
+HEADERS: list[tuple[str, list[str] | None]] = [
+    ("a@b.example", ["a@b.example"]),
+    ("A <a@b.example>, c@d.example (C)", ["a@b.example", "c@d.example"]),
+    ("team: a@b.example, C <c@d.example>;", ["a@b.example", "c@d.example"]),
+    ("undisclosed-recipients:;", []),
+    ("a@b.example, , c@d.example", ["a@b.example", "c@d.example"]),
+    ("a@b.example <a@b.example>", ["a@b.example"]),
+    ("x: a@b.example <a@b.example>, c@d.example;", ["a@b.example", "c@d.example"]),
+    ("=?utf-8?q?evil=40x.example=2C?= <a@b.example>", ["a@b.example"]),
+    (
+        "=?utf-8?q?=3Cevil=40x.example=3E?= <a@b.example>, c@d.example <c@d.example>",
+        ["a@b.example", "c@d.example"],
+    ),
+    ('"evil@x.example" <a@b.example>', ["a@b.example"]),
+    ('"evil@x.example"@b.example', ['"evil@x.example"@b.example']),
+    ('"<evil@x.example>"@b.example', ['"<evil@x.example>"@b.example']),
+    ("a@b.example (evil@x.example)", ["a@b.example"]),
+    ("a@b.example (,evil@x.example)", ["a@b.example"]),
+    ("a@b.example(<evil@x.example>)", ["a@b.example"]),
+    ("(evil@x.example) a@b.example", ["a@b.example"]),
+    ("(evil@x.example, (nested)) A <a@b.example>", ["a@b.example"]),
+    # Each of these reads as one address, as another, as two or as none, depending on who reads.
+    ("a@b.example <evil@x.example>", None),
+    ("a@b.example, A@B Corp <c@d.example>", None),
+    ("evil@x.example@b.example", None),
+    ("a@b.example, evil@x.example@b.example", None),
+    ("<evil@x.example>@b.example", None),
+    ("<evil@x.example> a@b.example", None),
+    ("a@b.example; evil@x.example", None),
+    ("evil@x.example <a@b.example", None),
+    ("a@b.example <", None),
+    ("team: a@b.example <evil@x.example>;", None),
+    ("'a@b.example' <a@b.example>", None),
+    ("a@b.example.", None),
+    # An encoded word, where none may be (RFC 2047 section 5): the standard library reads its text again.
+    ("=?utf-8?q?evil=40x.example=2C?=a@b.example", None),
+    ("<=?utf-8?q?evil=40x.example=2C?=a@b.example>", None),
+    ("=?utf-8?b?ZXZpbEB4LmV4YW1wbGUs?=a@b.example", None),
+    ("=?utf-8?q?evil=40x.example=2C?=@b.example", None),
+    ("=?utf-8?q?evil=40x.example=20?= a@b.example", None),
+    ("A <a@=?utf-8?q?x.example?=>", None),
+    # What the parser of the standard library fails on.
+    ("one: a@b.example, two: c@d.example;;", None),
+    ("a@[b.example", None),
+    ("=?utf-8?q?a=0D=0ABcc:_evil@x.example?=@b.example", None),
+    ("(" * 3000, None),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), HEADERS)
+@pytest.mark.parametrize("kind", ["made", "parsed"])
+def test_header(value: str, expected: list[str] | None, kind: str) -> None:
+    """Nobody is left out without a word, and nobody gets it who is not in what is read."""
+
+    def message() -> Message:
+        if kind == "parsed":
+            return email.message_from_string(f"From: {value}\nTo: {value}\n\n", policy=email.policy.default)
+        try:
+            made = EmailMessage()
+            made["From"] = made["To"] = value
+        except (AttributeError, RecursionError, ValueError):
+            pytest.skip("the standard library fails on it by itself")
+        return made
+
+    if expected is None:
+        for extract in (extract_recipients, extract_sender):
+            with pytest.raises(ValueError, match=r"Not an address|cannot be read"):
+                extract(message())
+    else:
+        assert extract_recipients(message()) == expected
+        assert extract_sender(message()) == (expected[0] if expected else None)
+
+
+@pytest.mark.parametrize(("value", "expected"), [each for each in HEADERS if each[1] is not None])
+def test_header_of_a_legacy_message(value: str, expected: list[str]) -> None:
+    message = Message()
+    message["To"] = value
+    assert extract_recipients(message) == expected
+
+
+def several() -> st.SearchStrategy[str]:
+    return st.lists(mailboxes(), min_size=1, max_size=3).map(
+        lambda found: ", ".join(value for value, _ in found)
+    )
+
+
+@given(st.one_of(pieces(), several()))
+def test_no_reader_reads_more(value: str) -> None:
+    """What is accepted as one address is that one to the readers of the standard library, or none.
+
+    Only whole addresses count: without a domain, or with two, it is the server that says whose they are.
+    """
+    try:
+        address = parse_address(value)
+    except ValueError:
+        return
+    if address.count("@") - address.rpartition("@")[0].count("@") * address.startswith('"') != 1:
+        return
+    for read in others(value):
+        whole = {bare(each) for each in read if re.search(r"[^@\s]@[^@\s]", each)}
+        assert whole <= {bare(address)}, value
+
+
+def bare(address: str) -> str:
+    """Without quotes, which make no difference (RFC 5321 section 4.1.2)."""
+    return re.sub(r'["\\]', "", address)
+
+
+def others(value: str) -> Iterator[list[str]]:
+    """The addresses that others read, where they can read it: each knows texts on which the other fails."""
+    yield [address for _, address in email.utils.getaddresses([value])]
+    try:
+        header = HeaderRegistry()("To", re.sub(r"[\r\n]+", " ", value))
+        yield [address.addr_spec for address in header.addresses]
+    except (AttributeError, IndexError, TypeError, ValueError):
+        pass
+
+
+# -- in bounded time ---------------------------------------------------------------------------------
+
+UNITS = ["(", '"', "<", "[", "a ", "@:", "x ", " ", "a,", "\\", '"a', "(\\", ". "]
+
+
+@pytest.mark.parametrize("unit", UNITS)
 def test_long_input_takes_linear_work(unit: str) -> None:
     # Counted, not timed: the calls and lines that Python executes must not grow faster than the input.
     def steps(size: int) -> int:
@@ -134,3 +269,39 @@ def test_long_input_takes_linear_work(unit: str) -> None:
         return count
 
     assert steps(400) <= 5 * steps(100)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
+@pytest.mark.parametrize("unit", [*UNITS, "a@b <", "=?", "a.", "a@", '\\"', "((", "<a@b>,"])
+def test_regular_expressions_do_not_backtrack(unit: str) -> None:
+    """What they do is not to be counted. A quadratic one would take minutes for this, and a linear one takes
+    a fraction of a second: the guard is a minute of processor time, which no machine needs for that.
+    """
+
+    def too_long(number: int, frame: types.FrameType | None) -> None:
+        raise AssertionError("more than a minute of processor time")
+
+    value = unit * (40_000 // len(unit))
+    message = Message()
+    message["To"] = value
+    previous = signal.signal(signal.SIGVTALRM, too_long)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 60)
+    try:
+        for text in (value, value + "@b", f"<{value}>", f'"{value}"@b', f"({value}) a@b", f"N {value} <a@b>"):
+            for door in (parse_address, check_everything):
+                try:
+                    door(text)
+                except ValueError:
+                    pass
+        try:
+            extract_recipients(message)
+        except ValueError:
+            pass
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, previous)
+
+
+def check_everything(text: str) -> None:
+    check_argument(text, "option")
+    ascii_address(text + "é")
