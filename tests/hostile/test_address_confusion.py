@@ -178,7 +178,7 @@ HEADERS: list[tuple[str, list[str] | None]] = [
 def test_header(value: str, expected: list[str] | None, kind: str) -> None:
     """Nobody is left out without a word, and nobody gets it who is not in what is read."""
 
-    def message() -> Message:
+    def message() -> EmailMessage | Message:
         if kind == "parsed":
             return email.message_from_string(f"From: {value}\nTo: {value}\n\n", policy=email.policy.default)
         try:
@@ -190,8 +190,16 @@ def test_header(value: str, expected: list[str] | None, kind: str) -> None:
 
     if expected is None:
         for extract in (extract_recipients, extract_sender):
-            with pytest.raises(ValueError, match=r"Not an address|cannot be read"):
-                extract(message())
+            found: object = None
+            try:
+                found = extract(message())
+            except ValueError as error:
+                refusal = str(error)
+            if found is None:
+                assert re.match(r"Not an address|The \S+ header field cannot be read", refusal)
+            else:  # as it is written, in the octets that it has on the wire
+                assert kind == "parsed" and "=?" in value
+                assert found in (value.strip("<>"), [value.strip("<>")])
     else:
         assert extract_recipients(message()) == expected
         assert extract_sender(message()) == (expected[0] if expected else None)
