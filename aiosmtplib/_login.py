@@ -1,7 +1,7 @@
 """Logging in: one method for each SASL mechanism, and the choice between them (RFC 4954)."""
 
 import asyncio
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from ._connection import in_phase
 from ._sasl import (
@@ -18,7 +18,7 @@ from ._sasl import (
     token_expired,
 )
 from ._sasl_scram import MAX_ITERATIONS, Scram, ScramSHA1, ScramSHA256, ScramSHA256Plus
-from ._secret import SecretBytes, conceal, reveal
+from ._secret import SecretBytes, conceal, reveal, withhold
 from ._trust import Trust
 from .errors import SMTPAuthenticationError, SMTPException
 from .response import SMTPResponse
@@ -264,10 +264,22 @@ class Authentication(Trust):
         """Let a mechanism have its exchange with the server."""
         self._check_may_authenticate()
         await self._ehlo_or_helo_if_needed()
-        response = await self._respond(timeout, b"AUTH", mechanism.start())
+        sent = [mechanism.secret]
+        try:
+            return await self._exchange(mechanism, sent, timeout)
+        except SMTPException as error:
+            _withhold(error, sent)
+            raise
+
+    async def _exchange(self, mechanism: Mechanism, sent: list[Any], timeout: Timeout) -> SMTPResponse:
+        """:param sent: takes the responses of the mechanism, concealed"""
+        start = mechanism.start()
+        sent.append(SecretBytes(start.partition(b" ")[2]))
+        response = _without(sent, await self._respond(timeout, b"AUTH", start))
         while response.code == SMTPStatus.auth_continue:
             answer = await self._answer(mechanism, response.message, timeout)
-            response = await self._respond(timeout, answer)
+            sent.append(answer)
+            response = _without(sent, await self._respond(timeout, answer))
         if response.code != SMTPStatus.auth_successful:
             error = SMTPAuthenticationError(*response)
             error.reason = mechanism.reason
@@ -308,3 +320,17 @@ class Authentication(Trust):
             return  # what went wrong before says more
         if response.code == SMTPStatus.auth_continue:
             self.close()
+
+
+def _without(secrets: list[Any], reply: SMTPResponse) -> SMTPResponse:
+    return SMTPResponse(reply.code, withhold(reply.message, *secrets))
+
+
+def _withhold(error: SMTPException, secrets: list[Any]) -> None:
+    """Some servers repeat what they were sent. Errors, which end up in logs, do not show it."""
+    told = [withhold(each, *secrets) if isinstance(each, str) else each for each in error.args]
+    error.args = tuple(told)
+    error.message = withhold(error.message, *secrets)
+    error.replies = tuple(_without(secrets, each) for each in error.replies)
+    if isinstance(error, SMTPAuthenticationError) and error.reason is not None:
+        error.reason = withhold(error.reason, *secrets)

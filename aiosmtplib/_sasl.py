@@ -52,6 +52,11 @@ class Mechanism:
     strict: ClassVar[bool] = True
     reason: str | None = None
 
+    @property
+    def secret(self) -> Any:
+        """The password or token, concealed, or ``None`` where there is none."""
+        return getattr(self, "_password", None)
+
     def initial(self) -> bytes | None:
         """The initial response, or ``None`` where the server speaks first."""
         return None
@@ -161,6 +166,10 @@ class _Bearer(Mechanism):
     def __init__(self, username: str | bytes, access_token: Any) -> None:
         self._username = octets(username, "user name", CONTROLS)
         self._token = octets(access_token, "access token", CONTROLS)
+
+    @property
+    def secret(self) -> Any:
+        return self._token
 
     def answer(self, challenge: bytes) -> bytes:
         if self.reason is not None:

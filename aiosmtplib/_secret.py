@@ -9,6 +9,10 @@ from typing import Any
 
 from .typing import Default
 
+#: What a server repeats may be cut off: so many octets of it are enough to know it by.
+_TELLING = 12
+_CHANCE = 8
+
 
 class Secret:
     """A value that has to be asked for."""
@@ -44,6 +48,19 @@ def conceal_arguments(args: tuple[Any, ...]) -> tuple[Any, ...]:
 def conceal(value: Any) -> Any:
     """Wrap a secret. What stands for none, and what is wrapped already, comes back as it is."""
     return value if value is None or isinstance(value, Default | Secret) else Secret(value)
+
+
+def withhold(text: str, *secrets: Any) -> str:
+    """What a server said, up to where it repeats one of these.
+
+    :param secrets: as bytes, or concealed. What is shorter than a password should be comes up by chance.
+    """
+    for each in secrets:
+        beginning = bytes(reveal(each) or b"")[:_TELLING]
+        if len(beginning) >= _CHANCE:
+            kept, found, _ = text.partition(beginning.decode("utf-8", "surrogateescape"))
+            text = f"{kept}<secret>" if found else text
+    return text
 
 
 def reveal(value: Any) -> Any:

@@ -111,7 +111,7 @@ async def send_stream(
                     await protocol.push(ticket, data)
                 if ticket.future.done() or _refused(mail, ticket.replies):
                     break
-                sent += len(piece) if isinstance(piece, bytes) else memoryview(piece).nbytes
+                sent += memoryview(piece).nbytes
                 if progress is not None:
                     progress(sent, total)
         except Exception as error:

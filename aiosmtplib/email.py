@@ -228,7 +228,8 @@ def _addresses_in(message: "EmailMessage | Message", name: str, value: Any) -> l
         bases = type(value).__bases__
         # The text of a header object of the standard library is what it has parsed, written in the one way.
         if bases == _STRING or (
-            all(base.__module__ == "email.headerregistry" for base in bases) and not value.defects
+            all(base.__module__ == "email.headerregistry" for base in bases)
+            and not getattr(value, "defects", ())
         ):
             plain = plain_addresses(value)
             if plain is not None:
