@@ -9,6 +9,7 @@ They run as all tests do: on both event loops, and on both twins of the codec an
 ``test_starttls_stripping``     somebody in between hides, refuses or spoils STARTTLS, or what it protects
 ``test_certificates``           a server that is not the one it claims to be
 ``test_injection``              commands and parameters in what callers pass on from others
+``test_injection_cli``          the same in the arguments of the command line
 ``test_header_injection``       header fields and recipients in what they make messages of
 ``test_smuggling``              messages with the end of a message, and another message, in them
 ``test_replies``                servers whose replies keep no rule
