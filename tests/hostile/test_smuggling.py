@@ -341,6 +341,8 @@ async def test_message_objects(extensions: tuple[str, ...], many: bool) -> None:
         objects, sent = [], []
         for end in SOME:
             for _, message in messages(HEAD[-4:] + end + INNER + end):
+                if message.get_content_maintype() == "multipart":
+                    message.set_boundary("cut")  # one that is generated is another each time
                 flat = flatten_message(message, cte_type=cte_type)
                 objects.append(message)
                 sent.append(flat)
