@@ -9,6 +9,8 @@ PYTHON ?= $(shell command -v python3 || command -v python || echo python3)
 VENV ?= .venv
 ARGS ?=
 PYTEST ?= -m pytest
+# One process for each processor. ARGS="-n 0" for a single one, which a debugger needs.
+PARALLEL := -n auto
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 # 1 where the extension is built in place, 0 where this interpreter cannot compile one.
@@ -37,10 +39,10 @@ demo: $(EXTENSION)
 	@$(PY) -m aiosmtplib demo $(ARGS)
 
 test: $(EXTENSION)
-	@$(RUN) $(PYTEST) -m "$(QUICK)" $(ARGS)
+	@$(RUN) $(PYTEST) $(PARALLEL) -m "$(QUICK)" $(ARGS)
 
 test-pure: $(VENV)/group-test
-	@AIOSMTPLIB_NO_EXTENSIONS=1 $(PY) -m pytest -m "$(QUICK)" $(ARGS)
+	@AIOSMTPLIB_NO_EXTENSIONS=1 $(PY) -m pytest $(PARALLEL) -m "$(QUICK)" $(ARGS)
 
 # Servers that are not installed are fetched as packages, and never installed either.
 interop: $(EXTENSION)
