@@ -22,7 +22,10 @@ class Trust(Connection):
     def tls(self) -> TLSInfo | None:
         """What protects the connection, or ``None`` while it is not encrypted, or not there."""
         tls = None if self.transport is None else self.transport.get_extra_info("ssl_object")
-        return None if tls is None else tls_info(tls)
+        try:
+            return None if tls is None else tls_info(tls)
+        except ValueError:  # an alert has ended TLS, and asyncio is about to say so
+            return None
 
     async def execute_command(
         self, *args: bytes, timeout: float | Literal[Default.token] | None = _default

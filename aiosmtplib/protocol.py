@@ -16,6 +16,7 @@ from ._session import Session
 from ._transaction import data
 from ._turns import Turns, injected
 from ._waiting import FlowControlMixin as FlowControlMixin
+from ._waiting import in_time
 from .errors import SMTPResponseException, SMTPServerDisconnected, SMTPTimeoutError
 from .response import SMTPResponse
 from .status import SMTPStatus
@@ -183,7 +184,7 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
             return
         self._closed = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait_for(self._closed, _GOODBYE)
+            await in_time(self._closed, _GOODBYE)
         except asyncio.TimeoutError:
             pass
         finally:
@@ -202,7 +203,7 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         assert self._loop is not None and self.transport is not None
         upgrade = self._loop.start_tls(self.transport, self, tls_context, server_hostname=server_hostname)
         try:
-            transport = await asyncio.wait_for(upgrade, timeout)
+            transport = await in_time(upgrade, timeout)
         except asyncio.TimeoutError as error:
             raise SMTPTimeoutError("Timed out while upgrading transport") from error
         if transport is None or self._lost:
