@@ -41,7 +41,7 @@ from .fault_reader import conclusions
 from .fault_relay import BITS, ENDS, FAULTS, NONE, WAYS, Fault, FaultRelay
 from .fault_sessions import AFTER, EXPECTED, KINDS, Kind, Session
 
-__all__ = ("Tally", "contradictions", "sweep")
+__all__ = ("Tally", "contradictions", "left_over", "open_files", "sweep")
 
 #: How many times its usual timeout a client waits, until it has come as far as the fault.
 PATIENCE = (1, 4, 16)
@@ -135,18 +135,18 @@ def _reference(kind: Kind, session: Session, relay: FaultRelay) -> tuple[dict[st
     return {AFTER: kind.letters[0].content.replace(b"\n", b"\r\n"), **whole}, dict(relay.lines[0].passed)
 
 
-def _files() -> int:
+def open_files() -> int:
     return len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
 
 
-async def _left_over(files: int) -> str:
+async def left_over(files: int) -> str:
     """What is left after sessions, once the event loop had its turns to get rid of it."""
     loop = asyncio.get_running_loop()
     left = ""
     for _ in range(500):
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         timers = [each for each in getattr(loop, "_scheduled", ()) if not each.cancelled()]
-        more = _files() - files
+        more = open_files() - files
         if not tasks and not timers and more <= 0:
             return ""
         left = f"left over: {tasks or ''} {timers or ''} {more} files"
@@ -185,15 +185,15 @@ async def sweep(kind: Kind, faults: Sequence[str] = FAULTS, step: int = 1, start
         whole, passed = _reference(kind, await kind.run(relays[0]), relays[0])
         tally.offsets = len(list(_places(passed, "cut", step, start)))
         jobs = [each for fault in faults for each in _places(passed, fault, step, start)]
-        await _left_over(0)
-        files = _files()
+        await left_over(0)
+        files = open_files()
         for first in range(0, len(jobs), kind.width):
             some = jobs[first : first + kind.width]
             pairs = zip(relays, some, strict=False)
             await asyncio.gather(*(_one(kind, relay, each, whole, tally) for relay, each in pairs))
             for relay in relays:
                 relay.arm(NONE)
-            if left := await _left_over(files):
+            if left := await left_over(files):
                 tally.wrong.append(f"{kind.name}: from {some[0]} to {some[-1]}: {left}")
     return tally
 

@@ -270,7 +270,7 @@ def _client_context() -> Any:
 
 PIPELINING = ("PIPELINING",)
 CHUNKING = ("PIPELINING", "CHUNKING")
-LOGIN: dict[str, Any] = {"username": USER.decode(), "password": PASSWORD.decode()}
+LOGIN: dict[str, Any] = {"username": USER, "password": PASSWORD}
 SECURE: dict[str, Any] = {"tls": "starttls", "options": {"start_tls": True}, "timeout": 0.5, "width": 24}
 IMPLICIT: dict[str, Any] = {"tls": "implicit", "options": {"use_tls": True}, "timeout": 0.5, "width": 24}
 STARTTLS = ("PIPELINING", "STARTTLS")

@@ -9,14 +9,15 @@ chance.
 import base64
 import binascii
 import re
-from collections.abc import Callable, Collection, Generator, Sequence
-from typing import ClassVar, NamedTuple, TypeAlias
+from collections.abc import Callable, Collection, Sequence
+from typing import ClassVar, NamedTuple
 
-from .gate import ScramServer
+from .gate import EVERY, Gate, Steps
 
 __all__ = ("PASSWORD", "USER", "Broken", "Desk", "Manners", "Taken")
 
-USER, PASSWORD = b"user", b"pass word"
+#: Who may log in, by every mechanism but those that take tokens.
+USER, PASSWORD = "user", "pass word"
 
 _PATH = re.compile(rb"(FROM|TO):<([^<>]*)>(?: .*)?", re.IGNORECASE | re.DOTALL)
 _BDAT = re.compile(rb"(\d{1,9})( LAST)?", re.IGNORECASE)
@@ -56,10 +57,6 @@ class Broken(Exception):
         self.reset = reset
 
 
-#: Yields challenges, is sent responses, returns whether to let the client in.
-_Login: TypeAlias = Generator[bytes, bytes, bool]
-
-
 class Desk:
     """One connection to the server.
 
@@ -76,7 +73,7 @@ class Desk:
         self._in = bytearray()
         self._out: list[bytes] = []
         self._next: Callable[[], bool] = self._command
-        self._login: _Login | None = None
+        self._login: Steps | None = None
         self._chunk = 0
         self._last = False
         self._forget()
@@ -277,14 +274,14 @@ class Desk:
     # -- logging in ----------------------------------------------------------------------------------
 
     def _auth(self, rest: bytes) -> bytes:
-        mechanism, _, initial = rest.partition(b" ")
-        steps = {b"PLAIN": self._plain, b"SCRAM-SHA-256": self._scram}.get(mechanism.upper())
-        if steps is None:
+        mechanism, _, initial = rest.decode("latin-1").upper().partition(" ")
+        if mechanism not in EVERY:
             return b"504 What?\r\n"
         try:
-            self._login = steps(base64.b64decode(initial, validate=True))
+            first = b"" if initial == "=" else base64.b64decode(rest.partition(b" ")[2], validate=True)
         except binascii.Error:
             return b"501 What?\r\n"
+        self._login = Gate(USER, PASSWORD).steps(mechanism, first)
         return self._step(None)
 
     def _response(self) -> bool:
@@ -306,20 +303,10 @@ class Desk:
             challenge = self._login.send(response)  # type: ignore[arg-type]
         except StopIteration as stop:
             return b"235 Welcome\r\n" if stop.value else b"535 No\r\n"
-        except Exception:  # damaged: what SCRAM has in it is not there
+        except Exception:  # damaged: what a mechanism has in it is not there
             return b"535 No\r\n"
         self._next = self._response
         return b"334 %b\r\n" % base64.b64encode(challenge)
-
-    def _plain(self, first: bytes) -> _Login:
-        yield from ()
-        return first == b"\0%b\0%b" % (USER, PASSWORD)
-
-    def _scram(self, first: bytes) -> _Login:
-        server = ScramServer(PASSWORD, "sha256")
-        final = server.final((yield server.first(first)))
-        yield final
-        return final.startswith(b"v=")
 
     _COMMANDS: ClassVar[dict[bytes, Callable[["Desk", bytes], bytes | None]]] = {
         b"EHLO": _ehlo,
