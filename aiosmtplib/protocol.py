@@ -201,9 +201,15 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         self, tls_context: ssl.SSLContext, server_hostname: str | None, timeout: float | None
     ) -> None:
         assert self._loop is not None and self.transport is not None
-        upgrade = self._loop.start_tls(self.transport, self, tls_context, server_hostname=server_hostname)
+        loop, plain = self._loop, self.transport
+
+        async def upgrade() -> asyncio.Transport | None:
+            if self._lost:  # asyncio would begin all the same, and keep a timer for a minute
+                return None
+            return await loop.start_tls(plain, self, tls_context, server_hostname=server_hostname)
+
         try:
-            transport = await in_time(upgrade, timeout)
+            transport = await in_time(upgrade(), timeout)
         except asyncio.TimeoutError as error:
             raise SMTPTimeoutError("Timed out while upgrading transport") from error
         if transport is None or self._lost:

@@ -21,7 +21,7 @@ from aiosmtplib import SMTP, Delivery
 from . import fault_relay, fault_runs
 from .fault_reader import conclusions, replies_of
 from .fault_relay import FAULTS, NONE, Fault
-from .fault_runs import contradictions, sweep
+from .fault_runs import contradictions, left_over, open_files, sweep
 from .fault_sessions import KINDS, LETTERS, Kind, Said, Session, sendmail, with_client
 
 #: Every so many bytes. Prime, so that it falls in step with no line.
@@ -232,6 +232,19 @@ async def test_only_damage_misleads(name: str) -> None:
     tally = await sweep(BY_NAME[name], ["cut", "reset"], 13)
     assert (tally.misled, tally.wrong) == (0, [])
     assert (await sweep(BY_NAME[name], ["swap"], 5)).misled
+
+
+async def test_nothing_is_left_of_a_handshake_that_never_began() -> None:
+    """The connection ends with the 220: asyncio would keep a timer for the handshake."""
+    kind = BY_NAME["STARTTLS"]
+    async with kind.relay() as relay:
+        await kind.run(relay)
+        files = open_files()
+        end = relay.lines[0].got.index(b"220 Go") + 8
+        for fault in (Fault("cut", "down", end), Fault("reset", "down", end)):
+            session = await kind.run(relay, fault)
+            assert {said.delivery for said in session.said} == {Delivery.NOT_SENT}
+            assert await left_over(files) == ""
 
 
 # -- the relay ---------------------------------------------------------------------------------------
