@@ -159,7 +159,14 @@ def _complaints(tally: Tally) -> Iterator[None]:
     """What the event loop complains about is wrong."""
     loop = asyncio.get_running_loop()
     before = loop.get_exception_handler()
-    loop.set_exception_handler(lambda _, context: tally.wrong.append(f"the event loop: {context}"))
+
+    def complain(_: object, context: dict[str, Any]) -> None:
+        # As in test_tls: uvloop may begin a handshake on a connection that has just ended, and nobody can
+        # catch what it raises. The client learns of the end all the same.
+        if "SSLProtocol.connection_made of <uvloop.loop" not in context["message"]:
+            tally.wrong.append(f"the event loop: {context}")
+
+    loop.set_exception_handler(complain)
     try:
         yield
     finally:
