@@ -165,6 +165,8 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
             lost = SMTPServerDisconnected("Connection lost")
             lost.__cause__ = error
             self._lose(lost)
+            assert self.transport is not None
+            self.transport.abort()  # if it was lost before, this is another one
             raise
         self._reserved_for = None
         self._begin_next()
@@ -203,18 +205,18 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         assert self._loop is not None and self.transport is not None
         loop, plain = self._loop, self.transport
 
-        async def upgrade() -> asyncio.Transport | None:
-            if self._lost:  # asyncio would begin all the same, and keep a timer for a minute
-                return None
-            return await loop.start_tls(plain, self, tls_context, server_hostname=server_hostname)
+        async def upgrade() -> None:
+            # On a connection that has ended, asyncio would begin all the same, and keep a timer for a minute.
+            if not self._lost:
+                secured = await loop.start_tls(plain, self, tls_context, server_hostname=server_hostname)
+                self.transport = secured or plain  # also if nobody waits any more: it has to be closed
 
         try:
-            transport = await in_time(upgrade(), timeout)
+            await in_time(upgrade(), timeout)
         except asyncio.TimeoutError as error:
             raise SMTPTimeoutError("Timed out while upgrading transport") from error
-        if transport is None or self._lost:
+        if self._lost or self.transport is plain:
             raise SMTPServerDisconnected("Connection lost")
-        self.transport = transport
         # All that was known about the server is forgotten (RFC 3207 section 4.2); no second greeting comes.
         self._session = Session(greeted=True)
         self._written = 0
