@@ -186,7 +186,7 @@ async def faults(port: int, args: argparse.Namespace) -> list[Check]:
         print(f"faults: {text}", file=sys.stderr, flush=True)
 
     reports = await soak_faults.run(args, watch, say)
-    return [Check("faults", *report) for report in reports] + watch.checks("messages with a verdict")
+    return [Check("faults", *report) for report in reports] + watch.checks("verdicts")
 
 
 SCENARIOS: dict[str, Callable[[int, argparse.Namespace], Coroutine[Any, Any, list[Check]]]] = {
