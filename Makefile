@@ -19,17 +19,18 @@ RUN = AIOSMTPLIB_EXPECT_EXTENSIONS=$$(cat $(EXTENSION)) $(PY)
 QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-pure interop interop-docs bench compare soak types style docs clean FORCE
+.PHONY: help demo test test-pure faults interop interop-docs bench compare soak types style docs clean FORCE
 
 help:
 	@echo "make demo       send 1,000 messages to an embedded server, on both twins"
 	@echo "make test       the test suite on both twins and both event loops"
 	@echo "make test-pure  the same without the extension"
+	@echo "make faults     sessions of every kind, cut, reset, stalled and damaged at every byte"
 	@echo "make interop    against Postfix, Exim, OpenSMTPD, chasquid, Dovecot and aiosmtpd, those that can be had"
 	@echo "make interop-docs  the same, and its table into docs/interop.md"
 	@echo "make bench      compiled against pure, side by side"
 	@echo "make compare    beside stock aiosmtplib and other clients, with charts"
-	@echo "make soak       a gigabyte streamed, a million messages, a thousand tasks: memory and fairness"
+	@echo "make soak       a gigabyte streamed, a million messages, a thousand tasks, a moody server"
 	@echo "make types      mypy --strict, pyright, stubtest"
 	@echo "make style      ruff"
 	@echo "make docs       every example of the README"
@@ -43,6 +44,9 @@ test: $(EXTENSION)
 
 test-pure: $(VENV)/group-test
 	@AIOSMTPLIB_NO_EXTENSIONS=1 $(PY) -m pytest $(PARALLEL) -m "$(QUICK)" $(ARGS)
+
+faults: $(EXTENSION)
+	@$(RUN) -W error -m tests.fault_runs $(ARGS)
 
 # Servers that are not installed are fetched as packages, and never installed either.
 interop: $(EXTENSION)

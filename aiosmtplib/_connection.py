@@ -13,6 +13,7 @@ from ._address import check_argument
 from ._options import Options, check_timeout
 from ._session import Dialogue
 from ._tls import tls_error
+from ._waiting import in_time
 from .errors import (
     SMTPConnectError,
     SMTPConnectResponseError,
@@ -188,7 +189,7 @@ class Connection(Options):
         if name is None:
             lookup = asyncio.get_running_loop().run_in_executor(None, socket.getfqdn)
             try:
-                name = await asyncio.wait_for(lookup, self._seconds(_default))
+                name = await in_time(lookup, self._seconds(_default))
             except asyncio.TimeoutError as error:
                 raise SMTPTimeoutError(
                     "Timed out looking up the name of this host: pass it as local_hostname"
@@ -254,7 +255,7 @@ class Connection(Options):
         protocol = self.protocol = SMTPProtocol(loop, self._on_connection_lost)
         protocol.trace = self._trace
         try:
-            await asyncio.wait_for(self._create_connection(loop, protocol, tls_context, timeout), timeout)
+            await in_time(self._create_connection(loop, protocol, tls_context, timeout), timeout)
         except asyncio.TimeoutError as error:
             raise SMTPConnectTimeoutError(f"Timed out connecting to {self._destination}") from error
         except ssl.SSLError as error:
@@ -383,7 +384,7 @@ class Connection(Options):
 
         A server that does neither, as Exim while it waits for a command, would hold on to the socket.
         """
-        transport = self.transport
+        transport = None if self.protocol is None else self.protocol.transport
         self.close()
         if transport is not None:
             transport.abort()

@@ -286,7 +286,7 @@ class Driver:
         for task in self._tasks:
             task.cancel()
         for client in self._making:
-            client.close()  # asyncio.wait_for of Python 3.10 and 3.11 may swallow a cancellation
+            client.close()
         for slot in self.state.slots(State.BUSY, State.CLOSING):
             slot.client._abort()
         for sleeper in self._sleepers:

@@ -24,7 +24,7 @@ class Trust(Connection):
         tls = None if self.transport is None else self.transport.get_extra_info("ssl_object")
         try:
             return None if tls is None else tls_info(tls)
-        except ValueError:  # TLS has failed, and the loss of the connection is yet to be told
+        except ValueError:  # an alert has ended TLS, and asyncio is about to say so
             return None
 
     async def execute_command(

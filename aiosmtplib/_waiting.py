@@ -1,16 +1,50 @@
 """Who waits for the server, for how long, and when writing has to wait."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from ._session import Dialogue, Exchange
+
+T = TypeVar("T")
 
 
 def wake(future: "asyncio.Future[None] | None") -> None:
     """Let whoever waits for this go on."""
     if future is not None and not future.done():
         future.set_result(None)
+
+
+async def in_time(work: "Awaitable[T]", seconds: float | None) -> T:
+    """Wait for ``work``, and cancel it after so many seconds; ``None`` for no limit.
+
+    As :func:`asyncio.wait_for`, of which that of Python 3.10 and 3.11 does not hear a cancellation that comes
+    just when the work is done.
+
+    :raises asyncio.TimeoutError: if it took longer
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        if seconds is None or seconds > 0:
+            await asyncio.wait([task], timeout=seconds)
+        if task.done():
+            return task.result()
+    except asyncio.CancelledError:
+        task.add_done_callback(_forget)
+        task.cancel()
+        await asyncio.wait([task])
+        raise
+    task.cancel()
+    await asyncio.wait([task])
+    if task.cancelled():
+        raise asyncio.TimeoutError
+    return task.result()
+
+
+def _forget(task: "asyncio.Future[Any]") -> None:
+    """Nobody wants to know what came of this."""
+    if not task.cancelled():
+        task.exception()
 
 
 #: How long a result may lie there until others come that can be taken with it, in seconds.

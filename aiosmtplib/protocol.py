@@ -16,6 +16,7 @@ from ._session import Session
 from ._transaction import data
 from ._turns import Turns, injected
 from ._waiting import FlowControlMixin as FlowControlMixin
+from ._waiting import in_time
 from .errors import SMTPException, SMTPResponseException, SMTPServerDisconnected, SMTPTimeoutError
 from .response import SMTPResponse
 from .status import SMTPStatus
@@ -164,6 +165,8 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
             lost = SMTPServerDisconnected("Connection lost")
             lost.__cause__ = error
             self._lose(lost)
+            assert self.transport is not None
+            self.transport.abort()  # if it was lost before, this is another one
             raise
         self._reserved_for = None
         # Whoever queued up meanwhile did so by what the server had said before (RFC 3207 section 4.2).
@@ -184,7 +187,7 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
             return
         self._closed = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait_for(self._closed, _GOODBYE)
+            await in_time(self._closed, _GOODBYE)
         except asyncio.TimeoutError:
             pass
         finally:
@@ -201,16 +204,20 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         self, tls_context: ssl.SSLContext, server_hostname: str | None, timeout: float | None
     ) -> None:
         assert self._loop is not None and self.transport is not None
-        if self._lost:
-            raise self._interruption()
-        upgrade = self._loop.start_tls(self.transport, self, tls_context, server_hostname=server_hostname)
+        loop, plain = self._loop, self.transport
+
+        async def upgrade() -> None:
+            # On a connection that has ended, asyncio would begin all the same, and keep a timer for a minute.
+            if not self._lost:
+                secured = await loop.start_tls(plain, self, tls_context, server_hostname=server_hostname)
+                self.transport = secured or plain  # also if nobody waits any more: it has to be closed
+
         try:
-            transport = await asyncio.wait_for(upgrade, timeout)
+            await in_time(upgrade(), timeout)
         except asyncio.TimeoutError as error:
             raise SMTPTimeoutError("Timed out while upgrading transport") from error
-        if transport is None or self._lost:
+        if self._lost or self.transport is plain:
             raise self._interruption()
-        self.transport = transport
         # All that was known about the server is forgotten (RFC 3207 section 4.2); no second greeting comes.
         self._session = Session(greeted=True)
         self._written = 0

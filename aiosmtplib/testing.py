@@ -138,9 +138,15 @@ class Server:
 
     async def __aenter__(self) -> "Server":
         loop = asyncio.get_running_loop()
+        context = self._server_context if self._use_tls else None
         self._listener = await loop.create_server(
-            self._make_protocol, self.host, self.port, ssl=self._server_context if self._use_tls else None
+            self._make_protocol, self.host, self.port, ssl=context, start_serving=False
         )
+        try:  # asyncio would leave the socket open where its caller is cancelled
+            await self._listener.start_serving()
+        except BaseException:
+            self._listener.close()
+            raise
         self.port = self._listener.sockets[0].getsockname()[1]
         return self
 

@@ -1,11 +1,14 @@
-"""Long runs: does memory stay flat over a gigabyte and a million messages, and is a shared pool fair?
+"""Long runs: does memory stay flat over a gigabyte and a million messages, is a shared pool fair, and does
+each message get where its verdict says, from a server that refuses, delays and hangs up at random?
 
 ``make soak`` runs all of it against Postfix's smtp-sink, in minutes; ``make soak ARGS="many pool --messages
-100000"`` only a part. It prints what was measured beside what is asked for, and fails if one is missed.
+100000"`` only a part, ``make soak ARGS=faults`` what needs no Postfix. It prints what was measured beside
+what is asked for, and fails if one is missed.
 """
 
 import argparse
 import asyncio
+import contextlib
 import dataclasses
 import gc
 import os
@@ -19,6 +22,7 @@ from typing import Any
 import aiosmtplib
 from aiosmtplib import Envelope, SMTPPool
 
+from . import soak_faults
 from .compare_servers import Missing, sink
 
 __all__ = ("Check", "main")
@@ -98,7 +102,7 @@ class Watch:
         gc.collect()
         return resident(), len(asyncio.all_tasks()), open_files(), len(gc.get_objects())
 
-    def checks(self) -> list[Check]:
+    def checks(self, what: str = "messages accepted") -> list[Check]:
         assert self._first is not None
         last = self._now()
         memory, tasks, files, objects = (now - then for now, then in zip(last, self._first, strict=True))
@@ -106,7 +110,7 @@ class Watch:
         rate = self.done / (time.perf_counter() - self._began)
         name = self._scenario
         return [
-            Check(name, "messages accepted", f"{self.done:,}", f"{self._total:,}", self.done == self._total),
+            Check(name, what, f"{self.done:,}", f"{self._total:,}", self.done == self._total),
             Check(name, "memory grows", mib(memory), f"≤ {mib(SLACK)}", memory <= SLACK),
             Check(name, "tasks more", str(tasks), "≤ 0", tasks <= 0),
             Check(name, "open files more", str(files), "≤ 0", files <= 0),
@@ -174,11 +178,23 @@ async def fair(port: int, args: argparse.Namespace) -> list[Check]:
     ]
 
 
+async def faults(port: int, args: argparse.Namespace) -> list[Check]:
+    """Many messages over pools, to a server of ours that has moods."""
+    watch = Watch("faults", args.messages)
+
+    def say(text: str) -> None:
+        print(f"faults: {text}", file=sys.stderr, flush=True)
+
+    reports = await soak_faults.run(args, watch, say)
+    return [Check("faults", *report) for report in reports] + watch.checks("verdicts")
+
+
 SCENARIOS: dict[str, Callable[[int, argparse.Namespace], Coroutine[Any, Any, list[Check]]]] = {
     "stream": stream,
     "many": many,
     "pool": pool,
     "fair": fair,
+    "faults": faults,
 }
 
 
@@ -189,14 +205,17 @@ def mib(octets: int) -> str:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.soak", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=", ".join(SCENARIOS), default=[])
-    parser.add_argument("--messages", type=int, default=1_000_000, help="for many and pool")
+    parser.add_argument("--messages", type=int, default=1_000_000, help="for many, pool and faults")
     parser.add_argument("--stream", type=int, default=1024, help="size of the streamed message in MiB")
     parser.add_argument("--tasks", type=int, default=1000, help="tasks that share the pool, in fair")
+    parser.add_argument("--seed", type=int, default=1, help="of the dice that faults throws")
     args = parser.parse_args(arguments)
     failed = 0
+    names = args.scenarios or list(SCENARIOS)
     try:
-        with sink() as port:
-            for name in args.scenarios or SCENARIOS:
+        with contextlib.ExitStack() as stack:
+            port = 0 if names == ["faults"] else stack.enter_context(sink())
+            for name in names:
                 for check in asyncio.run(SCENARIOS[name](port, args)):
                     mark = "ok" if check.ok else "MISSED"
                     print(

@@ -106,13 +106,21 @@ async def assert_usable(client: aiosmtplib.SMTP, peer: Peer) -> None:
 
 
 @types.coroutine
-def _cancelled_at(coroutine: Coroutine[Any, Any, Any], step: int, late: bool) -> Generator[Any, Any, Any]:
+def _cancelled_at(
+    coroutine: Coroutine[Any, Any, Any], step: int, late: bool, reached: list[int]
+) -> Generator[Any, Any, Any]:
     """Cancel the running task at the ``step``-th time (from 0) that ``coroutine`` suspends it.
 
     :param late: cancel after what is awaited is done and before the task learns of it
+    :param reached: gets the step once it was cancelled
     """
     task = asyncio.current_task()
     assert task is not None
+
+    def cancel(_: object = None) -> None:
+        reached.append(step)
+        task.cancel()
+
     send: Callable[[Any], Any] = coroutine.send
     value: Any = None
     count = 0
@@ -123,9 +131,9 @@ def _cancelled_at(coroutine: Coroutine[Any, Any, Any], step: int, late: bool) ->
             return stop.value
         if count == step:
             if late and awaited is not None:
-                awaited.add_done_callback(lambda _: task.cancel())
+                awaited.add_done_callback(cancel)
             else:
-                task.cancel()
+                cancel()
         count += 1
         try:
             value = yield awaited
@@ -141,6 +149,7 @@ async def each_cancellation(
 
     ``run(coroutine)`` in the n-th call cancels at the n-th suspension, with and without the race between
     cancellation and completion. Finding out how many suspensions there are is the point: nothing is left out.
+    A cancellation has to come out again, whatever the coroutine was waiting for.
     """
     cancellations = 0
     for late in (False, True):
@@ -151,10 +160,12 @@ async def each_cancellation(
 
             async def run(coroutine: Any, *, step: int = step, late: bool = late) -> Any:
                 nonlocal cancelled
-                task = asyncio.ensure_future(_run_cancelled(coroutine, step, late))
+                reached: list[int] = []
+                task = asyncio.ensure_future(_run_cancelled(coroutine, step, late, reached))
                 await asyncio.wait([task], timeout=PATIENCE)
                 assert task.done(), f"cancelled at suspension {step}, and still running"
                 cancelled = task.cancelled()
+                assert cancelled or not reached, f"cancelled at suspension {step}, and it went on"
                 return None if cancelled else task.result()
 
             await attempt(run)
@@ -163,5 +174,7 @@ async def each_cancellation(
     return cancellations
 
 
-async def _run_cancelled(coroutine: Coroutine[Any, Any, Any], step: int, late: bool) -> Any:
-    return await _cancelled_at(coroutine, step, late)
+async def _run_cancelled(
+    coroutine: Coroutine[Any, Any, Any], step: int, late: bool, reached: list[int]
+) -> Any:
+    return await _cancelled_at(coroutine, step, late, reached)

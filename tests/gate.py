@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from .peer import Conversation
 
-__all__ = ("EVERY", "IDENTITY", "INVALID_TOKEN", "Gate", "ScramServer", "b64")
+__all__ = ("EVERY", "IDENTITY", "INVALID_TOKEN", "Gate", "ScramServer", "Steps", "b64")
 
 EVERY = (
     "SCRAM-SHA-256-PLUS",
@@ -95,12 +95,16 @@ class Gate:
         _, name, *initial = conversation.line.decode("ascii").split(" ")
         self.tried.append(name)
         first = b"" if initial == ["="] else base64.b64decode(initial[0]) if initial else b""
+        self._steps = self.steps(name, first)
+        return await self._step(conversation, None)
+
+    def steps(self, name: str, first: bytes) -> Steps:
+        """An exchange by this mechanism, which begins with this response."""
         mechanism = name.lower().replace("-", "_")
         if mechanism.startswith("scram"):
-            self._steps = self._scram(first, "sha1" if name.endswith("-1") else "sha256")
-        else:
-            self._steps = getattr(self, f"_{mechanism}")(first)
-        return await self._step(conversation, None)
+            return self._scram(first, "sha1" if name.endswith("-1") else "sha256")
+        steps: Steps = getattr(self, f"_{mechanism}")(first)
+        return steps
 
     async def _go_on(self, conversation: Conversation) -> str:
         return await self._step(conversation, base64.b64decode(conversation.line, validate=True))

@@ -1,7 +1,10 @@
 """TLS with real handshakes: from the start, by STARTTLS, and everything that must end it."""
 
+import asyncio
+import logging
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +14,7 @@ from . import certs
 from .actions import cut
 from .certs import Files
 from .clients import HOST, MESSAGE, RECIPIENTS, SENDER, assert_closed, assert_usable, client_for, session
+from .conversation import Conversation
 from .peer import PATIENCE, Peer
 from .servers import Start
 
@@ -161,3 +165,36 @@ async def test_connection_cut_inside_tls(trusting: ssl.SSLContext) -> None:
         await peer.hung_up()
         peer.actions.clear()
         await assert_usable(client, peer)
+
+
+async def spoil(conversation: Conversation) -> None:
+    """All of a handshake that the client waits for, and with it a record that nobody can decrypt."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = certs.server_context().wrap_bio(incoming, outgoing, server_side=True)
+    if conversation.position == "STARTTLS":
+        await conversation.reply("220 go")
+    incoming.write(await conversation._recv())
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    await asyncio.get_running_loop().sock_sendall(
+        conversation._sock, outgoing.read() + b"\x17\x03\x03\x00\x20" + bytes(32)
+    )
+    await conversation.drain()
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+async def test_tls_that_is_over_as_soon_as_it_begins(
+    trusting: ssl.SSLContext, loop_complaints: list[logging.LogRecord], implicit: bool
+) -> None:
+    """Nothing can be asked about such a connection, and asyncio says that it is lost a little later."""
+    options: dict[str, Any] = {"script": spoil} if implicit else {"actions": {"STARTTLS": spoil}}
+    async with Peer(tls=certs.server_context(), **options) as peer:
+        client = client_for(peer, tls_context=trusting, use_tls=implicit, start_tls=None)
+        with pytest.raises(aiosmtplib.SMTPException) as caught:
+            await client.connect()
+            await client.ehlo()  # after STARTTLS there is no greeting to wait for
+        assert isinstance(caught.value, ConnectionError)
+        assert client.tls is None
+        await peer.hung_up()
+        assert_closed(client)
+    loop_complaints[:] = [each for each in loop_complaints if "SSL protocol" not in each.getMessage()]

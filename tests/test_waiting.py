@@ -1,4 +1,7 @@
-"""The deadline and the bell, against a clock that moves when told: when they fire, and what they hold."""
+"""The deadline and the bell, against a clock that moves when told: when they fire, and what they hold.
+
+And waiting in time, on real event loops, where no cancellation may go unheard.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from aiosmtplib._waiting import Bell, Deadline
+from aiosmtplib._waiting import Bell, Deadline, in_time
 
 
 class Timer:
@@ -186,3 +189,81 @@ async def test_nobody_hears_it_later(bell: Bell, clock: Clock) -> None:
         bell.ring_soon()
     await task
     assert clock.pending == []  # else it would ring for the next one
+
+
+# -- in time -----------------------------------------------------------------------------------------
+
+
+async def stubborn(result: Any) -> Any:
+    """Ends when it is cancelled, and by no CancelledError."""
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        if isinstance(result, Exception):
+            raise result from None
+    return result
+
+
+@pytest.mark.parametrize("seconds", [None, 1000.0])
+async def test_what_comes_in_time(seconds: float | None) -> None:
+    assert await in_time(asyncio.sleep(0, "yes"), seconds) == "yes"
+    with pytest.raises(ValueError, match="no"):
+        await in_time(asyncio.gather(asyncio.sleep(0), raising()), seconds)
+
+
+async def raising() -> None:
+    raise ValueError("no")
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 0.001])
+async def test_what_does_not(seconds: float) -> None:
+    with pytest.raises(asyncio.TimeoutError):
+        await in_time(asyncio.Event().wait(), seconds)
+
+
+async def test_what_is_done_when_it_is_cancelled_is_taken() -> None:
+    assert await in_time(stubborn("yes"), 0.001) == "yes"
+    with pytest.raises(ValueError, match="no"):
+        await in_time(stubborn(ValueError("no")), 0.001)
+
+
+async def test_what_is_done_needs_no_time() -> None:
+    done = asyncio.get_running_loop().create_future()
+    done.set_result("yes")
+    assert await in_time(done, 0) == "yes"
+
+
+@pytest.mark.parametrize("outcome", ["yes", ValueError("no")])
+@pytest.mark.parametrize("done", [False, True])
+async def test_a_cancellation_is_always_heard(done: bool, outcome: Any) -> None:
+    """Also in the moment when the work is done, and nobody hears what came of that."""
+    work = asyncio.get_running_loop().create_future()
+    task = asyncio.ensure_future(in_time(work if done else stubborn(outcome), 1000))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    if done and isinstance(outcome, Exception):
+        work.set_exception(outcome)
+    elif done:
+        work.set_result(outcome)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_work_that_was_cancelled_is_over_before_its_caller_goes_on() -> None:
+    over = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            over.append(True)
+
+    task = asyncio.ensure_future(in_time(work(), None))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert over
