@@ -19,6 +19,7 @@ from ._sasl import (
 )
 from ._sasl_scram import MAX_ITERATIONS, Scram, ScramSHA1, ScramSHA256, ScramSHA256Plus
 from ._secret import SecretBytes, conceal, reveal
+from ._told import told
 from ._trust import Trust
 from .errors import SMTPAuthenticationError, SMTPException
 from .response import SMTPResponse
@@ -75,33 +76,34 @@ class Authentication(Trust):
             ``allow_plaintext_auth`` forbids to log in
         """
         password = conceal(password)
-        self._check_may_authenticate()
-        await self._ehlo_or_helo_if_needed()
-        if not self.supports_extension("auth"):
-            raise SMTPException(
-                "The SMTP AUTH extension is not supported by this server. "
-                "Try connecting via TLS (or STARTTLS)."
-            )
-        refused: SMTPAuthenticationError | None = None
-        unusable: ValueError | None = None
-        for method in self.supported_auth_methods:
-            authenticate = getattr(self, f"auth_{method.replace('-', '')}")
-            try:
-                response: SMTPResponse = await authenticate(username, reveal(password), timeout=timeout)
-                return response
-            except UntrustedServerError:
-                raise
-            except InvalidChallengeError as error:
-                unusable = error
-            except SMTPAuthenticationError as error:
-                refused = error
-                if self.stop_on_auth_failure and refused_credentials(error):
+        with told(self):
+            self._check_may_authenticate()
+            await self._ehlo_or_helo_if_needed()
+            if not self.supports_extension("auth"):
+                raise SMTPException(
+                    "The SMTP AUTH extension is not supported by this server. "
+                    "Try connecting via TLS (or STARTTLS)."
+                )
+            refused: SMTPAuthenticationError | None = None
+            unusable: ValueError | None = None
+            for method in self.supported_auth_methods:
+                authenticate = getattr(self, f"auth_{method.replace('-', '')}")
+                try:
+                    response: SMTPResponse = await authenticate(username, reveal(password), timeout=timeout)
+                    return response
+                except UntrustedServerError:
+                    raise
+                except InvalidChallengeError as error:
+                    unusable = error
+                except SMTPAuthenticationError as error:
+                    refused = error
+                    if self.stop_on_auth_failure and refused_credentials(error):
+                        break
+                except ValueError as error:
+                    unusable = error
+                if not self.is_connected:  # a 421: nothing is there to try the next one on
                     break
-            except ValueError as error:
-                unusable = error
-            if not self.is_connected:  # a 421: nothing is there to try the next one on
-                break
-        raise refused or unusable or SMTPException("No suitable authentication method found.")
+            raise refused or unusable or SMTPException("No suitable authentication method found.")
 
     async def _login_as_chosen(self) -> None:
         """Log in as the options say."""
@@ -262,22 +264,23 @@ class Authentication(Trust):
 
     async def _authenticate(self, mechanism: Mechanism, timeout: Timeout) -> SMTPResponse:
         """Let a mechanism have its exchange with the server."""
-        self._check_may_authenticate()
-        await self._ehlo_or_helo_if_needed()
-        response = await self._respond(timeout, b"AUTH", mechanism.start())
-        while response.code == SMTPStatus.auth_continue:
-            answer = await self._answer(mechanism, response.message, timeout)
-            response = await self._respond(timeout, answer)
-        if response.code != SMTPStatus.auth_successful:
-            error = SMTPAuthenticationError(*response)
-            error.reason = mechanism.reason
-            raise error
-        try:
-            mechanism.check_success()
-        except UntrustedServerError:
-            self.close()
-            raise
-        return response
+        with told(self):
+            self._check_may_authenticate()
+            await self._ehlo_or_helo_if_needed()
+            response = await self._respond(timeout, b"AUTH", mechanism.start())
+            while response.code == SMTPStatus.auth_continue:
+                answer = await self._answer(mechanism, response.message, timeout)
+                response = await self._respond(timeout, answer)
+            if response.code != SMTPStatus.auth_successful:
+                error = SMTPAuthenticationError(*response)
+                error.reason = mechanism.reason
+                raise error
+            try:
+                mechanism.check_success()
+            except UntrustedServerError:
+                self.close()
+                raise
+            return response
 
     async def _respond(self, timeout: Timeout, *args: bytes) -> SMTPResponse:
         with in_phase("auth"):

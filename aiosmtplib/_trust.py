@@ -9,6 +9,7 @@ from ._connection import Connection, in_phase
 from ._sasl_scram import ChannelBinding
 from ._secret import conceal_arguments
 from ._tls import TLSInfo, is_loopback, is_unix, tls_info
+from ._told import told
 from .errors import SMTPConnectError, SMTPException
 from .protocol import SMTPProtocol
 from .response import SMTPResponse
@@ -53,7 +54,7 @@ class Trust(Connection):
             return
         if allowed in ("loopback", "local") and is_loopback(transport):
             return
-        with in_phase("auth"):
+        with told(self), in_phase("auth"):
             raise SMTPException(
                 f"The connection to {self._destination} is not encrypted, and allow_plaintext_auth forbids "
                 "to log in over it. Try connecting via TLS (or STARTTLS)."
