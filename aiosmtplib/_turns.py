@@ -243,6 +243,8 @@ class Turns(FlowControlMixin):
             if self._session.interrupted:
                 ticket.error = injected()
                 self.tell(ticket.error)
+                if self._lost:  # by what came too early
+                    log_lost(self.number, injected().message, logging.WARNING)
                 self._lose(injected(), level=logging.WARNING)
         elif ticket.owner is not None and 300 <= ticket.result.code < 400:
             self._reserved_for = ticket.owner

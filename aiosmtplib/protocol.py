@@ -181,6 +181,9 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
             raise
         self._reserved_for = None
         self._begin_next()
+        self._settle()
+        self._flush()
+        self._deliver()
         return reply
 
     def close(self) -> None:
