@@ -1,4 +1,4 @@
-"""Messages become mail transactions: the methods that send one, and the steps shared with those that send many."""
+"""Messages become mail transactions: what sends one, and the steps shared with what sends many."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
