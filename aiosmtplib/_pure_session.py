@@ -171,7 +171,8 @@ class Session:
             header = header_of(data if isinstance(data, bytes) else data[0])
             said.append(header)
             del said[: -2 * KEPT]
-        elif isinstance(said, int):
+        else:
+            assert isinstance(said, int)
             exchange._said = said + size
         if self.tap is not None:
             self.tap.pushed(header, size, replies, last)

@@ -125,7 +125,8 @@ class Wire:
             if self.logging:
                 self._told.append(command_line(header))
             self._unanswered.append(_Unanswered(_verb(header, False), time.perf_counter(), size, False))
-        elif self._streamed is not None:
+        else:
+            assert self._streamed is not None
             self._streamed.octets += size
             if last and self.logging:
                 self._told.append(command_line(self._streamed.octets))
@@ -188,12 +189,13 @@ class Wire:
             for each in told:
                 if isinstance(each, str):
                     wire_log.debug("[%d] %s", self._number, each)
-                elif self._hook is not None:
-                    self._call(self._hook, each)
+                else:
+                    self._call(each)
 
-    def _call(self, hook: CommandHook, event: CommandEvent) -> None:
+    def _call(self, event: CommandEvent) -> None:
+        assert self._hook is not None
         try:
-            hook(event)
+            self._hook(event)
         except Exception:
             log.exception("[%d] on_command raised an exception, and the connection goes on", self._number)
 

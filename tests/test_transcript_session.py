@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from aiosmtplib import SMTP, Transcript
+from aiosmtplib import SMTP, CommandEvent, SMTPResponse, Transcript
 from aiosmtplib._steps import CHUNKS, LAST, MORE, STREAM, Dialogue
-from aiosmtplib._transcript import KEPT, MAX_LINE, NOTHING
+from aiosmtplib._transcript import KEPT, MAX_LINE, NOTHING, condensed, form_of
+from aiosmtplib._wire import Wire
 from aiosmtplib.errors import SMTPException, SMTPServerDisconnected
 
 
@@ -216,3 +217,16 @@ def test_it_costs_little_memory(twin: Twin) -> None:
 
 def test_clients_without_a_connection_have_none() -> None:
     assert SMTP()._last_transcript is NOTHING
+
+
+def test_forms_that_are_rare() -> None:
+    assert form_of(b"Subject: x\r\n", 12, 354) == (12, False)  # by hand, after DATA
+    assert condensed([], [], 0, False) == (b"", ())
+
+
+def test_a_reply_that_came_while_nothing_was_known_to_be_unanswered() -> None:
+    events: list[CommandEvent] = []
+    wire = Wire(7, events.append)
+    wire.heard([SMTPResponse(250, "ok")])
+    wire.deliver()
+    assert [(event.verb, event.code, event.connection) for event in events] == [("greeting", 250, 7)]
