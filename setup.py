@@ -15,14 +15,13 @@ required = os.environ.get("AIOSMTPLIB_REQUIRE_EXTENSIONS", "0") not in ("", "0")
 if unwanted and required:
     sys.exit("AIOSMTPLIB_NO_EXTENSIONS and AIOSMTPLIB_REQUIRE_EXTENSIONS are both set: unset one")
 
+PARTS = ["reply", "data", "address", "output", "field", "message", "transaction", "transcript", "session"]
+
 # The .pyx goes to setuptools as it is: cythonize() would lose ``optional``.
 extension = Extension(
     "aiosmtplib._speedups",
     ["_speedups/_speedups.pyx"],
-    depends=[
-        f"_speedups/{part}.pxi"
-        for part in ("reply", "data", "address", "output", "field", "message", "session", "transaction")
-    ],
+    depends=[f"_speedups/{part}.pxi" for part in PARTS],
     extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
     optional=not required,
 )

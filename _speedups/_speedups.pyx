@@ -13,13 +13,23 @@ from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_GET_ITEM
-from libc.string cimport memchr, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 
 from collections import deque
 from re import MULTILINE as re_MULTILINE, compile as re_compile
 
 from aiosmtplib import _parts as parts
 from aiosmtplib._steps import MAX_GROUP as max_group, NOT_COPIED as not_copied
+from aiosmtplib._transcript import (
+    KEPT as kept,
+    LONG as long_step,
+    NOTHING,
+    Transcript,
+    condensed,
+    entry_of,
+    form_of,
+    header_of,
+)
 from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPServerDisconnected
 from aiosmtplib.response import SMTPResponse
 from aiosmtplib.status import Delivery
@@ -61,6 +71,7 @@ include "output.pxi"
 include "field.pxi"
 include "message.pxi"
 include "transaction.pxi"
+include "transcript.pxi"
 include "session.pxi"
 
 

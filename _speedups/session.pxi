@@ -35,6 +35,8 @@ cdef class Exchange:
     cdef Py_ssize_t _start
     cdef Py_ssize_t _end
     cdef int _follows
+    cdef object _said
+    cdef bint _secret
 
     def __init__(self, dialogue, timeout=None, lane=None):
         self.dialogue = dialogue
@@ -54,6 +56,11 @@ cdef class Session:
     cdef public object lost
     cdef public list out
     cdef public list done
+    cdef public object tap
+    cdef Record _record
+    cdef int _code
+    cdef Py_ssize_t _heard
+    cdef bint _private
     cdef ReplyParser _parser
     cdef object _running
     cdef object _greeting
@@ -67,6 +74,13 @@ cdef class Session:
         self._greeted = greeted
         self.out = []
         self.done = []
+        self._record = Record()
+
+    def renewed(self):
+        cdef Session session = Session(True)
+        session._record = self._record
+        session.tap = self.tap
+        return session
 
     @property
     def head(self):
@@ -99,7 +113,19 @@ cdef class Session:
         self._step(exchange, None, 0)
 
     def push(self, Exchange exchange not None, data, Py_ssize_t replies=0, *, bint last=False):
+        cdef Py_ssize_t size = self._scheduled
+        cdef bytes header = b""
         self._write(data)
+        size = self._scheduled - size
+        said = exchange._said
+        if isinstance(said, list):
+            header = header_of(data if isinstance(data, bytes) else data[0])
+            said.append(header)
+            del said[: -2 * KEPT]
+        elif isinstance(said, int):
+            exchange._said = said + size
+        if self.tap is not None:
+            self.tap.pushed(header, size, replies, last)
         exchange._expected += replies
         if last:
             exchange._end = self._scheduled
@@ -112,6 +138,7 @@ cdef class Session:
         cdef int code
         if self.lost is not None:
             return False
+        self._heard += len(data)
         replies = self._parser.feed(data, max_line, max_reply)
         count = PyList_GET_SIZE(replies)
         while at < count and self.lost is None:
@@ -130,6 +157,8 @@ cdef class Session:
                 break
             part = replies if taken == count else replies[at : at + taken]
             at += taken
+            if self.tap is not None:
+                self.tap.heard(part)
             for i in range(taken):
                 code = code_of(part[i])
                 if code == GOODBYE or code < 0:
@@ -147,6 +176,7 @@ cdef class Session:
         """All replies to a step are there."""
         cdef list replies = head.replies
         head.replies = []
+        self._keep(head, replies)
         if written < head._end:
             if code_of(replies[len(replies) - 1]) < 400:
                 head.replies = replies[: len(replies) - 1]
@@ -164,16 +194,21 @@ cdef class Session:
         """The server says goodbye, or something that is no SMTP."""
         head.replies += before
         if code_of(reply) < 0:
+            self._keep(head, [*head.replies, reply])
             self._fail(SMTPResponseException(*reply), written)
             return 0
         head.replies.append(reply)
         if PyList_GET_SIZE(head.replies) == head._expected and head._follows != CHUNKS:
             replies, head.replies = head.replies, []
+            self._keep(head, replies)
             self._step(head, replies, written)
         self._fail(SMTPServerDisconnected(f"Server closed the connection: {reply}"), written)
         return 0
 
     cdef int _unasked(self, reply, Py_ssize_t written) except -1:
+        self._record.add_entry(condensed(b"", [reply], 1, self._private))
+        if self.tap is not None:
+            self.tap.unasked(reply, self._private)
         if code_of(reply) < 0:
             self._fail(SMTPResponseException(*reply), written)
         elif self._greeted:
@@ -191,7 +226,10 @@ cdef class Session:
         if self.lost is None:
             self.lost = error.message
             if not self._running:
+                self.tell(error)
                 self._unseen = error
+            if self.tap is not None:
+                self.tap.broken(self._scheduled - written)
         running, self._running = self._running, deque()
         for exchange in running:
             self._break(exchange, error, written)
@@ -200,6 +238,8 @@ cdef class Session:
 
     cdef int _break(self, Exchange exchange, error, Py_ssize_t written) except -1:
         error.replies = tuple(exchange.replies)
+        if written > exchange._start or exchange.replies:  # else it was not said
+            self._keep(exchange, exchange.replies)
         try:
             exchange.dialogue.throw(error)
         except SMTPException as raised:
@@ -211,6 +251,7 @@ cdef class Session:
         if error.delivery is UNKNOWN and written < exchange._end:
             error.delivery = NOT_SENT
             error.phase = "body"
+        self.tell(error)
         exchange.error = error
         self.done.append(exchange)
         return 0
@@ -218,19 +259,23 @@ cdef class Session:
     cdef int _step(self, Exchange exchange, list replies, Py_ssize_t written) except -1:
         cdef PyObject *got = NULL
         cdef Py_ssize_t expected
-        cdef int follows
+        cdef int follows, place = NEW
         cdef bint over = False
         try:
             dialogue = exchange.dialogue
             step = None
             if type(dialogue) is Transaction and (<Transaction>dialogue)._dialogue is None:
                 step = (<Transaction>dialogue).step(replies)
-                over = (<Transaction>dialogue)._place == OVER
+                place = (<Transaction>dialogue)._place
+                over = place == OVER
             if step is None:
+                place = NEW
                 over = PyIter_Send(dialogue, replies, &got) == PYGEN_RETURN
                 step = <object>got
                 Py_DECREF(step)
         except Exception as error:
+            if isinstance(error, SMTPException):
+                self.tell(error)
             exchange.error = error
         else:
             if not over:
@@ -244,6 +289,7 @@ cdef class Session:
                 exchange._end = self._scheduled if follows < STREAM else NEVER
                 exchange._follows = follows
                 exchange._expected = expected
+                self._describe(exchange, data, replies, place)
                 return 0
             exchange.result = step
         if self._running[0] is exchange:
@@ -253,8 +299,68 @@ cdef class Session:
         self.done.append(exchange)
         return 0
 
+    cdef int _describe(self, Exchange exchange, data, list replies, int place) except -1:
+        """Find the form in which what a step says may be kept, by the code of the reply before it."""
+        cdef Py_ssize_t size = self._scheduled - exchange._start
+        exchange._secret = False
+        if place == ENVELOPE:
+            exchange._said = data
+        elif place == CONTENT:
+            exchange._said = size
+        else:
+            self._describe_any(exchange, data, replies, size)
+        if self.tap is not None:
+            self.tap.said(exchange._said, size, exchange._expected, exchange._secret)
+        return 0
+
+    cdef int _describe_any(self, Exchange exchange, data, list replies, Py_ssize_t size) except -1:
+        cdef int code = 0
+        if replies is not None:
+            code = code_of(replies[len(replies) - 1])
+        elif len(self._running) == 1:
+            code = self._code
+        if exchange._follows >= STREAM:
+            exchange._said = 0 if exchange._follows == STREAM else []
+        elif size and (code < 300 or code >= 400) and of_a_mail(data if type(data) is bytes else data[0]):
+            exchange._said = commands_of(data if type(data) is bytes else data[0])
+        else:
+            exchange._said, exchange._secret = form_of(data if type(data) is bytes else data[0], size, code)
+        return 0
+
+    cdef int _keep(self, Exchange exchange, list replies) except -1:
+        """Remember what was said and replied."""
+        cdef Py_ssize_t count = PyList_GET_SIZE(replies)
+        cdef bint short
+        said, exchange._said = exchange._said, None
+        if said is None:
+            return 0
+        self._private = exchange._secret
+        short = type(said) is int or (type(said) is bytes and PyBytes_GET_SIZE(said) <= LONG)
+        if not short or self._private or self._heard > LONG or count < exchange._expected:
+            self._record.add_entry(entry_of(said, replies, exchange._expected, self._private, self._heard))
+        elif count > KEPT:
+            self._record.add((said,) if type(said) is bytes else said, replies[count - KEPT :])
+        else:
+            # A generator may go on with the list as with its own.
+            self._record.add(said, replies if type(exchange.dialogue) is Transaction else tuple(replies))
+        self._heard = 0
+        if count:
+            self._code = code_of(replies[count - 1])
+        return 0
+
+    def tell(self, error):
+        if error.transcript is NOTHING:
+            error.transcript = self.transcript()
+
+    def transcript(self):
+        return self._record.transcript()
+
     def write(self, data):
         self._write(data)
+        if data:
+            self._record.add(len(data), ())
+            if self.tap is not None:
+                self.tap.said(len(data), len(data), 0, False)
 
     cdef int _write(self, data) except -1:
         """Put bytes behind what is to be written already."""

@@ -64,7 +64,7 @@ cdef class Transaction:
                 self._server.mail = None
                 self._dialogue.send(None)
                 if self._place == CONTENT:
-                    self._dialogue.send(self._replies)
+                    self._dialogue.send(list(self._replies))
                     # The transaction that follows may have begun.
                     self._server.mail = server_mail
         return self._dialogue
@@ -76,7 +76,8 @@ cdef class Transaction:
                 raise StopIteration(step)
             if step is not None:
                 return step
-        return self.general().send(replies)
+        # The list is kept by the session as it is.
+        return self.general().send(replies if replies is None else list(replies))
 
     def throw(self, error):
         return self.general().throw(error)

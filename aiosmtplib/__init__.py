@@ -12,6 +12,8 @@ from . import protocol as protocol
 from ._envelope import Envelope, SendResult
 from ._options import SECURE
 from ._tls import TLSInfo
+from ._transcript import Transcript
+from ._wire import CommandEvent
 from .api import send, send_many
 from .errors import (
     SMTPAuthenticationError,
@@ -45,6 +47,7 @@ __license__ = "MIT"
 __copyright__ = "Copyright 2026 aiosmtplib contributors"
 
 __all__ = (
+    "CommandEvent",
     "Delivery",
     "EnhancedCode",
     "Envelope",
@@ -73,6 +76,7 @@ __all__ = (
     "SMTPTokenGenerator",
     "SendResult",
     "TLSInfo",
+    "Transcript",
     "send",
     "send_many",
 )

@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal, TypeVar
 
 from . import _dialogues
@@ -13,6 +13,8 @@ from ._address import check_argument
 from ._options import Options, check_timeout
 from ._session import Dialogue
 from ._tls import tls_error
+from ._told import in_phase, told, with_transcript
+from ._transcript import NOTHING
 from ._waiting import in_time
 from .errors import (
     SMTPConnectError,
@@ -32,17 +34,6 @@ from .status import SMTPStatus
 from .typing import Default, _default
 
 T = TypeVar("T")
-
-
-@contextlib.contextmanager
-def in_phase(phase: str) -> Iterator[None]:
-    """Errors that leave the block say that they happened in this phase, unless they know better."""
-    try:
-        yield
-    except SMTPException as error:
-        if error.phase is None:
-            error.phase = phase
-        raise
 
 
 class Connection(Options):
@@ -69,6 +60,7 @@ class Connection(Options):
         self._connect_lock = asyncio.Lock()
         #: Why the last connection ended, if that was the server's doing and no call has told it yet.
         self._lost_because: SMTPException | None = None
+        self._last_transcript = NOTHING
         #: Told that the connection is of no more use, as soon as that is known.
         self._lost_callback: Callable[[], None] | None = None
         self._opening = False
@@ -87,8 +79,6 @@ class Connection(Options):
     def __repr__(self) -> str:
         state = "connected" if self.is_connected else "not connected"
         return f"<{type(self).__name__} to {self._destination}, {state}>"
-
-    # -- state ---------------------------------------------------------------------------------------
 
     @property
     def is_connected(self) -> bool:
@@ -126,14 +116,18 @@ class Connection(Options):
         assert self.transport is not None
         return self.transport.get_extra_info(key)
 
-    # -- talking -------------------------------------------------------------------------------------
-
     def _connected_protocol(self) -> SMTPProtocol:
         protocol = self.protocol
         if protocol is None or not protocol.is_connected:
             reason = "" if self._lost_because is None else f": {self._lost_because}"
-            raise SMTPServerDisconnected(f"Server not connected{reason}")
+            with told(self):
+                raise SMTPServerDisconnected(f"Server not connected{reason}")
         return protocol
+
+    def _tell(self, error: SMTPException) -> None:
+        """Let an error carry what was said on the connection, or on the last one, unless it does already."""
+        if error.transcript is NOTHING:
+            error.transcript = self.protocol.transcript if self.protocol else self._last_transcript
 
     def _seconds(self, timeout: float | Literal[Default.token] | None) -> float | None:
         """The timeout to use where one may be given."""
@@ -159,6 +153,7 @@ class Connection(Options):
         """
         return await self._connected_protocol().execute_command(*args, timeout=self._seconds(timeout))
 
+    @with_transcript
     async def _ehlo_or_helo_if_needed(self) -> None:
         """Introduce ourselves, unless that has been done on this connection.
 
@@ -200,8 +195,6 @@ class Connection(Options):
             raise ValueError("The hostname must not hold a blank")
         return name.encode("ascii")
 
-    # -- opening -------------------------------------------------------------------------------------
-
     @contextlib.asynccontextmanager
     async def _opening_connection(self, timeout: float | None) -> AsyncIterator[None]:
         """While the connection is being opened, ``timeout`` is the default, and a failure closes it."""
@@ -209,7 +202,8 @@ class Connection(Options):
         self._opening = True
         self._opening_timeout = timeout
         try:
-            yield
+            with told(self):
+                yield
         except BaseException:
             self._abort()
             raise
@@ -252,8 +246,10 @@ class Connection(Options):
     ) -> SMTPProtocol:
         """Resolve the name, connect, and do the TLS handshake where a context is given."""
         self._lost_because = None
+        self._last_transcript = NOTHING
         protocol = self.protocol = SMTPProtocol(loop, self._on_connection_lost)
         protocol.trace = self._trace
+        protocol.on_command = self.on_command
         try:
             await in_time(self._create_connection(loop, protocol, tls_context, timeout), timeout)
         except asyncio.TimeoutError as error:
@@ -329,6 +325,7 @@ class Connection(Options):
         self._forget_server()
         return response
 
+    @with_transcript
     async def starttls(
         self,
         server_hostname: str | None = None,
@@ -392,6 +389,7 @@ class Connection(Options):
     def _on_connection_lost(self, protocol: SMTPProtocol) -> None:
         if protocol is self.protocol:
             self.protocol = self.transport = None
+            self._last_transcript = protocol.transcript
             self._forget_server()
             if not self._opening:
                 self._lost_because = protocol.take_unseen_loss()

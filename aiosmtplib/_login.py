@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any, Final, Literal, TypeAlias
 
-from ._connection import in_phase
 from ._sasl import (
     CramMD5,
     External,
@@ -19,6 +18,7 @@ from ._sasl import (
 )
 from ._sasl_scram import MAX_ITERATIONS, Scram, ScramSHA1, ScramSHA256, ScramSHA256Plus
 from ._secret import SecretBytes, conceal, reveal, withhold
+from ._told import in_phase, told
 from ._trust import Trust
 from .errors import SMTPAuthenticationError, SMTPException
 from .response import SMTPResponse
@@ -75,33 +75,34 @@ class Authentication(Trust):
             ``allow_plaintext_auth`` forbids to log in
         """
         password = conceal(password)
-        self._check_may_authenticate()
-        await self._ehlo_or_helo_if_needed()
-        if not self.supports_extension("auth"):
-            raise SMTPException(
-                "The SMTP AUTH extension is not supported by this server. "
-                "Try connecting via TLS (or STARTTLS)."
-            )
-        refused: SMTPAuthenticationError | None = None
-        unusable: ValueError | None = None
-        for method in self.supported_auth_methods:
-            authenticate = getattr(self, f"auth_{method.replace('-', '')}")
-            try:
-                response: SMTPResponse = await authenticate(username, reveal(password), timeout=timeout)
-                return response
-            except UntrustedServerError:
-                raise
-            except InvalidChallengeError as error:
-                unusable = error
-            except SMTPAuthenticationError as error:
-                refused = error
-                if self.stop_on_auth_failure and refused_credentials(error):
+        with told(self):
+            self._check_may_authenticate()
+            await self._ehlo_or_helo_if_needed()
+            if not self.supports_extension("auth"):
+                raise SMTPException(
+                    "The SMTP AUTH extension is not supported by this server. "
+                    "Try connecting via TLS (or STARTTLS)."
+                )
+            refused: SMTPAuthenticationError | None = None
+            unusable: ValueError | None = None
+            for method in self.supported_auth_methods:
+                authenticate = getattr(self, f"auth_{method.replace('-', '')}")
+                try:
+                    response: SMTPResponse = await authenticate(username, reveal(password), timeout=timeout)
+                    return response
+                except UntrustedServerError:
+                    raise
+                except InvalidChallengeError as error:
+                    unusable = error
+                except SMTPAuthenticationError as error:
+                    refused = error
+                    if self.stop_on_auth_failure and refused_credentials(error):
+                        break
+                except ValueError as error:
+                    unusable = error
+                if not self.is_connected:  # a 421: nothing is there to try the next one on
                     break
-            except ValueError as error:
-                unusable = error
-            if not self.is_connected:  # a 421: nothing is there to try the next one on
-                break
-        raise refused or unusable or SMTPException("No suitable authentication method found.")
+            raise refused or unusable or SMTPException("No suitable authentication method found.")
 
     async def _login_as_chosen(self) -> None:
         """Log in as the options say."""
@@ -262,14 +263,15 @@ class Authentication(Trust):
 
     async def _authenticate(self, mechanism: Mechanism, timeout: Timeout) -> SMTPResponse:
         """Let a mechanism have its exchange with the server."""
-        self._check_may_authenticate()
-        await self._ehlo_or_helo_if_needed()
-        sent = [mechanism.secret]
-        try:
-            return await self._exchange(mechanism, sent, timeout)
-        except SMTPException as error:
-            _withhold(error, sent)
-            raise
+        with told(self):
+            self._check_may_authenticate()
+            await self._ehlo_or_helo_if_needed()
+            sent = [mechanism.secret]
+            try:
+                return await self._exchange(mechanism, sent, timeout)
+            except SMTPException as error:
+                _withhold(error, sent)
+                raise
 
     async def _exchange(self, mechanism: Mechanism, sent: list[Any], timeout: Timeout) -> SMTPResponse:
         """:param sent: takes the responses of the mechanism, concealed"""

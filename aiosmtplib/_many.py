@@ -21,7 +21,7 @@ from ._sending import Sending, content_of, envelope_of
 from ._stream import is_stream
 from ._transaction import begin
 from ._waiting import Bell, Turn, background, wake
-from .errors import SMTPRecipientsRefused, SMTPResponseException, SMTPServerDisconnected
+from .errors import SMTPException, SMTPRecipientsRefused, SMTPResponseException, SMTPServerDisconnected
 from .protocol import SMTPProtocol
 from .response import SMTPResponse
 from .status import Delivery
@@ -168,6 +168,8 @@ class Lane:
                 raise SMTPServerDisconnected("Server not connected")
             job = _Job(self, index, item, _mail_for(self._client, item), self._protocol, self._timeout)
         except Exception as error:
+            if isinstance(error, SMTPException):
+                self._protocol.tell(error)
             self._jobs.append(failed(index, item, error))
             self._consumer.ring()
             return

@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 from ._address import check_argument
 from ._secret import conceal, reveal
 from ._tls import make_tls_context
+from ._wire import CommandHook, check_hook
 from .typing import PlaintextAuth, SMTPTokenGenerator, SocketPathType, _default
 
 SMTP_PORT = 25
@@ -82,6 +83,8 @@ class Options:
         announces it, ``False`` never
     :param chunking: send content by BDAT (RFC 3030), if the server announces it: ``True`` always, ``None``
         where many messages are sent, where their size is not known, and for BINARYMIME, ``False`` never
+    :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
+        logged, and changes nothing
     :raises ValueError: if options exclude each other
     :raises TypeError: if an option is of the wrong type
     """
@@ -112,6 +115,7 @@ class Options:
         minimum_tls_version: ssl.TLSVersion | None = None,
         allow_plaintext_auth: PlaintextAuth = True,
         stop_on_auth_failure: bool = False,
+        on_command: CommandHook | None = None,
     ) -> None:
         password = conceal(password)
         self.hostname: str | None = None
@@ -133,6 +137,7 @@ class Options:
         self.minimum_tls_version: ssl.TLSVersion | None = None
         self.allow_plaintext_auth: PlaintextAuth = True
         self.stop_on_auth_failure: bool = False
+        self.on_command: CommandHook | None = None
         self._username: str | bytes | None = None
         self._password: Any = None  # concealed
         self._oauth_token_generator: SMTPTokenGenerator | None = None
@@ -163,6 +168,7 @@ class Options:
             minimum_tls_version=minimum_tls_version,
             allow_plaintext_auth=allow_plaintext_auth,
             stop_on_auth_failure=stop_on_auth_failure,
+            on_command=on_command,
         )
         check_timeout(timeout)
 
@@ -216,6 +222,7 @@ class Options:
         if self.use_tls and self._start_tls:
             raise ValueError("The start_tls and use_tls options are not compatible.")
         self._check_trust()
+        check_hook(self.on_command)
         if self.tls_context is not None and (self.client_cert is not None or self.client_key is not None):
             raise ValueError("Either a TLS context or a certificate/key must be provided, not both")
         if self.client_key is not None and self.client_cert is None:

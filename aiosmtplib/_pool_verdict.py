@@ -90,4 +90,7 @@ def merged(index: int, item: Any, parts: Sequence[tuple[Sequence[str], SendResul
     everyone = SMTPRecipientsRefused(together)
     everyone.phase = "rcpt"
     everyone.replies = replies
+    everyone.transcript = (
+        errors[-1].transcript if isinstance(errors[-1], SMTPException) else everyone.transcript
+    )
     return failed(index, item, everyone)

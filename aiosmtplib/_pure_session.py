@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from ._pure import ReplyParser
-from ._steps import CHUNKS, LAST, MORE, STREAM, Data, Dialogue
+from ._steps import CHUNKS, LAST, MORE, STREAM, Data, Dialogue, Tap
+from ._transcript import KEPT, NOTHING, Entry, Transcript, condensed, entry_of, form_of, header_of
 from .errors import SMTPException, SMTPResponseException, SMTPServerDisconnected
 from .response import SMTPResponse
 from .status import Delivery, SMTPStatus
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 _NEVER: Final = float("inf")
 _GOODBYE = SMTPStatus.domain_unavailable.value
+_START_INPUT = SMTPStatus.start_input.value
 
 
 class Exchange:
@@ -37,6 +39,8 @@ class Exchange:
         "_end",
         "_expected",
         "_follows",
+        "_said",
+        "_secret",
         "_start",
         "dialogue",
         "error",
@@ -55,6 +59,9 @@ class Exchange:
         self.replies: list[SMTPResponse] = []
         self._expected = 0
         self._follows = MORE
+        # What its last step said, in a form that may be kept. None where it has been kept already.
+        self._said: bytes | int | list[bytes] | None = None
+        self._secret = False
         # Where the bytes of the last step lie in all that the session ever wrote.
         self._start = 0
         self._end: float = 0
@@ -72,18 +79,24 @@ class Session:
     :ivar lost: why the session is over, or ``None`` while it is usable
     :ivar out: what is to be written, in order; whoever writes it clears the list
     :ivar done: the exchanges that are over; whoever tells their owners clears the list
+    :ivar tap: is told of all that is said, as it is said; or ``None``
     """
 
     __slots__ = (
+        "_code",
+        "_entries",
         "_greeted",
         "_greeting",
+        "_heard",
         "_parser",
+        "_private",
         "_running",
         "_scheduled",
         "_unseen",
         "done",
         "lost",
         "out",
+        "tap",
     )
 
     def __init__(self, greeted: bool = False) -> None:
@@ -96,6 +109,18 @@ class Session:
         self.lost: str | None = None
         self.out: list[bytes] = []
         self.done: list[Exchange] = []
+        self.tap: Tap | None = None
+        # What was said; the code of the last reply, whether it was to a secret, and the octets since then.
+        self._entries: deque[Entry] = deque(maxlen=KEPT)
+        self._code = 0
+        self._heard = 0
+        self._private = False
+
+    def renewed(self) -> "Session":
+        """A session for the same connection after STARTTLS: all is forgotten but what was said."""
+        session = Session(greeted=True)
+        session._entries, session.tap = self._entries, self.tap
+        return session
 
     @property
     def head(self) -> Exchange | None:
@@ -138,7 +163,19 @@ class Session:
         :param replies: how many more replies the piece asks for
         :param last: whether it is the last one
         """
-        self.write(data)
+        before = self._scheduled
+        self._write(data)
+        size = self._scheduled - before
+        said, header = exchange._said, b""
+        if isinstance(said, list):
+            header = header_of(data if isinstance(data, bytes) else data[0])
+            said.append(header)
+            del said[: -2 * KEPT]
+        else:
+            assert isinstance(said, int)
+            exchange._said = said + size
+        if self.tap is not None:
+            self.tap.pushed(header, size, replies, last)
         exchange._expected += replies
         if last:
             exchange._end = self._scheduled
@@ -154,6 +191,7 @@ class Session:
         """
         if self.lost is not None:
             return False
+        self._heard += len(data)
         replies = self._parser.feed(data, max_line, max_reply)
         running = self._running
         count = len(replies)
@@ -176,6 +214,8 @@ class Session:
                     self._unasked(replies[at], written)
                     break
             at += len(part)
+            if self.tap is not None:
+                self.tap.heard(part)
             for reply in part:
                 if reply[0] == _GOODBYE or reply[0] < 0:
                     self._end(head, reply, part[: part.index(reply)], written)
@@ -188,6 +228,7 @@ class Session:
     def _complete(self, head: Exchange, written: int) -> None:
         """All replies to a step are there."""
         replies, head.replies = head.replies, []
+        self._keep(head, replies)
         if written < head._end:
             if replies[-1][0] < 400:
                 head.replies = replies[:-1]
@@ -204,15 +245,20 @@ class Session:
         """The server says goodbye, or something that is no SMTP."""
         head.replies += before
         if reply[0] < 0:
+            self._keep(head, [*head.replies, reply])
             self.fail(SMTPResponseException(*reply), written)
             return
         head.replies.append(reply)
         if len(head.replies) == head._expected and head._follows != CHUNKS:
             replies, head.replies = head.replies, []
+            self._keep(head, replies)
             self._step(head, replies, written)
         self.fail(SMTPServerDisconnected(f"Server closed the connection: {reply}"), written)
 
     def _unasked(self, reply: SMTPResponse, written: int) -> None:
+        self._entries.append(condensed(b"", [reply], 1, self._private))
+        if self.tap is not None:
+            self.tap.unasked(reply, self._private)
         if reply[0] < 0:
             self.fail(SMTPResponseException(*reply), written)
         elif self._greeted:
@@ -230,7 +276,10 @@ class Session:
         if self.lost is None:
             self.lost = error.message
             if not self._running:
+                self.tell(error)
                 self._unseen = error
+            if self.tap is not None:
+                self.tap.broken(self._scheduled - written)
         running, self._running = self._running, deque()
         for exchange in running:
             self._break(exchange, error, written)
@@ -238,6 +287,8 @@ class Session:
 
     def _break(self, exchange: Exchange, error: SMTPException, written: int) -> None:
         error.replies = tuple(exchange.replies)
+        if written > exchange._start or exchange.replies:  # else it was not said
+            self._keep(exchange, exchange.replies)
         try:
             exchange.dialogue.throw(error)
         except SMTPException as raised:
@@ -249,6 +300,7 @@ class Session:
         if error.delivery is Delivery.UNKNOWN and written < exchange._end:
             error.delivery = Delivery.NOT_SENT
             error.phase = "body"
+        self.tell(error)
         exchange.error = error
         self.done.append(exchange)
 
@@ -259,17 +311,25 @@ class Session:
         except StopIteration as stop:
             exchange.result = stop.value
         except Exception as error:
+            if isinstance(error, SMTPException):
+                self.tell(error)
             exchange.error = error
         else:
             if expected < 0:
                 lost = SMTPServerDisconnected("Connection closed: it could not be brought back in step")
                 self.fail(lost, written)
                 return
-            exchange._start = self._scheduled
-            self.write(data)
-            exchange._end = self._scheduled if follows < STREAM else _NEVER
+            start = exchange._start = self._scheduled
+            self._write(data)
+            exchange._end = end = self._scheduled
             exchange._expected = expected
             exchange._follows = follows
+            if follows < STREAM and replies and replies[-1][0] == _START_INPUT:
+                exchange._said = end - start
+            else:
+                self._describe(exchange, data, end - start, replies)
+            if self.tap is not None:
+                self.tap.said(exchange._said, end - start, expected, exchange._secret)
             return
         if self._running[0] is exchange:
             self._running.popleft()
@@ -277,8 +337,49 @@ class Session:
             self._running.pop()
         self.done.append(exchange)
 
-    def write(self, data: Data) -> None:
-        """Put bytes behind what is to be written already."""
+    def _describe(
+        self, exchange: Exchange, data: Data, size: int, replies: list[SMTPResponse] | None
+    ) -> None:
+        """Find the form in which what a step says may be kept."""
+        if exchange._follows >= STREAM:
+            exchange._end = _NEVER
+            exchange._said = 0 if exchange._follows == STREAM else []
+            return
+        # The reply before it decides what it is.
+        code = replies[-1][0] if replies else self._code if len(self._running) == 1 else 0
+        first = data if isinstance(data, bytes) else data[0]
+        exchange._said, exchange._secret = form_of(first, size, code)
+
+    def _keep(self, exchange: Exchange, replies: list[SMTPResponse]) -> None:
+        """Remember what was said and replied."""
+        said = exchange._said
+        if said is None:
+            return
+        exchange._said = None
+        self._private = exchange._secret
+        self._entries.append(entry_of(said, replies, exchange._expected, self._private, self._heard))
+        self._heard = 0
+        if replies:
+            self._code = replies[-1][0]
+
+    def tell(self, error: SMTPException) -> None:
+        """Let an error carry what was said up to now, unless it carries that of another time."""
+        if error.transcript is NOTHING:
+            error.transcript = self.transcript()
+
+    def transcript(self) -> Transcript:
+        """The last things that were said."""
+        return Transcript(self._entries)
+
+    def write(self, data: bytes) -> None:
+        """Put bytes behind what is to be written already, whatever they are."""
+        self._write(data)
+        if data:
+            self._entries.append((len(data), ()))
+            if self.tap is not None:
+                self.tap.said(len(data), len(data), 0, False)
+
+    def _write(self, data: Data) -> None:
         if not data:
             return
         if isinstance(data, bytes):

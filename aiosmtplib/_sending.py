@@ -1,6 +1,4 @@
-"""Messages become mail transactions: the methods that send one, and the steps that they share with those
-that send many.
-"""
+"""Messages become mail transactions: what sends one, and the steps shared with what sends many."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,6 +11,7 @@ from ._mail import Mail
 from ._parameter import option_list
 from ._steps import Data
 from ._stream import Progress, is_stream, measure, send_stream
+from ._told import with_transcript
 from ._transaction import Outcome, begin
 from ._turns import given_up
 from ._verbs import Timeout, Verbs
@@ -40,6 +39,7 @@ class Sending(Verbs):
     #: Whether each accepted recipient gets a final reply of its own (LMTP, RFC 2033 section 4.2).
     _per_recipient = False
 
+    @with_transcript
     async def sendmail(
         self,
         sender: str,
@@ -185,6 +185,7 @@ class Sending(Verbs):
             )
         return size
 
+    @with_transcript
     async def send_message(
         self,
         message: "email.message.EmailMessage | email.message.Message",

@@ -1,7 +1,7 @@
 """What a dialogue says to the session that runs it, a step at a time. The theory is in ``_session.py``."""
 
 from collections.abc import Generator
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from .response import SMTPResponse
 
@@ -27,3 +27,30 @@ CHUNKS: Final = 3
 
 #: To yield where the connection must be closed. The loss is thrown in at that place.
 HANG_UP: Final[Step] = (b"", -1, MORE)
+
+
+class Tap(Protocol):
+    """Is told by the session what is said, while it is said: it must not raise, nor use the session."""
+
+    def said(self, said: bytes | int | list[bytes] | None, size: int, expected: int, secret: bool) -> None:
+        """Something is about to be written, or replies are waited for.
+
+        :param said: command lines, without what must not be seen; or that it is so many octets
+        :param size: how many octets it has, with those that must not be seen
+        :param expected: how many replies there will be
+        """
+
+    def pushed(self, header: bytes, size: int, replies: int, last: bool) -> None:
+        """A piece of streamed content is about to be written.
+
+        :param header: its command line, where it is a chunk with a reply of its own, else nothing
+        """
+
+    def heard(self, replies: list[SMTPResponse]) -> None:
+        """These came, in the order of what they reply to."""
+
+    def unasked(self, reply: SMTPResponse, secret: bool) -> None:
+        """This came, and nothing is known that it could reply to."""
+
+    def broken(self, unwritten: int) -> None:
+        """Nothing more will come, and so many octets of what was to be written have not been."""

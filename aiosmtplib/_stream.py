@@ -118,6 +118,7 @@ async def send_stream(
             await _give_up(protocol, ticket, mail)
             failure = SMTPException(f"The message could not be read: {error}")
             failure.phase = "body"
+            protocol.tell(failure)
             raise failure from error
         except BaseException:
             protocol.abandon(ticket)

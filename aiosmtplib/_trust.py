@@ -5,10 +5,11 @@ import ssl
 from typing import Literal
 
 from ._binding import channel_binding
-from ._connection import Connection, in_phase
+from ._connection import Connection
 from ._sasl_scram import ChannelBinding
 from ._secret import conceal_arguments
 from ._tls import TLSInfo, is_loopback, is_unix, tls_info
+from ._told import in_phase, told
 from .errors import SMTPConnectError, SMTPException, SMTPServerDisconnected
 from .protocol import SMTPProtocol
 from .response import SMTPResponse
@@ -56,7 +57,7 @@ class Trust(Connection):
             return
         if allowed in ("loopback", "local") and is_loopback(transport):
             return
-        with in_phase("auth"):
+        with told(self), in_phase("auth"):
             raise SMTPException(
                 f"The connection to {self._destination} is not encrypted, and allow_plaintext_auth forbids "
                 "to log in over it. Try connecting via TLS (or STARTTLS)."

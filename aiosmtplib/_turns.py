@@ -5,13 +5,16 @@ same time queue up here; none holds a lock. A task wakes once, when its dialogue
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from ._mail import Open
 from ._session import LAST, Data, Dialogue, Session
+from ._transcript import Transcript
 from ._waiting import Deadline, FlowControlMixin, Ticket, Turn, wake
+from ._wire import CommandHook, Wire, log_lost, numbers, wire_log
 from .errors import (
     SMTPException,
     SMTPReadTimeoutError,
@@ -38,6 +41,11 @@ class Turns(FlowControlMixin):
         self.transport: asyncio.Transport | None = None
         #: Called with ``("C", bytes)`` and ``("S", bytes)`` for all that is written and received.
         self.trace: Callable[[str, bytes], None] | None = None
+        #: Called with each command and the reply to it.
+        self.on_command: CommandHook | None = None
+        #: What the log calls this connection.
+        self.number = next(numbers)
+        self._wire: Wire | None = None
         #: What the server may have of a mail transaction.
         self.server = Open()
         self._session = Session()
@@ -62,7 +70,31 @@ class Turns(FlowControlMixin):
 
     def _check_connected(self) -> None:
         if not self.is_connected:
-            raise self.take_unseen_loss() or SMTPServerDisconnected("Connection lost")
+            error = self.take_unseen_loss() or SMTPServerDisconnected("Connection lost")
+            self.tell(error)
+            raise error
+
+    @property
+    def transcript(self) -> Transcript:
+        """What was said up to now."""
+        return self._session.transcript()
+
+    def tell(self, error: SMTPException) -> None:
+        """Let an error carry what was said up to now, unless it carries that of another time."""
+        self._session.tell(error)
+
+    def _listen(self) -> None:
+        """Let those who want to know what is said be told of it, if there are any."""
+        logging_it = wire_log.isEnabledFor(logging.DEBUG)
+        if self._wire is None:
+            if not logging_it and self.on_command is None:
+                return
+            self._wire = self._session.tap = Wire(self.number, self.on_command)
+        self._wire.logging = logging_it
+
+    def _deliver(self) -> None:
+        if self._wire is not None:
+            self._wire.deliver()
 
     # -- turns ---------------------------------------------------------------------------------------
 
@@ -122,6 +154,7 @@ class Turns(FlowControlMixin):
         self._begin(turn)
         self._settle()
         self._flush()
+        self._deliver()
 
     def withdraw(self, lane: object) -> None:
         """End the turns of a lane that have not begun."""
@@ -133,6 +166,7 @@ class Turns(FlowControlMixin):
         for turn in turns:
             turn.dialogue.close()
             turn.error = given_up()
+            self.tell(turn.error)
             turn.settle()
 
     def _may_begin(self, turn: Turn) -> bool:
@@ -144,6 +178,9 @@ class Turns(FlowControlMixin):
     def _begin(self, turn: Turn) -> None:
         session = self._session
         self._reserved_for = None
+        # Replies must not be taken for those to other commands. So nobody begins to listen in the middle.
+        if (self._wire is not None or wire_log.isEnabledFor(logging.DEBUG)) and session.head is None:
+            self._listen()
         session.start(turn)
         if session.head is turn:
             assert self._loop is not None
@@ -207,7 +244,10 @@ class Turns(FlowControlMixin):
             self._reserved_for = self
             if self._session.interrupted:
                 ticket.error = injected()
-                self._lose(injected())
+                self.tell(ticket.error)
+                if self._lost:  # by what came too early
+                    log_lost(self.number, injected().message, logging.WARNING)
+                self._lose(injected(), level=logging.WARNING)
         elif ticket.owner is not None and 300 <= ticket.result.code < 400:
             self._reserved_for = ticket.owner
             self._deadline.restart()
@@ -224,7 +264,7 @@ class Turns(FlowControlMixin):
             turn.dialogue.close()
             self._lose(SMTPServerDisconnected("Connection closed: a command was cancelled"))
 
-    def _lose(self, error: SMTPException, *, abort: bool = True) -> None:
+    def _lose(self, error: SMTPException, *, abort: bool = True, level: int = logging.INFO) -> None:
         """The connection is of no more use: tell everyone who waits for it, once."""
         if self._lost:
             return
@@ -245,9 +285,12 @@ class Turns(FlowControlMixin):
         for turn in waiting:
             turn.dialogue.close()
             turn.error = SMTPServerDisconnected(error.message)
+            self.tell(turn.error)
             turn.settle()
         wake(self._drained)
         self._on_lost()
+        self._deliver()
+        log_lost(self.number, error.message if abort else None, level)
 
     def _on_lost(self) -> None:
         """What else has to be told."""
@@ -278,6 +321,7 @@ class Turns(FlowControlMixin):
             return
         self._session.push(turn, data, replies, last=last)
         self._flush()
+        self._deliver()
         if last:
             self._deadline.restart()
         elif self._unwritten or self._paused:

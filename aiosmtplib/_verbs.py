@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from . import _dialogues, _transaction
 from ._address import envelope_path
 from ._codec import encode_command, encode_data
-from ._connection import in_phase
 from ._login import Authentication
 from ._login import Timeout as Timeout
 from ._parameter import available, checked, option_list, sent
 from ._recipient import plain, with_own
+from ._told import in_phase, with_transcript
 from .email import parse_address
 from .errors import (
     SMTPHeloError,
@@ -37,6 +37,7 @@ class Verbs(Authentication):
 
     # -- session (RFC 5321 sections 4.1.1.1 and 4.1.1.5 to 4.1.1.10) ---------------------------------
 
+    @with_transcript
     async def helo(self, hostname: str | None = None, timeout: Timeout = _default) -> SMTPResponse:
         """Introduce this host with HELO.
 
@@ -52,6 +53,7 @@ class Verbs(Authentication):
             raise SMTPHeloError(*response)
         return response
 
+    @with_transcript
     async def ehlo(self, hostname: str | None = None, timeout: Timeout = _default) -> SMTPResponse:
         """Introduce this host with EHLO, and learn what the server can do.
 
@@ -67,6 +69,7 @@ class Verbs(Authentication):
             raise SMTPHeloError(*response)
         return response
 
+    @with_transcript
     async def help(self, timeout: Timeout = _default) -> str:
         """Ask for help.
 
@@ -75,6 +78,7 @@ class Verbs(Authentication):
         """
         return (await self._command((b"HELP",), timeout, 211, 214, 250)).message
 
+    @with_transcript
     async def rset(self, timeout: Timeout = _default) -> SMTPResponse:
         """Abandon the mail transaction.
 
@@ -85,6 +89,7 @@ class Verbs(Authentication):
             self.protocol.server.mail = None
         return response
 
+    @with_transcript
     async def noop(self, timeout: Timeout = _default) -> SMTPResponse:
         """Do nothing, and see that the server is there.
 
@@ -92,6 +97,7 @@ class Verbs(Authentication):
         """
         return await self._command((b"NOOP",), timeout, 250)
 
+    @with_transcript
     async def vrfy(
         self, address: str, options: Iterable[str] | None = None, timeout: Timeout = _default
     ) -> SMTPResponse:
@@ -103,6 +109,7 @@ class Verbs(Authentication):
         arguments = await self._arguments("VRFY", options, "ascii")
         return await self._command((b"VRFY", path, *arguments), timeout, 250, 251, 252)
 
+    @with_transcript
     async def expn(
         self, address: str, options: Iterable[str] | None = None, timeout: Timeout = _default
     ) -> SMTPResponse:
@@ -114,6 +121,7 @@ class Verbs(Authentication):
         arguments = await self._arguments("EXPN", options, "ascii")
         return await self._command((b"EXPN", path, *arguments), timeout, 250)
 
+    @with_transcript
     async def quit(self, timeout: Timeout = _default) -> SMTPResponse:
         """Say goodbye and close the connection.
 
@@ -129,6 +137,7 @@ class Verbs(Authentication):
 
     # -- mail transaction (RFC 5321 sections 4.1.1.2 to 4.1.1.4) -------------------------------------
 
+    @with_transcript
     async def mail(
         self,
         sender: str,
@@ -154,6 +163,7 @@ class Verbs(Authentication):
             raise SMTPSenderRefused(*response, sender)
         return response
 
+    @with_transcript
     async def rcpt(
         self,
         recipient: str,
@@ -179,6 +189,7 @@ class Verbs(Authentication):
             raise SMTPRecipientRefused(*response, plain(recipient))
         return response
 
+    @with_transcript
     async def data(self, message: str | bytes, timeout: Timeout = _default) -> SMTPResponse:
         """Send the content of the mail transaction: line ends normalised, dots stuffed, terminated.
 

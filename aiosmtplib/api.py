@@ -11,6 +11,7 @@ from ._options import DEFAULT_TIMEOUT, UNSAID
 from ._secret import conceal
 from ._sending import envelope_of
 from ._stream import is_stream
+from ._wire import CommandHook
 from .pool import SMTPPool
 from .response import SMTPResponse
 from .smtp import SMTP
@@ -54,6 +55,7 @@ async def send(
     minimum_tls_version: ssl.TLSVersion | None = None,
     allow_plaintext_auth: PlaintextAuth = True,
     stop_on_auth_failure: bool = False,
+    on_command: CommandHook | None = None,
 ) -> tuple[dict[str, SMTPResponse], str]:
     """Connect, log in if there are credentials, send one message, and close the connection.
 
@@ -111,6 +113,7 @@ async def send(
         minimum_tls_version=minimum_tls_version,
         allow_plaintext_auth=allow_plaintext_auth,
         stop_on_auth_failure=stop_on_auth_failure,
+        on_command=on_command,
     )
     async with client:
         if ready is not None:

@@ -3,11 +3,13 @@
 Every error also derives from its built-in kin (``ConnectionError``, ``TimeoutError``), takes its
 arguments by position or by name, and survives pickling. Errors raised while a mail was being sent
 say what became of it (``delivery``), where in the dialogue it happened (``phase``) and what the
-server had replied by then (``replies``).
+server had replied by then (``replies``). Errors of a connection carry what was said on it before
+(``transcript``).
 """
 
 import sys
 
+from ._transcript import NOTHING, Transcript
 from .response import EnhancedCode, SMTPResponse, enhanced_code
 from .status import Delivery
 
@@ -47,11 +49,14 @@ class SMTPException(Exception):
     :ivar phase: where it happened: ``"connect"``, ``"greeting"``, ``"ehlo"``, ``"starttls"``, ``"auth"``,
         ``"mail"``, ``"rcpt"``, ``"data"``, ``"body"``, ``"final"``, or ``None`` outside of those
     :ivar replies: the replies to the commands of this mail transaction, in command order
+    :ivar transcript: the last things that were said on the connection, without secrets and content
+        (:class:`Transcript`); empty if there was no connection
     """
 
     delivery: Delivery = Delivery.NOT_SENT
     phase: str | None = None
     replies: tuple[SMTPResponse, ...] = ()
+    transcript: Transcript = NOTHING
 
     def __init__(self, message: str) -> None:
         self.message = message

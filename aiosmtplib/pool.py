@@ -18,6 +18,7 @@ from ._secret import conceal, reveal
 from ._sending import envelope_of
 from ._stream import Progress, is_stream
 from ._verbs import Timeout
+from ._wire import CommandHook
 from .response import SMTPResponse
 from .smtp import SMTP
 from .typing import PlaintextAuth, SMTPTokenGenerator, SocketPathType, _default
@@ -86,6 +87,7 @@ class SMTPPool:
         minimum_tls_version: ssl.TLSVersion | None = None,
         allow_plaintext_auth: PlaintextAuth = True,
         stop_on_auth_failure: bool = False,
+        on_command: CommandHook | None = None,
         max_connections: int = 10,
         max_messages: int | None = None,
         max_age: float | None = None,
@@ -119,6 +121,7 @@ class SMTPPool:
                 minimum_tls_version=minimum_tls_version,
                 allow_plaintext_auth=allow_plaintext_auth,
                 stop_on_auth_failure=stop_on_auth_failure,
+                on_command=on_command,
             )
 
         #: Never connected: it checks the options now, and knows their meaning.

@@ -6,17 +6,18 @@ the callbacks of asyncio and the methods that callers use.
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable
 from typing import cast
 
 from . import _dialogues
 from ._codec import encode_command, encode_data, normalize_newlines
-from ._session import Session
 from ._transaction import data
 from ._turns import Turns, injected
 from ._waiting import FlowControlMixin as FlowControlMixin
 from ._waiting import in_time
+from ._wire import log_connected, log_tls
 from .errors import SMTPException, SMTPResponseException, SMTPServerDisconnected, SMTPTimeoutError
 from .response import SMTPResponse
 from .status import SMTPStatus
@@ -66,6 +67,9 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         self.transport = cast(asyncio.Transport, transport)
         if self._lost:  # closed while it was being opened
             self.transport.abort()
+            return
+        log_connected(self.number, transport)
+        self._listen()
 
     # Without a buffer of ours, asyncio allocates 256 KiB for every read, which costs more than all of SMTP.
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -78,9 +82,14 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         if self.trace is not None:
             self.trace("S", data)
         if self._reserved_for is self:  # between the 220 to STARTTLS and the handshake (RFC 3207 section 6)
-            self._lose(injected())
+            self._lose(injected(), level=logging.WARNING)
             return
-        self._received(data, MAX_LINE_LENGTH, MAX_RESPONSE_LENGTH)
+        if self._wire is None:
+            self._received(data, MAX_LINE_LENGTH, MAX_RESPONSE_LENGTH)
+        else:
+            self._wire.received(data)
+            self._received(data, MAX_LINE_LENGTH, MAX_RESPONSE_LENGTH)
+            self._wire.deliver()
 
     def eof_received(self) -> bool:
         self._lose(SMTPServerDisconnected("Unexpected EOF received"))
@@ -105,6 +114,7 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         self._check_connected()
         self._session.write(data)
         self._flush()
+        self._deliver()
 
     async def read_response(self, timeout: float | None = None) -> SMTPResponse:
         """Wait for the next reply.
@@ -158,12 +168,16 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         """
         reply = await self.run(_dialogues.command(b"STARTTLS\r\n"), timeout, upgrade=True)
         if reply.code != SMTPStatus.ready:
-            raise SMTPResponseException(*reply)
+            refused = SMTPResponseException(*reply)
+            self.tell(refused)
+            raise refused
         try:
             await self._handshake(tls_context, server_hostname, timeout)
         except BaseException as error:
             lost = SMTPServerDisconnected("Connection lost")
             lost.__cause__ = error
+            if isinstance(error, SMTPException):
+                self.tell(error)
             self._lose(lost)
             assert self.transport is not None
             self.transport.abort()  # if it was lost before, this is another one
@@ -219,8 +233,9 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         if self._lost or self.transport is plain:
             raise self._interruption()
         # All that was known about the server is forgotten (RFC 3207 section 4.2); no second greeting comes.
-        self._session = Session(greeted=True)
+        self._session = self._session.renewed()
         self._written = 0
+        log_tls(self.number, self.transport)
 
     def _interruption(self) -> SMTPException:
         """Why there was no handshake."""

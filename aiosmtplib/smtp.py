@@ -13,6 +13,7 @@ from ._options import SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
 from ._secret import conceal
 from ._sending import Sending
 from ._verbs import Timeout
+from ._wire import CommandHook
 from .errors import SMTPException
 from .response import SMTPResponse
 from .typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType, _default
@@ -64,6 +65,7 @@ class SMTP(Sending):
         minimum_tls_version: ssl.TLSVersion | Literal[Default.token] | None = _default,
         allow_plaintext_auth: PlaintextAuth | Literal[Default.token] = _default,
         stop_on_auth_failure: bool | Literal[Default.token] = _default,
+        on_command: CommandHook | Literal[Default.token] | None = _default,
     ) -> SMTPResponse:
         """Connect, upgrade to TLS and log in, as the options say.
 
@@ -111,6 +113,7 @@ class SMTP(Sending):
             minimum_tls_version=minimum_tls_version,
             allow_plaintext_auth=allow_plaintext_auth,
             stop_on_auth_failure=stop_on_auth_failure,
+            on_command=on_command,
         )
         async with self._opening_connection(seconds):
             greeting = await self._open()

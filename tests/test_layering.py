@@ -15,7 +15,7 @@ PACKAGE = ROOT / "aiosmtplib"
 
 #: Each module may import from lower layers, and from modules to its left in its own layer.
 LAYERS = (
-    ("values", ("status", "response", "typing", "errors", "_secret")),
+    ("values", ("status", "response", "typing", "_transcript", "errors", "_secret")),
     ("codec", ("_steps", "_parts", "_pure", "_pure_message", "_pure_session", "_speedups", "_codec")),
     (
         "functions",
@@ -39,8 +39,11 @@ LAYERS = (
         ),
     ),
     ("sans-I/O", ("_session", "_dialogues", "_mail", "_transaction")),
-    ("rim", ("_waiting", "_turns", "protocol", "_tls", "_options")),
-    ("client", ("_connection", "_trust", "_login", "_verbs", "_stream", "_sending", "_many", "smtp")),
+    ("rim", ("_waiting", "_wire", "_turns", "protocol", "_tls", "_options")),
+    (
+        "client",
+        ("_told", "_connection", "_trust", "_login", "_verbs", "_stream", "_sending", "_many", "smtp"),
+    ),
     (
         "many",
         (

@@ -15,6 +15,7 @@ import contextlib
 import gc
 import inspect
 import io
+import logging
 import os
 import re
 import shlex
@@ -170,6 +171,16 @@ EXPECTED = {
         TO_YOU, peer=lambda: Peer({"connect": actions.in_turn("421 4.3.2 Too busy", "220 peer.example")})
     ),
     "What became of the message 2": Expected([], peer=lambda: Peer({".": actions.cut})),
+    "What was said 1": Expected(
+        [],
+        peer=lambda: Peer(
+            {"RCPT": "550 5.1.1 No such mailbox", "DATA": "503 5.5.1 Nobody to send to"},
+            extensions=["PIPELINING"],
+        ),
+    ),
+    # What it switched on is off again for other tests.
+    "The log 1": Expected(TO_YOU, also=lambda office: logging.getLogger("aiosmtplib").setLevel(0) is None),
+    "A hook for each command 1": Expected(TO_YOU, peer=Peer),
     "Status codes 1": Expected([]),
     "Testing your program 1": Expected([]),
     "Moving from aiosmtplib 1.1 1": Expected([("root@localhost", ["somebody@example.com"])] * 3),

@@ -49,6 +49,8 @@ def frames(error: BaseException | None, seen: set[int]) -> Iterator[str]:
         return
     seen.add(id(error))
     yield f"{error} {error!r} {error.args} {vars(error)}"
+    if isinstance(error, aiosmtplib.SMTPException):
+        yield f"{error.transcript._entries} {error.transcript}"
     told = traceback.TracebackException.from_exception(error, capture_locals=True)
     for frame in told.stack:
         if not frame.filename.startswith(TESTS):
@@ -173,13 +175,18 @@ async def test_failure(mechanism: str, position: str, fault: str, log: pytest.Lo
 @pytest.mark.parametrize("mechanism", EVERY)
 async def test_success(mechanism: str, log: pytest.LogCaptureFixture) -> None:
     asyncio.get_running_loop().set_debug(True)
+    events: list[aiosmtplib.CommandEvent] = []
     gate = Gate(password=SECRET, tokens=(SECRET,), binding=binding())
     async with (
         Peer(gate.actions, extensions=[f"AUTH {mechanism}"], tls=certs.server_context()) as peer,
-        client_for(peer, tls_context=certs.client_context()) as client,
+        client_for(peer, tls_context=certs.client_context(), on_command=events.append) as client,
     ):
         await method_of(client, mechanism)("user", SECRET)
         assert_hidden(repr(client), str(client), repr(client.protocol), repr(vars(client)))
+        assert client.protocol is not None
+        said = client.protocol.transcript
+        assert_hidden(repr(said._entries), repr(events), str(said))
+        assert f"C: AUTH {mechanism}" in str(said)
         # What is lost later does not remember it, either.
         peer.actions["NOOP"] = cut
         with pytest.raises(aiosmtplib.SMTPServerDisconnected) as caught:

@@ -1,0 +1,253 @@
+"""What was said on a connection: the end of it, kept for errors and shown in logs. No secrets, no content.
+
+The session keeps each step as an *entry*: what was written, and the replies to it. It is made so that there
+is nothing to hide in it. Of AUTH there is the name of the mechanism, of what answers a challenge nothing, of
+the replies to either the code, and of message content the number of octets. Text is made of entries when
+somebody asks for it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, TypeAlias, overload
+
+from .response import SMTPResponse
+from .status import SMTPStatus
+
+_START_INPUT = SMTPStatus.start_input.value
+
+#: Command lines as they were written, or a number of octets; and the replies that came. Lines in a tuple are
+#: more than there are replies: these are to the last of them.
+Entry: TypeAlias = tuple[bytes | int | tuple[bytes], tuple[SMTPResponse, ...]]
+
+#: So many exchanges of command and reply, the last ones, are kept.
+KEPT: Final = 32
+
+#: The longest line that is shown, in characters. None of SMTP's is much longer (RFC 5321 section 4.5.3.1.5).
+MAX_LINE: Final = 200
+
+#: So many lines of one reply are shown.
+_MAX_LINES: Final = 32
+
+#: Steps with more octets than this, written or received, are cut before they are kept.
+LONG: Final = 4096
+
+#: How commands begin that are kept as they were written: those of a mail transaction.
+OF_A_MAIL: Final = (b"MAIL ", b"RCPT ", b"RSET\r", b"DATA\r", b"BDAT ")
+
+#: So many characters of a long reply are kept.
+_MAX_TEXT: Final = 1024
+
+#: Stands for what must not be seen.
+HIDDEN: Final = b"<hidden>"
+UNKNOWN: Final = b"<hidden command>"
+
+#: The commands that are shown. A line that starts with anything else may be an answer to a challenge that
+#: came under a code of its own.
+_VERBS: Final = frozenset(
+    b"EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT STARTTLS ETRN ATRN TURN "
+    b"XCLIENT XFORWARD".split()
+)
+
+_enhanced_code = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)").match
+
+
+def form_of(first: bytes, size: int, code: int) -> tuple[bytes | int, bool]:
+    """What may be kept of a step, and whether it holds a secret.
+
+    :param first: what it wrote, or the first piece of that
+    :param size: how many octets it wrote in all
+    :param code: that of the reply before it, which decides what it is
+    """
+    if not size:
+        return b"", False
+    if code == _START_INPUT:
+        return size, False
+    if 300 <= code < 400:
+        return HIDDEN, True
+    if first.startswith(OF_A_MAIL):
+        return header_of(first), False
+    return described(first)
+
+
+def described(line: bytes) -> tuple[bytes, bool]:
+    """What may be kept of a command that is not part of a mail transaction, and whether it holds a secret."""
+    words = line.split(None, 2)
+    verb = words[0].upper() if words else b""
+    if verb in _VERBS:
+        return line, False
+    if verb == b"AUTH":
+        # In an exchange by hand the credentials may be where the mechanism should be.
+        mechanism = words[1] if len(words) > 1 and re.fullmatch(rb"[A-Za-z0-9_-]{1,20}", words[1]) else HIDDEN
+        return b"AUTH " + mechanism + (b" " + HIDDEN if len(words) > 2 else b""), True
+    return UNKNOWN, True
+
+
+def header_of(group: bytes) -> bytes:
+    """Command lines without the content that may follow a BDAT among them (RFC 3030 section 2)."""
+    at = 0 if group.startswith(b"BDAT ") else group.find(b"\nBDAT ") + 1
+    if not at and not group.startswith(b"BDAT "):
+        return group
+    return group[: group.index(b"\n", at) + 1]
+
+
+def entry_of(
+    said: bytes | int | list[bytes], replies: list[SMTPResponse], expected: int, secret: bool, heard: int
+) -> Entry:
+    """The entry for a step.
+
+    :param said: command lines; octets; or the header lines of the last chunks of a stream
+    :param replies: those that came
+    :param expected: how many were to come
+    :param heard: no more octets than this were received
+    """
+    if secret or heard > LONG or isinstance(said, list) or len(replies) < expected:
+        return condensed(said, replies, expected, secret)
+    if isinstance(said, bytes) and len(said) > LONG:
+        said = b"\n".join(map(_cut, said.rsplit(b"\n", KEPT + 1)[-KEPT - 1 :]))
+    elif expected <= KEPT:
+        return said, tuple(replies)
+    return (said,) if isinstance(said, bytes) else said, tuple(replies[-KEPT:])
+
+
+def condensed(
+    said: bytes | int | list[bytes], replies: Sequence[SMTPResponse], expected: int, secret: bool
+) -> Entry:
+    """The same for a step that is not kept as it is: because of a secret, or because it is long."""
+    if secret:
+        return said if isinstance(said, bytes) else HIDDEN, tuple(map(hidden_reply, replies))
+    if isinstance(said, list):
+        lines = said
+        replies = replies[expected - len(said) :]
+    else:
+        lines = said.splitlines(keepends=True) if isinstance(said, bytes) else []
+    if lines:
+        start = max(0, min(len(lines), len(replies) + 1) - KEPT)
+        said = b"".join(_cut(line) for line in lines[start : start + KEPT])
+        replies = replies[start:]
+    elif isinstance(said, list):
+        said = b""
+    return said, tuple(map(_shortened, replies[-KEPT:]))
+
+
+def _cut(line: bytes) -> bytes:
+    return line if len(line) <= LONG else line[:LONG] + b"\r\n"
+
+
+def hidden_reply(reply: SMTPResponse) -> SMTPResponse:
+    # A challenge is no one's business, and a server may repeat what it objects to.
+    code = _enhanced_code(reply.message) if reply.code >= 400 else None
+    hidden = HIDDEN.decode()
+    return SMTPResponse(reply.code, hidden if code is None else f"{code[0]} {hidden}")
+
+
+def _shortened(reply: SMTPResponse) -> SMTPResponse:
+    return reply if len(reply[1]) <= _MAX_TEXT else SMTPResponse(reply[0], reply[1][:_MAX_TEXT])
+
+
+# -- text --------------------------------------------------------------------------------------------
+
+
+def shown(text: str) -> str:
+    """Text from elsewhere, fit for one line of a log: control characters spelled out, and not too long."""
+    if len(text) > MAX_LINE:
+        text = text[: MAX_LINE - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    if text.isprintable():
+        return text
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return text if len(text) <= MAX_LINE else text[: MAX_LINE - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def command_line(line: bytes | int) -> str:
+    """A line of a transcript: what the client said."""
+    if isinstance(line, int):
+        return f"C: <{line} octets>"
+    return shown(f"C: {line[: MAX_LINE * 4].decode('utf-8', 'backslashreplace').rstrip()}")
+
+
+def reply_lines(reply: SMTPResponse) -> Iterator[str]:
+    """Lines of a transcript: what the server said."""
+    code, message = reply
+    if code < 0:
+        yield shown(f"S: <no reply> {message}")
+        return
+    # Not splitlines(): what else it takes for a line end is to be seen.
+    *first, last = message.split("\n")
+    for line in islice(first, _MAX_LINES - 1):
+        yield shown(f"S: {code}-{line}")
+    if len(first) >= _MAX_LINES:
+        yield f"S: <{len(first) - _MAX_LINES + 1} more lines>"
+    yield shown(f"S: {code} {last}")
+
+
+def _exchanges(entry: Entry) -> Iterator[list[str]]:
+    said, replies = entry
+    lines: list[bytes | int]
+    if isinstance(said, tuple):
+        lines = [*said[0].splitlines()[-len(replies) :]]
+    else:
+        lines = [said] if isinstance(said, int) else [*said.splitlines()]
+    count = max(len(lines) - 1, 0)
+    for line, reply in zip(lines[:count], [*replies[:count], *[None] * count], strict=False):
+        yield [command_line(line), *(reply_lines(reply) if reply is not None else ())]
+    texts = [command_line(line) for line in lines[count:]]
+    for reply in replies[count:]:  # with LMTP several to one message
+        texts += reply_lines(reply)
+    yield texts
+
+
+class Transcript(Sequence[str]):
+    """What was said on a connection before something failed: a sequence of lines that cannot be changed.
+
+    A line starts with ``"C: "`` or ``"S: "``, for client and server. Each command is followed by the reply to
+    it, also where several were sent together. ``str()`` of the whole has a line for each.
+
+    Addresses are in it. Message content is there as its number of octets. Of AUTH there is the name of the
+    mechanism, of what answers a challenge nothing, and of the replies to both the code alone.
+
+    The last 32 commands are there, with at most 200 characters of each line.
+    """
+
+    __slots__ = ("_entries", "_lines")
+
+    def __init__(self, entries: Iterable[Entry] = (), lines: Iterable[str] | None = None) -> None:
+        self._entries = tuple(entries)
+        self._lines = None if lines is None else tuple(lines)
+
+    def _text(self) -> tuple[str, ...]:
+        if self._lines is None:
+            exchanges = [each for entry in self._entries for each in _exchanges(entry)]
+            self._lines = tuple(line for each in exchanges[-KEPT:] for line in each)
+            self._entries = ()
+        return self._lines
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        return self._text()[index]
+
+    def __len__(self) -> int:
+        return len(self._text())
+
+    def __eq__(self, other: object) -> bool:
+        return self._text() == other._text() if isinstance(other, Transcript) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._text())
+
+    def __str__(self) -> str:
+        return "\n".join(self._text())
+
+    def __repr__(self) -> str:
+        return f"<Transcript of {len(self)} lines>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Transcript, ((), self._text())
+
+
+#: That of an error that has nothing to do with a connection, or with one on which nothing was said.
+NOTHING: Final = Transcript()
