@@ -19,13 +19,17 @@ RUN = AIOSMTPLIB_EXPECT_EXTENSIONS=$$(cat $(EXTENSION)) $(PY)
 QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-pure faults interop interop-docs bench compare soak types style docs clean FORCE
+.PHONY: help demo test test-pure faults sanitize valgrind fuzz interop interop-docs bench compare soak types \
+  style docs clean FORCE
 
 help:
 	@echo "make demo       send 1,000 messages to an embedded server, on both twins"
 	@echo "make test       the test suite on both twins and both event loops"
 	@echo "make test-pure  the same without the extension"
 	@echo "make faults     sessions of every kind, cut, reset, stalled and damaged at every byte"
+	@echo "make sanitize   the compiled codec under AddressSanitizer and UBSan"
+	@echo "make valgrind   the compiled codec under memcheck"
+	@echo "make fuzz       the twins against each other, FUZZ_SECONDS=60 for each target"
 	@echo "make interop    against Postfix, Exim, OpenSMTPD, chasquid, Dovecot and aiosmtpd, those that can be had"
 	@echo "make interop-docs  the same, and its table into docs/interop.md"
 	@echo "make bench      compiled against pure, side by side"
@@ -47,6 +51,15 @@ test-pure: $(VENV)/group-test
 
 faults: $(EXTENSION)
 	@$(RUN) -W error -m tests.fault_runs $(ARGS)
+
+# 3 is the status of what cannot be had here; the reason has been printed.
+sanitize valgrind: $(EXTENSION)
+	@$(PY) -m tests.memory $@ $(ARGS) || [ $$? = 3 ]
+
+FUZZ_SECONDS ?= 60
+fuzz: $(EXTENSION)
+	@$(PY) -c "import atheris" 2>/dev/null || $(PIP) install atheris >/dev/null 2>&1 || echo "No atheris here: mutation without guidance."
+	@$(PY) -m fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 
 # Servers that are not installed are fetched as packages, and never installed either.
 interop: $(EXTENSION)

@@ -6,6 +6,7 @@ The extension is optional: where it cannot be compiled the install goes on, and 
 
 import os
 import sys
+import sysconfig
 
 from setuptools import Extension, setup
 
@@ -26,7 +27,9 @@ extension = Extension(
     optional=not required,
 )
 
-# The twin writes into objects as only CPython lays them out.
-builds = not unwanted and (required or sys.implementation.name == "cpython")
+# The twin writes into objects as only CPython lays them out. It counts on the lock, which a free-threaded
+# CPython would switch on for the whole process at its import.
+locked = not sysconfig.get_config_var("Py_GIL_DISABLED")
+builds = not unwanted and (required or (sys.implementation.name == "cpython" and locked))
 
 setup(ext_modules=[extension] if builds else [])

@@ -27,6 +27,8 @@ NO_EXTENSIONS = os.environ.get("AIOSMTPLIB_NO_EXTENSIONS", "") not in ("", "0")
 # Examples are bounded by their number alone: a slow machine must not turn a test red.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=100)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=400, print_blob=True)
+# Where each costs many times as much: --hypothesis-profile=few
+hypothesis.settings.register_profile("few", deadline=None, max_examples=20)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 

@@ -118,6 +118,9 @@ def test_sdist_has_all_that_a_build_and_a_test_run_need(unpacked: Path) -> None:
         "tests/**/*.py",
         "tests/surface/*",
         "benchmarks/*.py",
+        "fuzz/*.py",
+        "fuzz/corpus/*.txt",
+        "tests/*.supp",
     ):
         expected = {str(path.relative_to(ROOT)) for path in ROOT.glob(pattern) if path.name != "__pycache__"}
         assert expected <= there

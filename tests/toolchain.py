@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+ROOT = Path(__file__).parent.parent
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 SOURCE = """
@@ -31,6 +32,8 @@ setup(name="probe", ext_modules=[Extension("probe", ["probe.c"])])
 
 def missing() -> str | None:
     """Return why this interpreter cannot compile extensions, or ``None`` if it can."""
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "this Python is free-threaded, and runs the pure twin"
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "probe.c").write_text(SOURCE)
         done = subprocess.run(
@@ -48,6 +51,18 @@ def missing() -> str | None:
 
 def _suffix() -> str:
     return str(sysconfig.get_config_var("EXT_SUFFIX") or "").rpartition(".")[2]
+
+
+def compile_extension(folder: Path, compiler: str, *flags: str) -> Path:
+    """Compile the codec by hand, into ``folder``: with these flags alone, which setup.py would add to."""
+    source = folder / "_speedups.c"
+    built = folder / "aiosmtplib" / f"_speedups{sysconfig.get_config_var('EXT_SUFFIX')}"
+    built.parent.mkdir(parents=True, exist_ok=True)
+    cython = [sys.executable, "-m", "cython", "--module-name", "aiosmtplib._speedups", "-o", source]
+    subprocess.run([*cython, ROOT / "_speedups/_speedups.pyx"], check=True)
+    include = f"-I{sysconfig.get_path('include')}"
+    subprocess.run([compiler, "-shared", "-fPIC", "-w", include, *flags, source, "-o", built], check=True)
+    return built
 
 
 def interpreters() -> Mapping[str, Path]:

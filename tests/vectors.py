@@ -192,14 +192,15 @@ def canonical(message: bytes) -> bytes:
 def receive(wire: bytes) -> bytes:
     """Read DATA as a strict server does (RFC 5321 section 4.5.2), and return what it would deliver."""
     lines: list[bytes] = []
-    rest = wire
+    start = 0
     while True:
-        line, crlf, rest = rest.partition(b"\r\n")
-        assert crlf, "the message has no end"
+        end = wire.find(b"\r\n", start)
+        assert end >= 0, "the message has no end"
+        line, start = wire[start:end], end + 2
         assert b"\r" not in line, "a bare CR"
         assert b"\n" not in line, "a bare LF"
         if line == b".":
-            assert rest == b"", "something follows the end of the message"
+            assert start == len(wire), "something follows the end of the message"
             return b"".join(line + b"\r\n" for line in lines)
         assert line[:1] != b"." or line[1:2], "an empty line with a dot"
         lines.append(line.removeprefix(b"."))
