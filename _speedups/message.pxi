@@ -117,6 +117,8 @@ cdef Part plan(message, rules, list lacking, int depth):
             if content_type is not None:
                 raise Unusual  # the first one counts, and which one gets the boundary?
             content_type = value
+        elif is_called(name, "content-transfer-encoding") and not (PyUnicode_Check(value) and PyUnicode_IS_ASCII(value)):
+            raise Unusual  # the generator looks at it, and may raise
     if content_type is None:
         if message._default_type != "text/plain":
             raise Unusual

@@ -114,7 +114,7 @@ cdef class Session:
 
     def push(self, Exchange exchange not None, data, Py_ssize_t replies=0, *, bint last=False):
         cdef Py_ssize_t size = self._scheduled
-        cdef bytes header = b""
+        cdef object header = b""
         self._write(data)
         size = self._scheduled - size
         said = exchange._said

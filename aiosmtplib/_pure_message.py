@@ -113,6 +113,8 @@ def _plan(message: Any, rules: Any, lacking: list[_Part], depth: int) -> _Part:
             if content_type is not None:
                 raise _UnusualError  # the first one counts, and which one gets the boundary?
             content_type = value
+        elif len(name) == 25 and name.lower() == "content-transfer-encoding" and not _is_ascii(value):
+            raise _UnusualError  # the generator looks at it, and may raise
     if content_type is None:
         if message._default_type != "text/plain":
             raise _UnusualError
@@ -141,6 +143,10 @@ def _plan(message: Any, rules: Any, lacking: list[_Part], depth: int) -> _Part:
     if message.epilogue is not None:
         part.epilogue = _body(message.epilogue, rules)
     return part
+
+
+def _is_ascii(value: Any) -> bool:
+    return isinstance(value, str) and value.isascii()
 
 
 def _body(text: Any, rules: Any) -> bytes:

@@ -2,7 +2,6 @@
 
 import email
 import random
-import re
 from collections.abc import Callable
 from email import policy
 from email.message import EmailMessage, Message
@@ -142,18 +141,12 @@ def _check(make: Callable[[], Message], utf8: bool, cte_type: str, form: int) ->
     same(f"serialize_message and the generator, form {form}", written, content)
 
 
-# The generator of Python never comes to an end of a parameter whose name alone fills a line.
-_search_long_name = re.compile(rb"[^;=\n\"]{36,}=").search
-
-
 def parsed(data: bytes) -> None:
     """Messages that the parser of the standard library has made of anything."""
     source = Source(data)
     rules, utf8, cte_type = source.pick(_POLICIES), source.flag(), source.pick(["8bit", "7bit"])
     form = source.pick([PLAIN, PLAIN, DATA, CHUNK])
     text = source.rest()
-    if _search_long_name(text):
-        return
     _check(lambda: email.message_from_bytes(text, policy=rules), utf8, cte_type, form)
 
 
@@ -170,8 +163,6 @@ def _built(source: Source, depth: int) -> Message:
     message: Any = kind(policy=source.pick(_POLICIES)) if source.below(8) == 0 else kind()
     for _ in range(source.below(6)):
         name, value = source.pick(_NAMES), _words(source)
-        if name == "Content-Transfer-Encoding" and not value.isascii():
-            continue  # the generator raises at some of those, and the serialiser does not yet
         try:
             message[name] = value
         except Exception:

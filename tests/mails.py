@@ -239,6 +239,9 @@ GENERATED: dict[str, Callable[[], Message]] = {
     "looks like a boundary": lambda: nest(multipart(), modern(body="--===\n")),
     "looks like one within": lambda: nest(multipart(), modern(body="-\n --=\n--=é\n")),
     "bytes as preamble": lambda: with_edge_of_bytes(multipart(boundary="b")),
+    "raw bytes in the transfer encoding": lambda: old(("Content-Transfer-Encoding", "8bit\udcff\x85")),
+    "raw transfer encoding that says nothing": lambda: parsed("Content-Transfer-Encoding: \udcff\n\nx\n"),
+    "header object as transfer encoding": lambda: old(("Content-Transfer-Encoding", Header("8bit"))),
     "header object as type": lambda: old(("Content-Type", Header("text/plain"))),
 }
 
