@@ -70,6 +70,12 @@ def form_of(first: bytes, size: int, code: int) -> tuple[bytes | int, bool]:
     return described(first)
 
 
+_MECHANISMS = frozenset(
+    b"ANONYMOUS CRAM-MD5 DIGEST-MD5 EXTERNAL GSSAPI LOGIN NTLM OAUTHBEARER PLAIN SCRAM-SHA-1 "
+    b"SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-256-PLUS SCRAM-SHA-512 SCRAM-SHA-512-PLUS XOAUTH2".split()
+)
+
+
 def described(line: bytes) -> tuple[bytes, bool]:
     """What may be kept of a command that is not part of a mail transaction, and whether it holds a secret."""
     words = line.split(None, 2)
@@ -78,7 +84,7 @@ def described(line: bytes) -> tuple[bytes, bool]:
         return line, False
     if verb == b"AUTH":
         # In an exchange by hand the credentials may be where the mechanism should be.
-        mechanism = words[1] if len(words) > 1 and re.fullmatch(rb"[A-Za-z0-9_-]{1,20}", words[1]) else HIDDEN
+        mechanism = words[1] if len(words) > 1 and words[1].upper() in _MECHANISMS else HIDDEN
         return b"AUTH " + mechanism + (b" " + HIDDEN if len(words) > 2 else b""), True
     return UNKNOWN, True
 

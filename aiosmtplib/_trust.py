@@ -41,7 +41,8 @@ class Trust(Connection):
         :raises SMTPResponseException: with code -1, if what comes is no SMTP reply; the connection is closed
         :raises SMTPException: for AUTH where ``allow_plaintext_auth`` forbids it; nothing has been sent
         """
-        if args and args[0].lstrip()[:4].upper() == b"AUTH":
+        verb = next((arg for arg in args if arg.strip()), b"")  # servers skip blanks
+        if verb.lstrip()[:4].upper() == b"AUTH":
             self._check_may_authenticate()
             args = conceal_arguments(args)
         return await super().execute_command(*args, timeout=timeout)

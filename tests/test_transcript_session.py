@@ -11,7 +11,7 @@ import pytest
 
 from aiosmtplib import SMTP, CommandEvent, SMTPResponse, Transcript
 from aiosmtplib._steps import CHUNKS, LAST, MORE, STREAM, Dialogue
-from aiosmtplib._transcript import KEPT, MAX_LINE, NOTHING, condensed, form_of
+from aiosmtplib._transcript import KEPT, MAX_LINE, NOTHING, condensed, described, form_of
 from aiosmtplib._wire import Wire
 from aiosmtplib.errors import SMTPException, SMTPServerDisconnected
 
@@ -230,3 +230,17 @@ def test_a_reply_that_came_while_nothing_was_known_to_be_unanswered() -> None:
     wire.heard([SMTPResponse(250, "ok")])
     wire.deliver()
     assert [(event.verb, event.code, event.connection) for event in events] == [("greeting", 250, 7)]
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        (b"AUTH PLAIN AHVzZXIAc2VjcmV0\r\n", b"AUTH PLAIN <hidden>"),
+        (b" auth  Login\r\n", b"AUTH Login"),
+        (b"AUTH c2VjcmV0\r\n", b"AUTH <hidden>"),
+        (b"AUTH\r\n", b"AUTH <hidden>"),
+    ],
+)
+def test_what_is_kept_of_auth(line: bytes, kept: bytes) -> None:
+    """What stands where the mechanism should be may be the secret."""
+    assert described(line) == (kept, True)

@@ -59,7 +59,12 @@ async def test_no_mechanism_by_hand(mechanism: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [(b"AUTH", b"PLAIN AHUAcA=="), (b"auth plain AHUAcA==",), (b" AUTH", b"PLAIN", b"AHUAcA==")],
+    [
+        (b"AUTH", b"PLAIN AHUAcA=="),
+        (b"auth plain AHUAcA==",),
+        (b" AUTH", b"PLAIN", b"AHUAcA=="),
+        (b"", b" ", b"AUTH", b"PLAIN AHUAcA=="),
+    ],
 )
 async def test_nor_by_execute_command(command: tuple[bytes, ...]) -> None:
     async with (
