@@ -19,8 +19,8 @@ RUN = AIOSMTPLIB_EXPECT_EXTENSIONS=$$(cat $(EXTENSION)) $(PY)
 QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-pure faults sanitize valgrind fuzz interop interop-docs bench compare soak types \
-  style docs clean FORCE
+.PHONY: help demo test test-pure faults sanitize valgrind fuzz interop interop-docs bench bench-message flames \
+  compare soak types style docs clean FORCE
 
 help:
 	@echo "make demo       send 1,000 messages to an embedded server, on both twins"
@@ -33,6 +33,8 @@ help:
 	@echo "make interop    against Postfix, Exim, OpenSMTPD, chasquid, Dovecot and aiosmtpd, those that can be had"
 	@echo "make interop-docs  the same, and its table into docs/interop.md"
 	@echo "make bench      compiled against pure, side by side"
+	@echo "make bench-message  how many times faster messages are written and addresses read"
+	@echo "make flames     flame graphs of sending, before and after"
 	@echo "make compare    beside stock aiosmtplib and other clients, with charts"
 	@echo "make soak       a gigabyte streamed, a million messages, a thousand tasks, a moody server"
 	@echo "make types      mypy --strict, pyright, stubtest"
@@ -71,6 +73,12 @@ interop-docs:
 
 bench: $(EXTENSION) $(VENV)/group-bench
 	@$(RUN) -m pytest benchmarks --benchmark-columns=min,median,stddev,ops,rounds $(ARGS)
+
+bench-message: $(EXTENSION) $(VENV)/group-bench
+	@$(RUN) -m benchmarks.messages $(ARGS)
+
+flames: $(EXTENSION) $(VENV)/group-flames
+	@$(RUN) -m benchmarks.flames $(ARGS)
 
 compare: $(EXTENSION) $(VENV)/group-compare
 	@$(RUN) -m benchmarks.compare $(ARGS)

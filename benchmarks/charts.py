@@ -62,6 +62,19 @@ LINES = {
 }
 
 
+MESSAGE_BARS = {
+    "aiosmtplib uvloop send_many_messages": "send_many, uvloop",
+    "aiosmtplib asyncio send_many_messages": "send_many",
+    "aiosmtplib uvloop send_message": "send_message, uvloop",
+    "aiosmtplib asyncio send_message": "send_message",
+    "aiosmtplib pure asyncio send_many_messages": "send_many, pure Python",
+    "aiosmtplib pure asyncio send_message": "send_message, pure Python",
+    "stock uvloop send_message": "aiosmtplib 5.1.3, uvloop",
+    "stock asyncio send_message": "aiosmtplib 5.1.3",
+    "smtplib threads send_message": "smtplib, threads",
+}
+
+
 def colour(name: str) -> str:
     """Whose it is: ours compiled, ours pure, stock, or another's."""
     if name.startswith("stock"):
@@ -81,15 +94,19 @@ def number(value: float) -> str:
 def draw(document: Document, folder: Path) -> list[Path]:
     """Draw what the document has figures for, and return the files."""
     drawn = []
-    sends = [case for case in document["cases"] if case["group"] not in ("rtt", "postfix")]
+    sends = [case for case in document["cases"] if case["group"] not in ("rtt", "postfix", "message")]
+    objects = [case for case in document["cases"] if case["group"] == "message"]
     road = [case for case in document["cases"] if case["group"] == "rtt"]
     trips, rates = by_round_trip(road)
     with mpl.rc_context(STYLE):
         if sends:
             title = "Messages per second (longer is better)"
-            drawn.append(_save(_bars(sends, "rate", title), folder / "rate.svg"))
+            drawn.append(_save(_bars(sends, "rate", title, BARS), folder / "rate.svg"))
             title = "CPU of the client for one message, in µs (shorter is better)"
-            drawn.append(_save(_bars(sends, "cpu_us", title), folder / "cpu.svg"))
+            drawn.append(_save(_bars(sends, "cpu_us", title, BARS), folder / "cpu.svg"))
+        if objects:
+            title = "CPU of the client for one EmailMessage, in µs (shorter is better)"
+            drawn.append(_save(_bars(objects, "cpu_us", title, MESSAGE_BARS), folder / "message.svg"))
         if road:
             drawn.append(_save(_lines(trips, rates), folder / "rtt.svg"))
     return drawn
@@ -100,8 +117,8 @@ def _save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _bars(cases: list[Document], figure_of: str, title: str) -> Figure:
-    names = [name for name in BARS if any(name in case["results"] for case in cases)]
+def _bars(cases: list[Document], figure_of: str, title: str, labels: dict[str, str]) -> Figure:
+    names = [name for name in labels if any(name in case["results"] for case in cases)]
     columns = min(3, len(cases))
     rows = -(-len(cases) // columns)
     figure = Figure(figsize=(2.6 + 3 * columns, 1.1 + rows * (0.5 + 0.25 * len(names))), layout="constrained")
@@ -121,7 +138,7 @@ def _bars(cases: list[Document], figure_of: str, title: str) -> Figure:
                 value, place, f" {number(value)}" if value else " not measured", va="center", fontsize=9
             )
         panel.set_title(case["name"].replace(", ", "\n", 1), fontsize=10, loc="left")
-        panel.set_yticks(places, [BARS[name] for name in names] if index % columns == 0 else [])
+        panel.set_yticks(places, [labels[name] for name in names] if index % columns == 0 else [])
         panel.invert_yaxis()
         panel.set_xlim(0, max(values) * 1.25)
         panel.set_xticks([])

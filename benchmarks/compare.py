@@ -31,7 +31,7 @@ from statistics import median
 from typing import Any
 
 from .bench_loopback import ROOT, WORK
-from .compare_peers import Contestant, Order, Sample, contestants, ours, version_of_postfix
+from .compare_peers import MESSAGE_DOORS, Contestant, Order, Sample, contestants, ours, version_of_postfix
 from .compare_servers import Missing, postfix, relay, round_trip, sink
 from .compare_table import table
 
@@ -65,6 +65,7 @@ CASES = (
     Case("10x50", "2 KiB, 10 connections, 50 recipients", recipients=50),
     Case("100K", "100 KiB, 10 connections, 1 recipient", 100 * KIB),
     Case("5M", "5 MiB, 10 connections, 1 recipient", 5 * KIB * KIB),
+    Case("message", "2 KiB EmailMessage, 10 connections, 1 recipient"),
     *(Case("rtt", f"{ms} ms round trip", connections=1, rtt=ms / 1000) for ms in ROUND_TRIPS),
     *(
         Case("rtt", f"{ms} ms round trip, Postfix", connections=1, server="postfix", rtt=ms / 1000, fixed=500)
@@ -85,6 +86,9 @@ ON_THE_ROAD = (
 
 def entered(case: Case, found: list[Contestant]) -> list[Contestant]:
     """Who runs in a case."""
+    if case.group == "message":
+        return [contestant for contestant in found if contestant.door in MESSAGE_DOORS]
+    found = [contestant for contestant in found if contestant.door not in MESSAGE_DOORS]
     if case.group == "rtt" and case.server == "postfix":
         return [contestant for contestant in found if contestant.name == "aiosmtplib asyncio send_many"]
     if case.group == "rtt":

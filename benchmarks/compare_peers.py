@@ -24,7 +24,7 @@ from .bench_loopback import ROOT, WORK
 from .compare_servers import Missing
 from .loopback_client import message
 
-__all__ = ("Contestant", "Order", "Sample", "contestants")
+__all__ = ("MESSAGE_DOORS", "Contestant", "Order", "Sample", "contestants")
 
 CLIENTS = ROOT / "benchmarks" / "peers"
 NODEMAILER = "10.6.0"
@@ -32,6 +32,8 @@ NODEMAILER = "10.6.0"
 LIMIT = 180
 LOOPS = ("asyncio", "uvloop")
 DOORS = ("sendmail", "send_many", "pool_sendmail", "pool_send_many")
+#: Those for message objects, which take part where these are sent, and nowhere else.
+MESSAGE_DOORS = ("send_message", "send_many_messages")
 
 
 @dataclass(frozen=True)
@@ -195,16 +197,19 @@ def ours(twin: str, loop: str, door: str, *more: str) -> Contestant:
     return _aio("aiosmtplib", twin, loop, door, here | {"AIOSMTPLIB_REQUIRE_EXTENSIONS": "1"}, *more)
 
 
-def stock(loop: str) -> Contestant:
+def stock(loop: str, door: str) -> Contestant:
     try:
         environment = bench_loopback.stock().environment
     except LookupError as error:
         raise Missing(f"pip cannot install it: {error}") from None
-    return _aio("stock", "", loop, "sendmail", environment)
+    return _aio("stock", "", loop, door, environment)
 
 
-def smtplib_threads() -> Contestant:
-    return Contestant("smtplib threads", "smtplib", [sys.executable, str(CLIENTS / "smtplib_client.py")])
+def smtplib_threads(door: str) -> Contestant:
+    command = [sys.executable, str(CLIENTS / "smtplib_client.py")]
+    if door == "sendmail":
+        return Contestant("smtplib threads", "smtplib", command)
+    return Contestant(f"smtplib threads {door}", "smtplib", [*command, "--messages"], door=door)
 
 
 def nodemailer() -> Contestant:
@@ -243,9 +248,17 @@ def contestants() -> tuple[list[Contestant], dict[str, str]]:
     wanted |= {
         f"aiosmtplib pure {loop} {door}": (ours, "pure", loop, door) for door in DOORS[:2] for loop in LOOPS
     }
-    wanted |= {f"stock {loop} sendmail": (stock, loop) for loop in LOOPS}
+    wanted |= {f"stock {loop} sendmail": (stock, loop, "sendmail") for loop in LOOPS}
     wanted |= {
-        "smtplib threads": (smtplib_threads,),
+        f"aiosmtplib {loop} {door}": (ours, "compiled", loop, door)
+        for door in MESSAGE_DOORS
+        for loop in LOOPS
+    }
+    wanted |= {f"aiosmtplib pure asyncio {door}": (ours, "pure", "asyncio", door) for door in MESSAGE_DOORS}
+    wanted |= {f"stock {loop} send_message": (stock, loop, "send_message") for loop in LOOPS}
+    wanted["smtplib threads send_message"] = (smtplib_threads, "send_message")
+    wanted |= {
+        "smtplib threads": (smtplib_threads, "sendmail"),
         "nodemailer pool": (nodemailer,),
         "Go net/smtp": (go,),
         "smtp-source": (smtp_source,),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ("ON_POSTFIX", "by_round_trip", "table")
+__all__ = ("ON_POSTFIX", "by_round_trip", "markdown", "table")
 
 #: Our send_many over BDAT, among those that send to smtp-sink.
 ON_POSTFIX = "aiosmtplib asyncio send_many, CHUNKING (Postfix)"
@@ -36,6 +36,7 @@ def _sending(case: Document) -> str:
     def of(name: str, figure: str) -> float | None:
         return results[name][figure] if name in results else None
 
+    door = "send_message" if case["group"] == "message" else "sendmail"
     rows = [
         (
             "client",
@@ -49,7 +50,7 @@ def _sending(case: Document) -> str:
     ]
     for name, result in results.items():
         loop = "uvloop" if "uvloop" in name else "asyncio"
-        stock = f"stock {loop} sendmail"
+        stock = f"stock {loop} {door}"
         cpu, rate, stock_rate = result["cpu_us"], result["rate"], of(stock, "rate")
         rows.append(
             (
@@ -62,7 +63,7 @@ def _sending(case: Document) -> str:
                 f"{rate / stock_rate:.2f}" if stock_rate else "-",
             )
         )
-    return f"{case['name']}\n\n{_markdown(rows)}"
+    return f"{case['name']}\n\n{markdown(rows)}"
 
 
 def by_round_trip(cases: list[Document]) -> tuple[list[float], dict[str, list[float | None]]]:
@@ -86,7 +87,7 @@ def _road(cases: list[Document]) -> str:
     rows = [("messages/s, 1 connection", *(f"{trip:.2g} ms" for trip in trips))]
     for name, rates in all_rates.items():
         rows.append((name, *("-" if rate is None else f"{rate:.1f}" for rate in rates)))
-    return f"Rate against round-trip time, smtp-sink unless said\n\n{_markdown(rows)}"
+    return f"Rate against round-trip time, smtp-sink unless said\n\n{markdown(rows)}"
 
 
 def _postfix(case: Document) -> str:
@@ -95,10 +96,11 @@ def _postfix(case: Document) -> str:
     rows = [("client", "messages/s", "times stock")]
     for name, result in results.items():
         rows.append((name, f"{result['rate']:.1f}", f"{result['rate'] / stock:.2f}" if stock else "-"))
-    return f"{case['name']}\n\n{_markdown(rows)}"
+    return f"{case['name']}\n\n{markdown(rows)}"
 
 
-def _markdown(rows: list[tuple[str, ...]]) -> str:
+def markdown(rows: list[tuple[str, ...]]) -> str:
+    """Rows as a table, the first of them its head."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     lines = []

@@ -41,6 +41,11 @@ def document() -> dict[str, Any]:
         "stock uvloop sendmail": result(120, 5000),
         "Go net/smtp": result(60, 9000),
     }
+    objects = {
+        "aiosmtplib asyncio send_message": result(40, 9000),
+        "aiosmtplib asyncio send_many_messages": result(20, 20000),
+        "stock asyncio send_message": result(400, 2000),
+    }
     on_road = {"aiosmtplib asyncio send_many": result(10, 25), "stock asyncio sendmail": result(200, 6.25)}
     return {
         "machine": {"python": "CPython 3.11", "cores": 2},
@@ -48,6 +53,7 @@ def document() -> dict[str, Any]:
         "skipped": {"nodemailer pool": "npm is not installed"},
         "cases": [
             case("10x1", "2 KiB, 10 connections, 1 recipient", sends),
+            case("message", "2 KiB EmailMessage", objects),
             case("rtt", "0 ms round trip", on_road),
             case("rtt", "40 ms round trip", on_road, rtt=0.04, measured_rtt_ms=41.2),
             case(
@@ -73,6 +79,9 @@ class TestTable:
         text = table(document)
         assert cells(text, "aiosmtplib asyncio sendmail") == ["50.0", "4.00", "1.20", "-", "8000", "2.00"]
         assert cells(text, "aiosmtplib uvloop send_many") == ["10.0", "12.00", "6.00", "-", "40000", "8.00"]
+
+    def test_message_objects_are_compared_with_message_objects(self, document: dict[str, Any]) -> None:
+        assert cells(table(document), "aiosmtplib asyncio send_many_messages")[1] == "20.00"
 
     def test_who_is_left_out(self, document: dict[str, Any]) -> None:
         assert "- without nodemailer pool: npm is not installed" in table(document).splitlines()
@@ -100,7 +109,7 @@ class TestCharts:
         from benchmarks.charts import draw
 
         drawn = draw(document, tmp_path)
-        assert [path.name for path in drawn] == ["rate.svg", "cpu.svg", "rtt.svg"]
+        assert [path.name for path in drawn] == ["rate.svg", "cpu.svg", "message.svg", "rtt.svg"]
         for path in drawn:
             assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
@@ -154,6 +163,16 @@ def test_who_takes_to_the_road() -> None:
     sending, slow = (next(case for case in compare.CASES if case.group == group) for group in ("1x1", "rtt"))
     assert compare.entered(sending, found) == found
     assert [one.name for one in compare.entered(slow, found)] == list(compare.ON_THE_ROAD)
+
+
+def test_who_sends_message_objects() -> None:
+    doors = ("sendmail", "send_message", "send_many", "send_many_messages")
+    found = [compare.Contestant(door, "", [], door=door) for door in doors]
+    plain, objects = (
+        next(case for case in compare.CASES if case.group == group) for group in ("10x1", "message")
+    )
+    assert [one.door for one in compare.entered(plain, found)] == ["sendmail", "send_many"]
+    assert [one.door for one in compare.entered(objects, found)] == ["send_message", "send_many_messages"]
 
 
 def test_only() -> None:

@@ -6,9 +6,11 @@ import importlib
 import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from email.message import EmailMessage
+from itertools import cycle, islice
 from typing import Any
 
-from common import SENDER, Stopwatch, options, recipients
+from common import SENDER, Stopwatch, built, options, recipients
 
 import aiosmtplib
 
@@ -31,6 +33,9 @@ class Doors:
         }
         if given.no_chunking:
             self.common["chunking"] = False
+
+    def _messages(self) -> list[EmailMessage]:
+        return [built(self.text, self.recipients, number) for number in range(8)]
 
     async def _clients(self) -> list[aiosmtplib.SMTP]:
         clients = [aiosmtplib.SMTP(**self.common) for _ in range(self.connections)]
@@ -74,6 +79,28 @@ class Doors:
 
         return await self._each(one)
 
+    async def send_message(self) -> tuple[Send, Any]:
+        """Message objects, one after the other on each connection."""
+        messages = self._messages()
+
+        async def one(client: aiosmtplib.SMTP, times: int) -> None:
+            for message in islice(cycle(messages), times):
+                refused, _ = await client.send_message(message)
+                assert not refused
+
+        return await self._each(one)
+
+    async def send_many_messages(self) -> tuple[Send, Any]:
+        """One ``send_many`` of message objects on each connection."""
+        messages = self._messages()
+
+        async def one(client: aiosmtplib.SMTP, times: int) -> None:
+            async for result in client.send_many(islice(cycle(messages), times)):
+                assert result.ok
+                assert not result.refused
+
+        return await self._each(one)
+
     async def pool_send_many(self) -> tuple[Send, Any]:
         """One ``send_many`` over all connections."""
         pool = aiosmtplib.SMTPPool(**self.common, max_connections=self.connections)
@@ -104,7 +131,7 @@ class Doors:
 
 def missing(door: str) -> str | None:
     """What this aiosmtplib lacks for a door, if anything."""
-    if door == "send_many" and not hasattr(aiosmtplib.SMTP, "send_many"):
+    if door.startswith("send_many") and not hasattr(aiosmtplib.SMTP, "send_many"):
         return "this aiosmtplib has no SMTP.send_many"
     if door.startswith("pool") and not hasattr(aiosmtplib, "SMTPPool"):
         return "this aiosmtplib has no SMTPPool"
@@ -131,9 +158,8 @@ async def measure(given: argparse.Namespace) -> None:
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
-    parser.add_argument(
-        "--door", choices=["sendmail", "send_many", "pool_send_many", "pool_sendmail"], default="sendmail"
-    )
+    doors = ["sendmail", "send_many", "send_message", "send_many_messages", "pool_send_many", "pool_sendmail"]
+    parser.add_argument("--door", choices=doors, default="sendmail")
     parser.add_argument("--no-chunking", action="store_true", help="never BDAT")
     given = parser.parse_args()
     if lack := missing(given.door):

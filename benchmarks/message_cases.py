@@ -1,0 +1,62 @@
+"""What the benchmarks of messages measure: the messages that have figures to reach, and addresses."""
+
+import email.utils
+import importlib
+from collections.abc import Callable, Mapping
+from email.message import EmailMessage
+from typing import NamedTuple
+
+from tests import corpus
+
+__all__ = ("ADDRESSES", "ADDRESS_DOORS", "MESSAGES", "Case", "of_the_standard_library", "with_codec")
+
+
+class Case(NamedTuple):
+    """A message, and how many times faster than the standard library's generator it is to be, compiled."""
+
+    build: Callable[[], EmailMessage]
+    asked: float
+
+
+MESSAGES: Mapping[str, Case] = {
+    "plain 2 KiB": Case(corpus.LETTERS["plain 2 KiB"], 8),
+    "plain 100 KiB": Case(corpus.LETTERS["plain 100 KiB"], 15),
+    "text, HTML and 30 KB": Case(corpus.LETTERS["text, HTML and 30 KB"], 10),
+    "newsletter": Case(corpus.LETTERS["newsletter"], 5),
+}
+ADDRESSES = {"bare": "someone@example.com", "named": "Some One <someone@example.com>"}
+ADDRESS_DOORS = ("parse_address", "quote_address")
+
+
+class of_the_standard_library:
+    """Stands where a module does: addresses by :mod:`email.utils`, as smtplib has them parsed."""
+
+    @staticmethod
+    def parse_address(address: str) -> str:
+        return email.utils.parseaddr(address)[1] or address.strip()
+
+    @staticmethod
+    def quote_address(address: str) -> str:
+        return f"<{of_the_standard_library.parse_address(address)}>"
+
+
+def with_codec(name: str) -> Callable[[], None]:
+    """Let the package read and write messages by the twin of this name, ``"compiled"`` or ``"pure"``.
+
+    :return: what undoes it
+    """
+    names = ("_pure", "_pure_message") if name == "pure" else ("_speedups",)
+    twins = [importlib.import_module(f"aiosmtplib.{name}") for name in names]
+    before = []
+    for user in (importlib.import_module("aiosmtplib._flatten"), importlib.import_module("aiosmtplib.email")):
+        for attribute in importlib.import_module("aiosmtplib._codec").__all__:
+            found = [getattr(twin, attribute) for twin in twins if hasattr(twin, attribute)]
+            if hasattr(user, attribute):
+                before.append((user, attribute, getattr(user, attribute)))
+                setattr(user, attribute, found[0])
+
+    def undo() -> None:
+        for user, attribute, value in before:
+            setattr(user, attribute, value)
+
+    return undo
