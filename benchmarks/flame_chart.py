@@ -12,7 +12,7 @@ WIDTH, ROW, TOP = 1200, 17, 58
 #: What is narrower is left out, in parts of the whole.
 LEAST = 0.0015
 #: Only what the event loop does counts, and each of its frames on the way to us only once.
-LOOP = "_run_once"
+LOOP = "_run_once (asyncio"
 #: Where nothing is done but waiting for the server.
 WAITING = "epoll_wait (libc"
 KINDS = (

@@ -86,8 +86,12 @@ class TestOracle:
             message.preamble = ""
             return content
 
+        held: list[Any] = []
+
         def renew(message: Message, *arguments: Any) -> bytes:
             content = _flatten.flatten(message, *arguments)
+            # Held, so that the new one cannot be in its place.
+            held.append(list(message.raw_items()))
             message.replace_header("Subject", "s")
             return content
 
