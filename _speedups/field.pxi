@@ -151,9 +151,9 @@ cdef class Fields(Output):
         if not PyUnicode_Check(value):
             return 0
         bases = kind.__bases__
-        if len(bases) != 2 or bases[1] is not rules.base or kind.fold is not rules.fold:
+        if len(bases) != 2 or bases[1] is not self.base or kind.fold is not self.fold:
             return 0
-        found = (<dict>rules.kinds).get(bases[0])
+        found = self.kinds.get(bases[0])
         if found is None:
             return 0
         name = value._name

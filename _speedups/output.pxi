@@ -11,6 +11,9 @@ cdef class Output:
     """What has been written of a message, and the rules to write the rest by."""
 
     cdef object rules
+    cdef object base
+    cdef object fold
+    cdef dict kinds
     cdef object tally
     cdef bint legacy
     cdef bint wire  # whether every line ends with CRLF, whatever the rules say
@@ -38,6 +41,9 @@ cdef class Output:
     cdef int follow(self, rules) except -1:
         """Write by these rules from now on."""
         self.rules = rules
+        self.base = rules.base
+        self.fold = rules.fold
+        self.kinds = rules.kinds
         self.legacy = rules.legacy
         self.folds = rules.folds
         self.limit = rules.limit

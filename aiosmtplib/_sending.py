@@ -286,10 +286,10 @@ class Sending(Verbs):
         if utf8 and not self.supports_extension("smtputf8"):
             _check_a_labels_suffice(sender, *recipients)
             utf8 = False
-        given = {option.upper().partition("=")[0] for option in options}
+        given = {option.upper().partition("=")[0] for option in options} if options else ()
         if utf8 and "SMTPUTF8" not in given:
             options = [*options, "SMTPUTF8"]
-        seven_bit = any(option.upper() == "BODY=7BIT" for option in options)
+        seven_bit = "BODY" in given and any(option.upper() == "BODY=7BIT" for option in options)
         eight_bit = self.supports_extension("8bitmime") and not seven_bit
         if eight_bit and "BODY" not in given:
             options = [*options, "BODY=8BITMIME"]

@@ -163,7 +163,6 @@ def _flattening() -> ModuleType:
     return _flatten
 
 
-_STRING = str.__bases__
 _FIELDS = ("sender", "from", "to", "cc", "bcc")
 _RESENT = ("resent-sender", "resent-from", "resent-to", "resent-cc", "resent-bcc")
 _ALL_FIELDS = ("resent-date", *_FIELDS, *_RESENT)
@@ -196,10 +195,10 @@ def _is_stored(kind: type) -> bool:
 
 def sender_in(message: "EmailMessage | Message", fields: list[list[Any]]) -> str | None:
     """What :func:`extract_sender` finds in them."""
-    for name, values in zip(_FIELDS[:2], fields[:2], strict=True):
-        for value in values[:1]:
+    for place in (0, 1):
+        for value in fields[place][:1]:
             try:
-                found = _addresses_in(message, name, value)
+                found = _addresses_in(message, _FIELDS[place], value)
             except ValueError:
                 # Old-style messages take any text for a header field. One with a line break in it has always
                 # been sent, from the address that can be made out; flatten_message keeps the rest harmless.
@@ -216,25 +215,29 @@ def sender_in(message: "EmailMessage | Message", fields: list[list[Any]]) -> str
 def recipients_in(message: "EmailMessage | Message", fields: list[list[Any]]) -> list[str]:
     """What :func:`extract_recipients` finds in them."""
     found = []
-    for name, values in zip(_FIELDS[2:], fields[2:], strict=True):
-        for value in values:
-            found += _addresses_in(message, name, value)
+    for place in (2, 3, 4):
+        for value in fields[place]:
+            found += _addresses_in(message, _FIELDS[place], value)
     return [address for address in found if address]
 
 
 def _addresses_in(message: "EmailMessage | Message", name: str, value: Any) -> list[str]:
     """The addresses in the value of a field as the message stores it."""
-    if isinstance(value, str):
-        bases = type(value).__bases__
-        # The text of a header object of the standard library is what it has parsed, written in the one way.
-        if bases == _STRING or (
-            all(base.__module__ == "email.headerregistry" for base in bases)
-            and not getattr(value, "defects", ())
-        ):
-            plain = plain_addresses(value)
-            if plain is not None:
-                return plain
+    # The text of a header object of the standard library is what it has parsed, written in the one way.
+    if type(value) is str or (
+        isinstance(value, str)
+        and _is_of_the_registry(type(value).__bases__)
+        and not getattr(value, "defects", ())
+    ):
+        plain = plain_addresses(value)
+        if plain is not None:
+            return plain
     return extract_addresses(_parsed(message, name, value))
+
+
+@functools.lru_cache(maxsize=64)  # of the bases, since each object has a class of its own
+def _is_of_the_registry(bases: tuple[type, ...]) -> bool:
+    return all(base.__module__ == "email.headerregistry" for base in bases)
 
 
 def _parsed(message: "EmailMessage | Message", name: str, value: Any) -> Any:
