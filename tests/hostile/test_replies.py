@@ -11,7 +11,7 @@ import pytest
 
 import aiosmtplib
 from tests import certs
-from tests.actions import cut, cut_after, flood_bytes, flood_lines, reset, reset_after, silence, then
+from tests.actions import cut, cut_after, drip, flood_bytes, flood_lines, reset, reset_after, silence, then
 from tests.clients import MESSAGE, RECIPIENTS, SENDER, WIRE, assert_closed, assert_usable, client_for
 from tests.peer import DEFAULTS, PATIENCE, Peer
 
@@ -47,6 +47,9 @@ GARBAGE = [
     b"250-a\r\n251 b\r\n",
     b"354-a\r\n250 b\r\n",
     b"250-a\r\nb\r\n",
+    b"250-a\r\n\r\n250 b\r\n",
+    b"\r\n250 Ok\r\n",
+    b"250-a\r\n250-b\r\n221 c\r\n",
     b"\0\0\0\0\r\n",
     b"HTTP/1.1 400 Bad Request\r\n\r\n",
 ]
@@ -102,6 +105,27 @@ async def test_garbage(position: str, garbage: bytes) -> None:
         with pytest.raises(aiosmtplib.SMTPException) as caught:
             await dialogue(client)
         assert isinstance(caught.value, aiosmtplib.SMTPResponseException)
+        assert caught.value.code == -1
+        await assert_recovers(client, peer)
+
+
+async def test_a_byte_at_a_time() -> None:
+    """As slow as can be, and good."""
+    actions: dict[str, Any] = {position: drip(reply) for position, reply in REPLIES.items()}
+    async with Peer(actions) as peer:
+        client = login_client(peer)
+        await dialogue(client)
+        assert [body for conversation in peer.conversations for body in conversation.bodies] == [WIRE]
+        await assert_recovers(client, peer)
+
+
+@pytest.mark.parametrize("bad", [b"250-a\r\n251 b\r\n", b"2500 Ok\r\n", b"\r\n"])
+@pytest.mark.parametrize("position", PLAIN)
+async def test_garbage_a_byte_at_a_time(position: str, bad: bytes) -> None:
+    async with misbehaving(position, drip(bad)) as peer:
+        client = login_client(peer)
+        with pytest.raises(aiosmtplib.SMTPResponseException) as caught:
+            await dialogue(client)
         assert caught.value.code == -1
         await assert_recovers(client, peer)
 
