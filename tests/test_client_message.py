@@ -7,9 +7,10 @@ from email.message import EmailMessage, Message
 import pytest
 
 import aiosmtplib
+from aiosmtplib.email import flatten_message
 
 from .clients import HOST, RECIPIENTS, SENDER, assert_usable, email_message, session
-from .peer import PATIENCE, Peer
+from .peer import BINARYMIME, PATIENCE, Peer
 from .servers import Mailbox, Start
 
 
@@ -41,6 +42,17 @@ async def test_against_aiosmtpd(smtpd: Start) -> None:
     assert {"SMTPUTF8", "BODY=8BITMIME"} <= set(envelope.mail_options)
     assert isinstance(envelope.content, bytes)
     assert envelope.content.endswith("\r\n\r\nhöllo\r\n".encode())
+
+
+async def test_binary() -> None:
+    """What is declared to be binary goes out as it is (RFC 3030 section 3)."""
+    message = email_message(body="a\n")
+    async with Peer(extensions=BINARYMIME) as peer, session(peer) as client:
+        await client.send_message(message, mail_options=["BODY=BINARYMIME"])
+        (accepted,) = peer.accepted
+        assert accepted.content == flatten_message(message)
+        assert peer.commands[1].endswith(b" size=%d BODY=BINARYMIME" % len(accepted.content))
+        assert "BDAT" in peer.verbs
 
 
 async def test_envelope_given_wins_over_headers() -> None:
