@@ -180,12 +180,17 @@ async def test_delivery_status_notification(server: Server, maildir: Maildir) ->
     key, message = letter(b"tell me\r\n")
     envid = b"QQ" + key
     async with server.client() as client:
-        refused, _ = await client.sendmail(
-            KEPT,
-            [Recipient(OTHER, Notify("success", "failure", required=True), Orcpt(OTHER, required=True))],
-            message,
-            [Ret("hdrs", required=True), EnvId(envid.decode(), required=True)],
+        await client.ehlo()
+        recipient: str = Recipient(
+            OTHER, Notify("success", "failure", required=True), Orcpt(OTHER, required=True)
         )
+        parameters: list[str] = [Ret("hdrs", required=True), EnvId(envid.decode(), required=True)]
+        rcpt_options: list[str] = []
+        if not client.supports_extension("dsn"):
+            # Dovecot passes them on and does not say so. What is a plain string goes out all the same.
+            recipient, parameters = OTHER, list(map(str, parameters))
+            rcpt_options = ["NOTIFY=SUCCESS,FAILURE", f"ORCPT=rfc822;{OTHER}"]
+        refused, _ = await client.sendmail(KEPT, [recipient], message, parameters, rcpt_options)
         assert refused == {}
         await delivered(maildir, server, key, message)
     field = b"\n" + KEY + b": " + key + b"\n"
