@@ -52,11 +52,11 @@ test-pure: $(VENV)/group-test
 	@AIOSMTPLIB_NO_EXTENSIONS=1 $(PY) -m pytest $(PARALLEL) -m "$(QUICK)" $(ARGS)
 
 faults: $(EXTENSION)
-	@$(RUN) -W error -m tests.fault_runs $(ARGS)
+	@$(RUN) -W error -m tests.faults.campaign $(ARGS)
 
 # 3 is the status of what cannot be had here; the reason has been printed.
 sanitize valgrind: $(EXTENSION)
-	@$(PY) -m tests.memory $@ $(ARGS) || [ $$? = 3 ]
+	@$(PY) -m tests.support.memory_checks $@ $(ARGS) || [ $$? = 3 ]
 
 FUZZ_SECONDS ?= 60
 fuzz: $(EXTENSION)
@@ -66,7 +66,7 @@ fuzz: $(EXTENSION)
 # Servers that are not installed are fetched as packages, and never installed either.
 interop: $(EXTENSION)
 	@$(PY) -m tests.interop.debs
-	@$(RUN) -m pytest -m interop tests/interop tests/test_soak.py $(ARGS)
+	@$(RUN) -m pytest -m interop tests/interop tests/benchmarks/test_soak.py $(ARGS)
 
 interop-docs:
 	@$(MAKE) --no-print-directory interop ARGS="--write-matrix $(ARGS)"
@@ -97,7 +97,7 @@ style: $(VENV)/group-style
 	$(PY) -m ruff format --check .
 
 docs: $(EXTENSION)
-	@$(RUN) -m pytest tests/test_readme.py $(ARGS)
+	@$(RUN) -m pytest tests/docs/test_readme.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .interop-cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .coverage .coverage.*
@@ -127,7 +127,7 @@ endif
 
 # With a compiler a failed build is an error of ours, not a reason to go on.
 $(EXTENSION): $(VENV)/group-test setup.py $(wildcard _speedups/*.pyx _speedups/*.pxi)
-	@if $(PY) -m tests.toolchain; then \
+	@if $(PY) -m tests.support.toolchain; then \
 	  unset AIOSMTPLIB_NO_EXTENSIONS; \
 	  AIOSMTPLIB_REQUIRE_EXTENSIONS=1 $(PY) setup.py --quiet build_ext --inplace && echo 1 >$@; \
 	else \

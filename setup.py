@@ -16,7 +16,17 @@ required = os.environ.get("AIOSMTPLIB_REQUIRE_EXTENSIONS", "0") not in ("", "0")
 if unwanted and required:
     sys.exit("AIOSMTPLIB_NO_EXTENSIONS and AIOSMTPLIB_REQUIRE_EXTENSIONS are both set: unset one")
 
-PARTS = ["reply", "data", "address", "output", "field", "message", "transaction", "transcript", "session"]
+PARTS = [
+    "replies",
+    "content",
+    "commands",
+    "output",
+    "fields",
+    "serializer",
+    "transaction",
+    "transcript",
+    "session",
+]
 
 # The .pyx goes to setuptools as it is: cythonize() would lose ``optional``.
 extension = Extension(

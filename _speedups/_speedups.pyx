@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, auto_pickle=False
 """The codec in Cython: the byte loops that every message and every reply goes through, and the session.
 
-It has the names, signatures, results and exceptions of ``aiosmtplib._pure`` and
-``aiosmtplib._pure_session``, which say in their docstrings what each of them does. Only
+It has the names, signatures, results and exceptions of ``aiosmtplib._codec.pure`` and
+``aiosmtplib._codec.pure.session``, which say in their docstrings what each of them does. Only
 ``aiosmtplib._codec`` imports it.
 """
 
@@ -18,18 +18,17 @@ from libc.string cimport memchr, memcmp, memcpy
 from collections import deque
 from re import MULTILINE as re_MULTILINE, compile as re_compile
 
-from aiosmtplib import _parts as parts
-from aiosmtplib._steps import MAX_GROUP as max_group, NOT_COPIED as not_copied
-from aiosmtplib._transcript import (
+from aiosmtplib._codec import constants as parts
+from aiosmtplib._codec.types import MAX_GROUP as max_group, NOT_COPIED as not_copied
+from aiosmtplib._trace.redaction import (
     KEPT as kept,
     LONG as long_step,
-    NOTHING,
-    Transcript,
     condensed,
     entry_of,
     form_of,
     header_of,
 )
+from aiosmtplib._trace.transcript import EMPTY_TRANSCRIPT, Transcript
 from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPServerDisconnected
 from aiosmtplib.response import SMTPResponse
 from aiosmtplib.status import Delivery
@@ -64,12 +63,12 @@ cdef bytes as_bytes(data):
     raise TypeError(f"expected bytes, got {type(data).__name__}")
 
 
-include "reply.pxi"
-include "data.pxi"
-include "address.pxi"
+include "replies.pxi"
+include "content.pxi"
+include "commands.pxi"
 include "output.pxi"
-include "field.pxi"
-include "message.pxi"
+include "fields.pxi"
+include "serializer.pxi"
 include "transaction.pxi"
 include "transcript.pxi"
 include "session.pxi"

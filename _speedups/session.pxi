@@ -1,4 +1,4 @@
-# The session and its exchanges. aiosmtplib/_session.py has the theory, aiosmtplib/_pure_session.py the twin.
+# The session and its exchanges. aiosmtplib/_session/__init__.py has the theory, aiosmtplib/_codec/pure/session.py the twin.
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
@@ -15,7 +15,7 @@ cdef enum:
     CHUNKS = 3
 
 cdef Py_ssize_t NEVER = PY_SSIZE_T_MAX
-cdef int GOODBYE = 421
+cdef int SERVICE_CLOSING = 421
 
 
 cdef inline int code_of(reply) except? -2:
@@ -30,7 +30,7 @@ cdef class Exchange:
     cdef public object error
     cdef public list replies
     cdef public object timeout
-    cdef public object lane
+    cdef public object pipeline
     cdef Py_ssize_t _expected
     cdef Py_ssize_t _start
     cdef Py_ssize_t _end
@@ -38,11 +38,14 @@ cdef class Exchange:
     cdef object _said
     cdef bint _secret
 
-    def __init__(self, dialogue, timeout=None, lane=None):
+    def __init__(self, dialogue, timeout=None, pipeline=None):
         self.dialogue = dialogue
         self.timeout = timeout
-        self.lane = lane
+        self.pipeline = pipeline
         self.replies = []
+
+    def on_done(self):
+        pass
 
     @property
     def streaming(self):
@@ -56,7 +59,7 @@ cdef class Session:
     cdef public object lost
     cdef public list out
     cdef public list done
-    cdef public object tap
+    cdef public object observer
     cdef Record _record
     cdef int _code
     cdef Py_ssize_t _heard
@@ -79,7 +82,7 @@ cdef class Session:
     def renewed(self):
         cdef Session session = Session(True)
         session._record = self._record
-        session.tap = self.tap
+        session.observer = self.observer
         return session
 
     @property
@@ -124,8 +127,8 @@ cdef class Session:
             del said[: -2 * KEPT]
         elif isinstance(said, int):
             exchange._said = said + size
-        if self.tap is not None:
-            self.tap.pushed(header, size, replies, last)
+        if self.observer is not None:
+            self.observer.pushed(header, size, replies, last)
         exchange._expected += replies
         if last:
             exchange._end = self._scheduled
@@ -157,11 +160,11 @@ cdef class Session:
                 break
             part = replies if taken == count else replies[at : at + taken]
             at += taken
-            if self.tap is not None:
-                self.tap.heard(part)
+            if self.observer is not None:
+                self.observer.heard(part)
             for i in range(taken):
                 code = code_of(part[i])
-                if code == GOODBYE or code < 0:
+                if code == SERVICE_CLOSING or code < 0:
                     self._end(head, part[i], part[:i], written)
                     return True
             if PyList_GET_SIZE(held):
@@ -207,8 +210,8 @@ cdef class Session:
 
     cdef int _unasked(self, reply, Py_ssize_t written) except -1:
         self._record.add_entry(condensed(b"", [reply], 1, self._private))
-        if self.tap is not None:
-            self.tap.unasked(reply, self._private)
+        if self.observer is not None:
+            self.observer.unasked(reply, self._private)
         if code_of(reply) < 0:
             self._fail(SMTPResponseException(*reply), written)
         elif self._greeted:
@@ -226,10 +229,10 @@ cdef class Session:
         if self.lost is None:
             self.lost = error.message
             if not self._running:
-                self.tell(error)
+                self.attach_transcript(error)
                 self._unseen = error
-            if self.tap is not None:
-                self.tap.broken(self._scheduled - written)
+            if self.observer is not None:
+                self.observer.broken(self._scheduled - written)
         running, self._running = self._running, deque()
         for exchange in running:
             self._break(exchange, error, written)
@@ -251,7 +254,7 @@ cdef class Session:
         if error.delivery is UNKNOWN and written < exchange._end:
             error.delivery = NOT_SENT
             error.phase = "body"
-        self.tell(error)
+        self.attach_transcript(error)
         exchange.error = error
         self.done.append(exchange)
         return 0
@@ -275,7 +278,7 @@ cdef class Session:
                 Py_DECREF(step)
         except Exception as error:
             if isinstance(error, SMTPException):
-                self.tell(error)
+                self.attach_transcript(error)
             exchange.error = error
         else:
             if not over:
@@ -309,8 +312,8 @@ cdef class Session:
             exchange._said = size
         else:
             self._describe_any(exchange, data, replies, size)
-        if self.tap is not None:
-            self.tap.said(exchange._said, size, exchange._expected, exchange._secret)
+        if self.observer is not None:
+            self.observer.said(exchange._said, size, exchange._expected, exchange._secret)
         return 0
 
     cdef int _describe_any(self, Exchange exchange, data, list replies, Py_ssize_t size) except -1:
@@ -348,8 +351,8 @@ cdef class Session:
             self._code = code_of(replies[count - 1])
         return 0
 
-    def tell(self, error):
-        if error.transcript is NOTHING:
+    def attach_transcript(self, error):
+        if error.transcript is EMPTY_TRANSCRIPT:
             error.transcript = self.transcript()
 
     def transcript(self):
@@ -359,8 +362,8 @@ cdef class Session:
         self._write(data)
         if data:
             self._record.add(len(data), ())
-            if self.tap is not None:
-                self.tap.said(len(data), len(data), 0, False)
+            if self.observer is not None:
+                self.observer.said(len(data), len(data), 0, False)
 
     cdef int _write(self, data) except -1:
         """Put bytes behind what is to be written already."""

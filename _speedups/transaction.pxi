@@ -1,4 +1,4 @@
-# The mail transaction of which nothing is refused. All others are for aiosmtplib/_transaction.py.
+# The mail transaction of which nothing is refused. All others are for aiosmtplib/_session/transaction.py.
 
 cdef bytes DATA = b"DATA\r\n"
 

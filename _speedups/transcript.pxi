@@ -1,4 +1,4 @@
-# The last things that were said on a connection. aiosmtplib/_transcript.py says what may be kept of them.
+# The last things that were said on a connection. aiosmtplib/_trace/transcript.py says what may be kept of them.
 
 cdef Py_ssize_t KEPT = kept
 cdef Py_ssize_t LONG = long_step

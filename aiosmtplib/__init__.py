@@ -9,11 +9,11 @@ from . import email as email
 from . import esmtp as esmtp
 from . import parameters as parameters
 from . import protocol as protocol
-from ._envelope import Envelope, SendResult
-from ._options import SECURE
-from ._tls import TLSInfo
-from ._transcript import Transcript
-from ._wire import CommandEvent
+from ._client.options import SECURE
+from ._client.results import Envelope, SendResult
+from ._trace.observer import CommandEvent
+from ._trace.transcript import Transcript
+from ._transport.tls import TLSInfo
 from .api import send, send_many
 from .errors import (
     SMTPAuthenticationError,

@@ -1,12 +1,12 @@
-"""The types of the compiled codec. Its signatures are those of ``aiosmtplib._pure``; tests hold that."""
+"""The types of the compiled codec. Its signatures are those of ``_codec/pure/``; tests hold that."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, final
 
 from typing_extensions import disjoint_base
 
-from ._steps import Data, Dialogue, Tap
-from ._transcript import Transcript
+from ._codec.types import Data, Dialogue, SessionObserver
+from ._trace.transcript import Transcript
 from .errors import SMTPException
 from .response import SMTPResponse
 
@@ -52,10 +52,11 @@ class Exchange:
     error: BaseException | None
     replies: list[SMTPResponse]
     timeout: float | None
-    lane: object
+    pipeline: object
     def __init__(
-        self, dialogue: Dialogue[Any], timeout: float | None = None, lane: object = None
+        self, dialogue: Dialogue[Any], timeout: float | None = None, pipeline: object = None
     ) -> None: ...
+    def on_done(self) -> None: ...
     @property
     def streaming(self) -> bool: ...
 
@@ -64,7 +65,7 @@ class Session:
     lost: str | None
     out: list[bytes]
     done: list[Exchange]
-    tap: Tap | None
+    observer: SessionObserver | None
     def __init__(self, greeted: bool = False) -> None: ...
     def renewed(self) -> Session: ...
     @property
@@ -81,7 +82,7 @@ class Session:
     def receive(self, data: bytes, max_line: int, max_reply: int, written: int) -> bool: ...
     def fail(self, error: SMTPException, written: int) -> None: ...
     def write(self, data: bytes) -> None: ...
-    def tell(self, error: SMTPException) -> None: ...
+    def attach_transcript(self, error: SMTPException) -> None: ...
     def transcript(self) -> Transcript: ...
 
 def start_transaction(mail: _M, server: _S, general: Callable[[_M, _S], Dialogue[_T]]) -> Dialogue[_T]: ...

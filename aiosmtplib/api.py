@@ -6,12 +6,12 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._envelope import Content, SendResult
-from ._options import DEFAULT_TIMEOUT, UNSAID
-from ._secret import conceal
-from ._sending import envelope_of
-from ._stream import is_stream
-from ._wire import CommandHook
+from ._client.compose import envelope_of
+from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN
+from ._client.results import Content, SendResult
+from ._client.streaming import is_stream
+from ._sasl.secret import conceal
+from ._trace.observer import CommandHook
 from .pool import SMTPPool
 from .response import SMTPResponse
 from .smtp import SMTP
@@ -39,7 +39,7 @@ async def send(
     source_address: tuple[str, int] | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
     loop: asyncio.AbstractEventLoop | None = None,
-    use_tls: bool = UNSAID,
+    use_tls: bool = NOT_GIVEN,
     start_tls: bool | None = None,
     validate_certs: bool = True,
     client_cert: str | None = None,

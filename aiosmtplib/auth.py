@@ -1,12 +1,13 @@
 """The client side of four SASL mechanisms as functions: credentials in, base64 for the wire out (RFC 4954).
 
 The functions know nothing of a connection. Neither their error texts nor their frames in a traceback hold a
-credential. The mechanisms themselves are in :mod:`aiosmtplib._sasl`.
+credential. The mechanisms themselves are in :mod:`aiosmtplib._sasl.mechanisms`.
 """
 
-from ._sasl import CramMD5, Login, Plain, XOAuth2, encode
-from ._sasl import InvalidChallengeError as InvalidChallengeError
-from ._secret import conceal
+from ._sasl.base import InvalidChallengeError as InvalidChallengeError
+from ._sasl.base import encode
+from ._sasl.mechanisms import CramMD5, Login, Plain, XOAuth2
+from ._sasl.secret import conceal
 
 __all__ = ("auth_crammd5_verify", "auth_login_encode", "auth_plain_encode", "auth_xoauth2_encode")
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from ._cli_console import Console, Exit, UsageError
+from ._cli.console import Console, Exit, UsageError
 from .errors import (
     SMTPAuthenticationError,
     SMTPConnectError,
@@ -27,9 +27,9 @@ from .status import Delivery
 __all__ = ("main",)
 
 COMMANDS = {
-    "send": ("_cli_send", "send a message from a file or standard input"),
-    "probe": ("_cli_probe", "show a server's TLS facts and extensions"),
-    "demo": ("_demo", "send 1,000 messages to an embedded server, and measure"),
+    "send": "send a message from a file or standard input",
+    "probe": "show a server's TLS facts and extensions",
+    "demo": "send 1,000 messages to an embedded server, and measure",
 }
 
 EPILOG = """
@@ -76,13 +76,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str], console: Console) -> int:
     if not argv:
-        code: int = import_module("._cli_ask", __package__).run(console)
+        code: int = import_module("._cli.prompt", __package__).run(console)
         return code
     parser, commands = _parser()
     # The arguments of a command are defined by its module, and only that module is imported.
     name = next((word for word in argv if not word.startswith("-")), "")
     if name in COMMANDS:
-        module = import_module(f".{COMMANDS[name][0]}", __package__)
+        module = import_module(f"._cli.{name}", __package__)
         module.add_arguments(commands[name])
         commands[name].set_defaults(run=module.run)
     args = parser.parse_args(argv)
@@ -101,7 +101,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         "--version", action=_Version, help="show the version, and which twin of the codec runs"
     )
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    return parser, {name: subparsers.add_parser(name, help=text) for name, (_, text) in COMMANDS.items()}
+    return parser, {name: subparsers.add_parser(name, help=text) for name, text in COMMANDS.items()}
 
 
 class _Version(argparse.Action):

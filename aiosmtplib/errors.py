@@ -9,7 +9,7 @@ server had replied by then (``replies``). Errors of a connection carry what was 
 
 import sys
 
-from ._transcript import NOTHING, Transcript
+from ._trace.transcript import EMPTY_TRANSCRIPT, Transcript
 from .response import EnhancedCode, SMTPResponse, enhanced_code
 from .status import Delivery
 
@@ -56,7 +56,7 @@ class SMTPException(Exception):
     delivery: Delivery = Delivery.NOT_SENT
     phase: str | None = None
     replies: tuple[SMTPResponse, ...] = ()
-    transcript: Transcript = NOTHING
+    transcript: Transcript = EMPTY_TRANSCRIPT
 
     def __init__(self, message: str) -> None:
         self.message = message

@@ -1,7 +1,7 @@
 """LMTP, for handing mail to a local delivery agent: SMTP, with an answer for each recipient (RFC 2033)."""
 
-from ._options import SMTP_PORT
-from ._verbs import Timeout
+from ._client.commands import Timeout
+from ._client.options import SMTP_PORT
 from .errors import SMTPNotSupported
 from .response import SMTPResponse
 from .smtp import SMTP

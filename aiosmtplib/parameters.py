@@ -21,10 +21,10 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from ._parameter import Parameter, as_text
-from ._recipient import Recipient
-from ._xtext import unitext, xtext
-from .email import parse_address
+from ._envelope.parameter import Parameter, as_text
+from ._envelope.recipient import Recipient
+from ._envelope.xtext import unitext, xtext
+from ._message.addresses import parse_address
 from .esmtp import parse_deliverby, parse_futurerelease
 
 if TYPE_CHECKING:

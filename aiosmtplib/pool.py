@@ -6,19 +6,19 @@ from collections.abc import AsyncIterable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._envelope import Content
-from ._options import DEFAULT_TIMEOUT, UNSAID
-from ._pool_driver import Driver
-from ._pool_many import PoolSendMany
-from ._pool_one import Built, Ready, deliver
-from ._pool_slot import PoolStats
-from ._pool_state import PoolState
-from ._rate import TokenBucket
-from ._secret import conceal, reveal
-from ._sending import envelope_of
-from ._stream import Progress, is_stream
-from ._verbs import Timeout
-from ._wire import CommandHook
+from ._client.commands import Timeout
+from ._client.compose import envelope_of
+from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN
+from ._client.results import Content
+from ._client.streaming import Progress, is_stream
+from ._pool.connection import PoolStats
+from ._pool.manager import ConnectionManager
+from ._pool.rate import TokenBucket
+from ._pool.send_many import PoolSendMany
+from ._pool.send_one import Built, Ready, deliver
+from ._pool.state import PoolState
+from ._sasl.secret import conceal, reveal
+from ._trace.observer import CommandHook
 from .response import SMTPResponse
 from .smtp import SMTP
 from .typing import PlaintextAuth, SMTPTokenGenerator, SocketPathType, _default
@@ -72,7 +72,7 @@ class SMTPPool:
         password: str | bytes | None = None,
         source_address: tuple[str, int] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
-        use_tls: bool = UNSAID,
+        use_tls: bool = NOT_GIVEN,
         start_tls: bool | None = None,
         validate_certs: bool = True,
         client_cert: str | None = None,
@@ -131,16 +131,16 @@ class SMTPPool:
         state: PoolState[Any, Any] = PoolState(
             max_connections, max_messages=max_messages, max_age=max_age, idle_timeout=idle_timeout
         )
-        self._driver = Driver(state, make, None if rate is None else TokenBucket(rate))
+        self._manager = ConnectionManager(state, make, None if rate is None else TokenBucket(rate))
 
     def __repr__(self) -> str:
-        if "_driver" not in vars(self):  # asked by who reports that the constructor failed
+        if "_manager" not in vars(self):  # asked by who reports that the constructor failed
             return f"<{type(self).__name__}, not set up>"
         return f"<{type(self).__name__} to {self._model._destination}: {self.stats()}>"
 
     def stats(self) -> PoolStats:
         """The numbers of this moment: connections, callers that wait, and what became of the messages."""
-        return self._driver.state.stats()
+        return self._manager.state.stats()
 
     # -- sending -------------------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ class SMTPPool:
         """
         everyone = [recipients] if isinstance(recipients, str) else list(recipients)
         work = Ready(sender, message, mail_options, rcpt_options, timeout, progress)
-        return await deliver(self._driver, work, everyone)
+        return await deliver(self._manager, work, everyone)
 
     async def send_message(
         self,
@@ -216,7 +216,7 @@ class SMTPPool:
         """
         sender, everyone = envelope_of(message, sender, recipients)
         work = Built(sender, message, mail_options, rcpt_options, timeout)
-        return await deliver(self._driver, work, everyone)
+        return await deliver(self._manager, work, everyone)
 
     def send_many(
         self,
@@ -243,7 +243,7 @@ class SMTPPool:
         :raises TypeError: if ``messages`` is a single one, or ``window`` is no number
         :raises ValueError: if ``window`` is less than 1
         """
-        return PoolSendMany(self._driver, messages, window, self._model._seconds(timeout))
+        return PoolSendMany(self._manager, messages, window, self._model._seconds(timeout))
 
     # -- the end -------------------------------------------------------------------------------------
 
@@ -253,7 +253,7 @@ class SMTPPool:
         :param timeout: seconds after which connections are closed at once. What was not finished by then
             raises where it was sent, with its verdict. ``None`` for no limit but those of each reply.
         """
-        await self._driver.close(timeout)
+        await self._manager.close(timeout)
 
     async def __aenter__(self: Self) -> Self:
         return self

@@ -1,8 +1,7 @@
 """The rim between asyncio and the session: a connection as an :class:`asyncio.Protocol`.
 
-Everything that SMTP says is decided in :mod:`aiosmtplib._session`, :mod:`aiosmtplib._dialogues` and
-:mod:`aiosmtplib._transaction`. Who speaks when, and what is written, is in :mod:`aiosmtplib._turns`. Here are
-the callbacks of asyncio and the methods that callers use.
+The rules of SMTP are in :mod:`aiosmtplib._session`, the queue of dialogues and the writing in
+:mod:`aiosmtplib._transport`. Here are the callbacks of asyncio and the methods that callers use.
 """
 
 import asyncio
@@ -11,13 +10,13 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
-from . import _dialogues
 from ._codec import encode_command, encode_data, normalize_newlines
-from ._transaction import data
-from ._turns import Turns, injected
-from ._waiting import FlowControlMixin as FlowControlMixin
-from ._waiting import in_time
-from ._wire import log_connected, log_tls
+from ._session import dialogues
+from ._session.transaction import data
+from ._trace.observer import log_connected, log_tls
+from ._transport.base_protocol import BaseProtocol, injected_before_tls
+from ._transport.timers import in_time
+from ._transport.writer import FlowControlMixin as FlowControlMixin
 from .errors import SMTPException, SMTPResponseException, SMTPServerDisconnected, SMTPTimeoutError
 from .response import SMTPResponse
 from .status import SMTPStatus
@@ -29,7 +28,7 @@ MAX_LINE_LENGTH = 8192
 MAX_RESPONSE_LENGTH = MAX_LINE_LENGTH * 4
 
 #: How long the server may take to close its side after a goodbye, in seconds.
-_GOODBYE = 1.0
+_CLOSE_TIMEOUT = 1.0
 
 #: What one read takes at most, in bytes. Replies are short.
 _RECEIVED = 1 << 13
@@ -40,7 +39,7 @@ def normalize_message_line_endings(message: bytes) -> bytes:
     return normalize_newlines(message)
 
 
-class SMTPProtocol(Turns, asyncio.BufferedProtocol):
+class SMTPProtocol(BaseProtocol, asyncio.BufferedProtocol):
     """An SMTP client connection as an :class:`asyncio.Protocol`.
 
     Usually :class:`aiosmtplib.SMTP` drives it. By hand: pass the class to ``loop.create_connection``, then
@@ -68,7 +67,7 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         if self._lost:  # closed while it was being opened
             self.transport.abort()
             return
-        log_connected(self.number, transport)
+        log_connected(self.number, transport.get_extra_info)
         self._listen()
 
     # Without a buffer of ours, asyncio allocates 256 KiB for every read, which costs more than all of SMTP.
@@ -82,14 +81,14 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         if self.trace is not None:
             self.trace("S", data)
         if self._reserved_for is self:  # between the 220 to STARTTLS and the handshake (RFC 3207 section 6)
-            self._lose(injected(), level=logging.WARNING)
+            self._lose(injected_before_tls(), level=logging.WARNING)
             return
-        if self._wire is None:
+        if self._observer is None:
             self._received(data, MAX_LINE_LENGTH, MAX_RESPONSE_LENGTH)
         else:
-            self._wire.received(data)
+            self._observer.received(data)
             self._received(data, MAX_LINE_LENGTH, MAX_RESPONSE_LENGTH)
-            self._wire.deliver()
+            self._observer.deliver()
 
     def eof_received(self) -> bool:
         self._lose(SMTPServerDisconnected("Unexpected EOF received"))
@@ -127,7 +126,7 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         greeting = self._session.take_greeting()
         if greeting is not None:  # it came before anyone asked, perhaps with the end of the connection
             return greeting
-        return await self.run(_dialogues.greeting(), timeout)
+        return await self.run(dialogues.greeting(), timeout)
 
     async def execute_command(self, *args: bytes, timeout: float | None = None) -> SMTPResponse:
         """Send one command, its parts joined by blanks, and wait for the reply.
@@ -139,7 +138,7 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         :raises SMTPResponseException: with code -1, if what comes is no SMTP reply; the connection is closed
         """
         # In one expression: a variable would show the command, and with AUTH a secret, in a traceback.
-        return await self.run(_dialogues.command(encode_command(*args)), timeout, exchange=True)
+        return await self.run(dialogues.command(encode_command(*args)), timeout, reserve=True)
 
     async def execute_data_command(self, message: bytes, timeout: float | None = None) -> SMTPResponse:
         """Send DATA and, after a 354, ``message``: line ends normalised, dots stuffed, terminated.
@@ -166,10 +165,10 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         :raises SMTPTimeoutError: if the handshake takes longer; the connection is closed
         :raises ssl.SSLError: if the handshake fails; the connection is closed
         """
-        reply = await self.run(_dialogues.command(b"STARTTLS\r\n"), timeout, upgrade=True)
+        reply = await self.run(dialogues.command(b"STARTTLS\r\n"), timeout, upgrade=True)
         if reply.code != SMTPStatus.ready:
             refused = SMTPResponseException(*reply)
-            self.tell(refused)
+            self.attach_transcript(refused)
             raise refused
         try:
             await self._handshake(tls_context, server_hostname, timeout)
@@ -177,7 +176,7 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
             lost = SMTPServerDisconnected("Connection lost")
             lost.__cause__ = error
             if isinstance(error, SMTPException):
-                self.tell(error)
+                self.attach_transcript(error)
             self._lose(lost)
             assert self.transport is not None
             self.transport.abort()  # if it was lost before, this is another one
@@ -201,7 +200,7 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
             return
         self._closed = asyncio.get_running_loop().create_future()
         try:
-            await in_time(self._closed, _GOODBYE)
+            await in_time(self._closed, _CLOSE_TIMEOUT)
         except asyncio.TimeoutError:
             pass
         finally:
@@ -235,9 +234,9 @@ class SMTPProtocol(Turns, asyncio.BufferedProtocol):
         # All that was known about the server is forgotten (RFC 3207 section 4.2); no second greeting comes.
         self._session = self._session.renewed()
         self._written = 0
-        log_tls(self.number, self.transport)
+        log_tls(self.number, self.transport.get_extra_info)
 
     def _interruption(self) -> SMTPException:
         """Why there was no handshake."""
-        error = injected()
+        error = injected_before_tls()
         return error if self._session.lost == error.message else SMTPServerDisconnected("Connection lost")

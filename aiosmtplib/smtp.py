@@ -7,13 +7,13 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
-from ._many import SendMany
-from ._options import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
-from ._options import SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
-from ._secret import conceal
-from ._sending import Sending
-from ._verbs import Timeout
-from ._wire import CommandHook
+from ._client.commands import Timeout
+from ._client.options import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
+from ._client.options import SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
+from ._client.send_many import SendMany
+from ._client.sending import Sending
+from ._sasl.secret import conceal
+from ._trace.observer import CommandHook
 from .errors import SMTPException
 from .response import SMTPResponse
 from .typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType, _default

@@ -55,7 +55,7 @@ class TestEncodeData:
         if request.param == "two-regex":
             return TwoRegex
         if request.param == "pure":
-            return importlib.import_module("aiosmtplib._pure")
+            return importlib.import_module("aiosmtplib._codec.pure")
         return request.getfixturevalue("compiled")
 
     @pytest.mark.parametrize(("kind", "size"), CASES)

@@ -31,10 +31,11 @@ class Core(NamedTuple):
     transaction: ModuleType
 
 
+MODULES = ("_codec", "_session", "_session.transaction")
+
+
 def load() -> Core:
-    return Core(
-        *(importlib.import_module(f"aiosmtplib.{name}") for name in ("_codec", "_session", "_transaction"))
-    )
+    return Core(*(importlib.import_module(f"aiosmtplib.{name}") for name in MODULES))
 
 
 def ours() -> dict[str, ModuleType]:
@@ -72,7 +73,7 @@ def test_transaction(benchmark: Any, core: Core, recipients: int) -> None:
     """One message of 2 KiB from its arguments to its result, its commands in one group."""
     codec, transaction = core.codec, core.transaction
     session = core.session.Session(greeted=True)
-    server = transaction.Open()
+    server = transaction.ServerState()
     names = [f"recipient{number}@example.org" for number in range(recipients)]
     replies = [OK * (recipients + 1) + START_INPUT, OK]
     written = 0
@@ -82,7 +83,7 @@ def test_transaction(benchmark: Any, core: Core, recipients: int) -> None:
         mail = codec.encode_command(b"MAIL", b"FROM:<sender@example.com>", b"SIZE=%d" % len(MESSAGE))
         commands = mail + codec.encode_recipients(names, b"")
         content = codec.encode_data(MESSAGE)
-        message = transaction.Mail("sender@example.com", names, commands, content, pipelined=True)
+        message = transaction.PreparedMail("sender@example.com", names, commands, content, pipelined=True)
         exchange = core.session.Exchange(transaction.transaction(message, server))
         session.start(exchange)
         for reply in replies:
@@ -104,7 +105,7 @@ class TestOneReply:
         if request.param == "build":
             return None
         if request.param == "pure":
-            return importlib.import_module("aiosmtplib._pure")
+            return importlib.import_module("aiosmtplib._codec.pure")
         return request.getfixturevalue("compiled")
 
     def test_one_reply(self, benchmark: Any, codec: ModuleType | None) -> None:

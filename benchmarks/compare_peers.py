@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import mta
 from tests.conftest import NO_EXTENSIONS
+from tests.support import mta
 
 from . import bench_loopback
 from .bench_loopback import ROOT, WORK

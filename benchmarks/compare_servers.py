@@ -12,7 +12,7 @@ from statistics import median
 
 import pytest
 
-from tests import mta
+from tests.support import mta
 
 from .bench_loopback import ROOT
 
@@ -87,9 +87,17 @@ def relay(port: int, delay: float) -> Iterator[int]:
     if not delay:
         yield port
         return
-    if not (ROOT / "tests/relay.py").exists():
-        raise Missing("tests/relay.py is not there")
-    command = [sys.executable, "-m", "tests.relay", "--listen", "0", "--to", f"127.0.0.1:{port}"]
+    if not (ROOT / "tests/support/delay_relay.py").exists():
+        raise Missing("tests/support/delay_relay.py is not there")
+    command = [
+        sys.executable,
+        "-m",
+        "tests.support.delay_relay",
+        "--listen",
+        "0",
+        "--to",
+        f"127.0.0.1:{port}",
+    ]
     command += ["--delay", str(delay)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -45,10 +45,11 @@ def with_codec(name: str) -> Callable[[], None]:
 
     :return: what undoes it
     """
-    names = ("_pure", "_pure_message") if name == "pure" else ("_speedups",)
+    names = ("_codec.pure", "_codec.pure.serializer") if name == "pure" else ("_speedups",)
     twins = [importlib.import_module(f"aiosmtplib.{name}") for name in names]
     before = []
-    for user in (importlib.import_module("aiosmtplib._flatten"), importlib.import_module("aiosmtplib.email")):
+    users = [importlib.import_module(f"aiosmtplib.{name}") for name in ("_message.flatten", "email")]
+    for user in users:
         for attribute in importlib.import_module("aiosmtplib._codec").__all__:
             found = [getattr(twin, attribute) for twin in twins if hasattr(twin, attribute)]
             if hasattr(user, attribute):

@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from aiosmtplib._flatten import by_generator
+from aiosmtplib._message.flatten import by_generator
 from tests import corpus
 from tests.conftest import NO_EXTENSIONS
 

@@ -8,7 +8,7 @@ import argparse
 from collections import Counter
 
 from aiosmtplib._codec import IMPLEMENTATION
-from aiosmtplib._flatten import Tally, flatten
+from aiosmtplib._message.flatten import Tally, flatten
 from tests import corpus
 
 __all__ = ("share",)

@@ -14,7 +14,7 @@ import struct
 import sys
 from typing import Any
 
-from tests.ledger import Broken, Desk, Manners, Taken
+from tests.support.model_server import Broken, Desk, Manners, Taken
 
 __all__ = ("HEADER", "SHARES", "TIMEOUT")
 

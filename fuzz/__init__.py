@@ -2,8 +2,8 @@
 
 A **target** takes bytes and raises :class:`~fuzz.source.Difference` where the twins, or a twin and its
 oracle, do not agree. ``python -m fuzz`` runs the targets under atheris (libFuzzer, guided by the coverage of
-both twins) where that can be had, else under mutations that nothing guides. ``tests/test_fuzz.py`` runs each
-target on its seeds with every run of the suite.
+both twins) where that can be had, else under mutations that nothing guides. ``tests/codec/test_fuzz.py``
+runs each target on its seeds with every run of the suite.
 
     source      the input as a stream of decisions
     codec       replies, content, commands, addresses

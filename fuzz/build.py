@@ -9,7 +9,7 @@ import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-from tests.toolchain import compile_extension
+from tests.support.toolchain import compile_extension
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "build/fuzz" / str(sys.implementation.cache_tag)
@@ -20,6 +20,12 @@ _COUNTERS = "-fsanitize-coverage=inline-8bit-counters,pc-table,trace-cmp"
 def clang() -> str | None:
     names = ["clang", *(f"clang-{version}" for version in range(22, 13, -1))]
     return next(filter(None, map(shutil.which, names)), None)
+
+
+def modules() -> set[str]:
+    """The dotted names of the package and of all its modules, but for the extension."""
+    paths = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "aiosmtplib").rglob("*.py")]
+    return {".".join(path.parts).removesuffix(".__init__") for path in paths}
 
 
 def extension() -> Path | None:

@@ -1,11 +1,12 @@
-"""The codec functions: the compiled twin, the pure one and the oracles of ``tests/vectors.py``."""
+"""The codec functions: the compiled twin, the pure one and the oracles of ``tests/support/vectors.py``."""
 
 from email.utils import getaddresses, parseaddr
 from typing import Any
 
-from aiosmtplib import _pure, _speedups
-from aiosmtplib._steps import NOT_COPIED
-from tests.vectors import canonical, read_replies, receive
+from aiosmtplib import _speedups
+from aiosmtplib._codec import pure
+from aiosmtplib._codec.types import NOT_COPIED
+from tests.support.vectors import canonical, read_replies, receive
 
 from .source import Difference, Source, outcome, same, sealed
 
@@ -24,7 +25,7 @@ def replies(data: bytes) -> None:
     expected = read_replies(stream, *limits)
     whole = _speedups.ReplyParser()
     same("a stream that came whole", whole.feed(stream, *limits), expected)
-    parser, twin = _speedups.ReplyParser(), _pure.ReplyParser()
+    parser, twin = _speedups.ReplyParser(), pure.ReplyParser()
     got: list[Any] = []
     for chunk in cut(stream):
         step = parser.feed(kind(chunk), *limits)
@@ -54,11 +55,11 @@ def _content(source: Source, repeated: int) -> None:
     before, line, after = source.take(16), b"x" * repeated, source.rest()
     message = before + line + after
     normal = _speedups.normalize_newlines(kind(message))
-    same("normalize_newlines of the twins", normal, _pure.normalize_newlines(kind(message)))
+    same("normalize_newlines of the twins", normal, pure.normalize_newlines(kind(message)))
     wire = _speedups.encode_data(kind(message))
-    same("encode_data of the twins", wire, _pure.encode_data(kind(message)))
+    same("encode_data of the twins", wire, pure.encode_data(kind(message)))
     encoded = _speedups.encode_message(kind(message))
-    same("encode_message of the twins", encoded, _pure.encode_message(kind(message)))
+    same("encode_message of the twins", encoded, pure.encode_message(kind(message)))
     pieces, size = encoded
     for made in (normal, wire, pieces):
         sealed(made)
@@ -66,13 +67,13 @@ def _content(source: Source, repeated: int) -> None:
     expected = canonical(before) + line + canonical(after) if repeated else canonical(message)
     same("normalize_newlines and the oracle", normal, expected)
     if normal == message and kind is bytes:
-        for twin in (_speedups, _pure):
+        for twin in (_speedups, pure):
             if twin.normalize_newlines(message) is not message:
                 raise Difference("a copy of what needs none")
     ended = expected if expected.endswith(b"\r\n") else expected + b"\r\n"
     same("what a server reads, and the oracle", receive(wire), ended)
     same("SIZE and the oracle", size, len(ended))
-    encoder, twin_encoder = _speedups.DataEncoder(dots), _pure.DataEncoder(dots)
+    encoder, twin_encoder = _speedups.DataEncoder(dots), pure.DataEncoder(dots)
     got = []
     for chunk in [*cut(before), line, *cut(after)]:
         step = encoder.encode(kind(chunk))
@@ -93,7 +94,7 @@ def command(data: bytes) -> None:
         args.append(odd)
     got = outcome(_speedups.encode_command, *args)
     sealed(got)
-    same("encode_command of the twins", got, outcome(_pure.encode_command, *args))
+    same("encode_command of the twins", got, outcome(pure.encode_command, *args))
     if odd is not None:
         same("a type that is refused", got[0], TypeError)
     elif any(byte < 32 or byte == 127 for arg in args for byte in arg):
@@ -120,7 +121,7 @@ def address(data: bytes) -> None:
     text = _text(source)
     kind = _Text if source.flag() else str
     got = _speedups.plain_address(kind(text))
-    same("plain_address of the twins", got, _pure.plain_address(kind(text)))
+    same("plain_address of the twins", got, pure.plain_address(kind(text)))
     if got is not None:
         same("plain_address and email.utils", got, parseaddr(text)[1])
         if any(c in ' <>"\\()[],;:' or not "!" <= c <= "~" for c in got) or got.count("@") != 1:
@@ -136,7 +137,7 @@ def recipients(data: bytes) -> None:
         addresses.append(source.pick([None, b"a@b", _Text("a@b")]))
     got = outcome(_speedups.encode_recipients, addresses, tail)
     sealed(got)
-    same("encode_recipients of the twins", got, outcome(_pure.encode_recipients, addresses, tail))
+    same("encode_recipients of the twins", got, outcome(pure.encode_recipients, addresses, tail))
     same("any iterable", got, outcome(_speedups.encode_recipients, iter(addresses), tail))
     plain = [a for a in addresses if type(a) is str and "<" not in a and _speedups.plain_address(a) == a]
     expected = b"".join(b"RCPT TO:<%b>%b\r\n" % (a.encode(), tail) for a in plain)
@@ -148,7 +149,7 @@ def addresses(data: bytes) -> None:
     source = Source(data)
     text = _text(source)
     got = _speedups.plain_addresses(text)
-    same("plain_addresses of the twins", got, _pure.plain_addresses(text))
+    same("plain_addresses of the twins", got, pure.plain_addresses(text))
     if got is not None:
         same("plain_addresses and email.utils", got, [address for _, address in getaddresses([text])])
 
@@ -169,7 +170,7 @@ def fields(data: bytes) -> None:
             name = _Text(name)
         headers.append((name,) if odd == 11 and source.flag() else (name, len(headers)))
     got = outcome(_speedups.pick_fields, headers, names)
-    expected = outcome(_pure.pick_fields, headers, names)
+    expected = outcome(pure.pick_fields, headers, names)
     if isinstance(got, tuple) and isinstance(expected, tuple):
         same("what pick_fields raises", got[0], expected[0])
         return

@@ -8,19 +8,15 @@ from collections.abc import Generator
 from types import SimpleNamespace
 from typing import Any
 
-from aiosmtplib import _pure_session, _speedups
-from aiosmtplib._mail import Mail, Open
-from aiosmtplib._steps import CHUNKS, HANG_UP, LAST, MORE, STREAM
-from aiosmtplib._transaction import transaction
-from aiosmtplib.errors import (
-    SMTPDataError,
-    SMTPException,
-    SMTPReadTimeoutError,
-    SMTPServerDisconnected,
-)
+from aiosmtplib import _speedups
+from aiosmtplib._codec.pure import session as pure_session
+from aiosmtplib._codec.types import CHUNKS, HANG_UP, LAST, MORE, STREAM
+from aiosmtplib._session.mail import PreparedMail, ServerState
+from aiosmtplib._session.transaction import transaction
+from aiosmtplib.errors import SMTPDataError, SMTPException, SMTPReadTimeoutError, SMTPServerDisconnected
 from aiosmtplib.response import SMTPResponse
 from aiosmtplib.status import Delivery
-from tests.vectors import read_replies
+from tests.support.vectors import read_replies
 
 from .source import Difference, Source, outcome, same
 
@@ -94,11 +90,11 @@ class _Side:
         self.session = twin.Session(greeted)
         self.exchanges: list[Any] = []
         self.heard: list[list[Any]] = []
-        self.server = Open()
-        self.mails: list[Mail] = []
+        self.server = ServerState()
+        self.mails: list[PreparedMail] = []
 
-    def start(self, dialogue: Any, timeout: Any, lane: Any) -> Any:
-        exchange = self.twin.Exchange(dialogue, timeout, lane)
+    def start(self, dialogue: Any, timeout: Any, pipeline: Any) -> Any:
+        exchange = self.twin.Exchange(dialogue, timeout, pipeline)
         self.exchanges.append(exchange)
         return outcome(self.session.start, exchange)
 
@@ -106,7 +102,7 @@ class _Side:
         self.heard.append([])
         return self.start(_scripted(script, self.heard[-1]), 1.5, None)
 
-    def mail(self, mail: Mail) -> Any:
+    def mail(self, mail: PreparedMail) -> Any:
         self.mails.append(mail)
         return self.start(self.twin.start_transaction(mail, self.server, transaction), None, "mail")
 
@@ -123,7 +119,10 @@ class _Side:
             session.follows,
             session.interrupted,
             [exchange in session for exchange in self.exchanges],
-            [(x.result, picture(x.error), x.replies, x.streaming, x.timeout, x.lane) for x in self.exchanges],
+            [
+                (x.result, picture(x.error), x.replies, x.streaming, x.timeout, x.pipeline)
+                for x in self.exchanges
+            ],
             self.heard,
             None if self.server.mail is None else self.server.mail.sender,
         )
@@ -135,7 +134,7 @@ class _Side:
 def _compare(story: str, data: bytes, step: Any) -> None:
     source = Source(data)
     greeted = source.flag()
-    sides = (_Side(_speedups, greeted), _Side(_pure_session, greeted))
+    sides = (_Side(_speedups, greeted), _Side(pure_session, greeted))
     limits = source.pick(_LIMITS)
     scheduled = written = 0
     sent = b""
@@ -219,7 +218,7 @@ def session(data: bytes) -> None:
     _compare("session", data, start)
 
 
-def _mail(source: Source, number: int) -> Mail:
+def _mail(source: Source, number: int) -> PreparedMail:
     count = source.below(4) + 1
     addresses = [f"r{i}@example.com" for i in range(count)]
     commands = b"MAIL FROM:<s%d@example.com>\r\n" % number + b"".join(
@@ -231,12 +230,14 @@ def _mail(source: Source, number: int) -> Mail:
         content = b"large\r\n"
     pipelined = source.below(4) != 0
     per_recipient = not chunked and source.below(8) == 0
-    return Mail(f"s{number}@example.com", addresses, commands, content, pipelined, chunked, per_recipient)
+    return PreparedMail(
+        f"s{number}@example.com", addresses, commands, content, pipelined, chunked, per_recipient
+    )
 
 
-def _copies(mail: Mail) -> tuple[Mail, Mail]:
+def _copies(mail: PreparedMail) -> tuple[PreparedMail, PreparedMail]:
     how = (mail.content, mail.pipelined, mail.chunked, mail.per_recipient)
-    return mail, Mail(mail.sender, mail.recipients, mail.commands, *how)
+    return mail, PreparedMail(mail.sender, mail.recipients, mail.commands, *how)
 
 
 def connection(data: bytes) -> None:
@@ -254,8 +255,8 @@ def connection(data: bytes) -> None:
 class _Play(SimpleNamespace):
     """A transaction that is driven by hand."""
 
-    def __init__(self, twin: Any, mails: tuple[Mail, Mail | None]) -> None:
-        server = Open()
+    def __init__(self, twin: Any, mails: tuple[PreparedMail, PreparedMail | None]) -> None:
+        server = ServerState()
         server.mail = mails[1]
         super().__init__(server=server, dialogue=twin.start_transaction(mails[0], server, transaction))
 
@@ -273,7 +274,7 @@ def dialogue(data: bytes) -> None:
     source = Source(data)
     first, second = _copies(_mail(source, 0))
     before = _mail(source, 1) if source.below(4) == 0 else None
-    plays = [_Play(_speedups, (first, before)), _Play(_pure_session, (second, before))]
+    plays = [_Play(_speedups, (first, before)), _Play(pure_session, (second, before))]
     same_step = [play.drive("send", None) for play in plays]
     for _ in range(12):
         same("transaction: step", *same_step)

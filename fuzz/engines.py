@@ -16,7 +16,12 @@ _LENGTHS = {"content": 160, "large": 80, "replies": 240, "parsed": 800}
 FOLDER = build.ROOT / "build" / "fuzz"
 
 #: What is counted of the modules in Python.
-_TWINS = {"_pure", "_pure_session", "_pure_message", "_transaction"}
+_TWINS = {
+    "aiosmtplib._codec.pure",
+    "aiosmtplib._codec.pure.session",
+    "aiosmtplib._codec.pure.serializer",
+    "aiosmtplib._session.transaction",
+}
 
 
 def atheris(target: str, seconds: float, runs: int, seed: int, fast: bool) -> None:
@@ -59,8 +64,7 @@ def atheris(target: str, seconds: float, runs: int, seed: int, fast: bool) -> No
         ctypes.CDLL(core.__file__, mode=ctypes.RTLD_GLOBAL)
         build.prefer(path)
     twins = set() if fast and path is not None else _TWINS
-    others = {path.stem for path in (build.ROOT / "aiosmtplib").glob("*.py")} - twins
-    exclude = ["aiosmtplib", *(f"aiosmtplib.{name}" for name in others)]
+    exclude = sorted(build.modules() - twins)
     with engine.instrument_imports(include=["aiosmtplib"], exclude=exclude):
         from .targets import TARGETS
     engine.Fuzz()

@@ -7,10 +7,11 @@ from email import policy
 from email.message import EmailMessage, Message
 from typing import Any
 
-from aiosmtplib import _pure_message, _speedups
+from aiosmtplib import _speedups
 from aiosmtplib._codec import encode_data, normalize_newlines
-from aiosmtplib._flatten import Tally, by_generator, rules_for
-from aiosmtplib._parts import CHUNK, DATA, PLAIN
+from aiosmtplib._codec.constants import CHUNK, DATA, PLAIN
+from aiosmtplib._codec.pure import serializer
+from aiosmtplib._message.flatten import Tally, by_generator, rules_for
 
 from .source import Source, outcome, same, sealed
 
@@ -118,7 +119,7 @@ def _check(make: Callable[[], Message], utf8: bool, cte_type: str, form: int) ->
         return  # the standard library does not take it
     rules = rules_for(made, utf8, cte_type)
     results = []
-    for twin, message in ((_speedups, made), (_pure_message, make())):
+    for twin, message in ((_speedups, made), (serializer, make())):
         tally = Tally()
         random.seed(1)
         result = outcome(twin.serialize_message, message, rules, form, tally)

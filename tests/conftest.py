@@ -17,7 +17,7 @@ from types import ModuleType
 import hypothesis
 import pytest
 
-from .servers import *  # noqa: F403
+from .support.server_fixtures import *  # noqa: F403
 
 #: The compiled twin is expected unless the environment says otherwise. ``make`` sets this to 0 where it
 #: found no C compiler; a run that merely lost the extension must fail, not skip.
@@ -57,7 +57,7 @@ def expected_implementations() -> set[str]:
 
 @pytest.fixture(scope="session", params=["pure", "compiled"])
 def codec(request: pytest.FixtureRequest) -> ModuleType:
-    """One of the codec twins, as a module (``aiosmtplib._pure``, ``aiosmtplib._speedups``)."""
+    """One of the codec twins, as a module (``aiosmtplib._codec.pure``, ``aiosmtplib._speedups``)."""
     return _twin(request.param)
 
 
@@ -69,7 +69,7 @@ def compiled() -> ModuleType:
 
 def _twin(name: str) -> ModuleType:
     if name == "pure":
-        return importlib.import_module("aiosmtplib._pure")
+        return importlib.import_module("aiosmtplib._codec.pure")
     if NO_EXTENSIONS:
         pytest.skip("compiled twin left out: AIOSMTPLIB_NO_EXTENSIONS is set")
     if not EXPECT_EXTENSIONS:

@@ -6,6 +6,7 @@ lost with the first import in the wrong direction. So is the overview, with file
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,97 +14,86 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "aiosmtplib"
 
-#: Each module may import from lower layers, and from modules to its left in its own layer.
-LAYERS = (
-    ("values", ("status", "response", "typing", "_transcript", "errors", "_secret")),
-    ("codec", ("_steps", "_parts", "_pure", "_pure_message", "_pure_session", "_speedups", "_codec")),
-    (
-        "functions",
-        (
-            "esmtp",
-            "_message_rules",
-            "_flatten",
-            "email",
-            "_saslprep",
-            "_sasl",
-            "_sasl_scram",
-            "_binding",
-            "auth",
-            "_address",
-            "_parameter",
-            "_recipient",
-            "_xtext",
-            "parameters",
-            "_addressed",
-            "_envelope",
-        ),
-    ),
-    ("sans-I/O", ("_session", "_dialogues", "_mail", "_transaction")),
-    ("rim", ("_waiting", "_wire", "_turns", "protocol", "_tls", "_options")),
-    (
-        "client",
-        ("_told", "_connection", "_trust", "_login", "_verbs", "_stream", "_sending", "_many", "smtp"),
-    ),
-    (
-        "many",
-        (
-            "_rate",
-            "_pool_slot",
-            "_pool_limit",
-            "_pool_state",
-            "_pool_driver",
-            "_pool_verdict",
-            "_pool_one",
-            "_pool_stream",
-            "_pool_message",
-            "_pool_crew",
-            "_pool_many",
-            "pool",
-            "lmtp",
-            "api",
-        ),
-    ),
-    ("package", ("__init__",)),
-    (
-        "people",
-        (
-            "testing",
-            "_cli_dialogue",
-            "_cli_console",
-            "_cli_options",
-            "_cli_send",
-            "_cli_probe",
-            "_cli_ask",
-            "_demo",
-            "cli",
-            "__main__",
-        ),
-    ),
-)
-RANK = {name: (height, place) for height, (_, names) in enumerate(LAYERS) for place, name in enumerate(names)}
-WITHOUT_IO = [name for _, names in LAYERS[:4] for name in names]
-WITHOUT_IO += ["_rate", "_pool_slot", "_pool_limit", "_pool_state"]
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+def within(folder: str, names: str) -> list[str]:
+    """The modules of a folder; ``__init__`` is the folder itself."""
+    return [folder if name == "__init__" else f"{folder}.{name}" for name in names.split()]
+
+
+#: From the ground. Each module may import from lower layers, and from those before it in its own.
+LAYERS = {
+    "values": ["status", "response", "typing", *within("_trace", "redaction transcript observer"), "errors"],
+    "codec": [
+        *within("_codec", "types constants"),
+        *within("_codec.pure", "content replies commands serializer session __init__"),
+        "_speedups",
+        "_codec",
+    ],
+    "messages and logins": [
+        *within("_sasl", "secret saslprep base mechanisms scram channel_binding"),
+        "auth",
+        *within("_message", "rules flatten addresses fields"),
+        "email",
+    ],
+    "envelopes": [
+        "esmtp",
+        *within("_envelope", "arguments parameter recipient xtext"),
+        "parameters",
+        *within("_envelope", "commands"),
+    ],
+    "session": within("_session", "__init__ dialogues mail transaction"),
+    "transport": [*within("_transport", "wakeup timers exchange writer base_protocol tls"), "protocol"],
+    "client": [
+        *within("_client", "results options error_context connection security authentication commands"),
+        *within("_client", "streaming compose sending pipeline send_many"),
+        "smtp",
+    ],
+    "pool": [
+        *within("_pool", "rate connection limit state manager retry send_one streams jobs dispatcher"),
+        *within("_pool", "send_many"),
+        "pool",
+    ],
+    "faces": ["lmtp", "api", "", "testing"],
+    "command line": [*within("_cli", "verbose console options send probe prompt demo"), "cli", "__main__"],
+}
+RANK = {
+    name: (height, place) for height, names in enumerate(LAYERS.values()) for place, name in enumerate(names)
+}
+WITHOUT_IO = {
+    name
+    for layer in ("values", "codec", "messages and logins", "envelopes", "session")
+    for name in LAYERS[layer]
+}
+WITHOUT_IO |= {"_pool.rate", "_pool.connection", "_pool.limit", "_pool.state"}
+
+
+def name_of(path: Path) -> str:
+    """The name of a module within the package, ``""`` for the package itself."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+PATHS = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+#: Folders that only hold modules: their ``__init__`` has a docstring at most.
+FOLDERS = {name for name, path in PATHS.items() if path.name == "__init__.py"} - set(RANK)
+MODULES = sorted(set(PATHS) - FOLDERS)
 
 MAX_LINES = 400
 SOURCES = sorted(
     path
-    for pattern in (
-        "setup.py",
-        "aiosmtplib/*.py*",
-        "_speedups/*.p*",
-        "tests/*.py",
-        "tests/hostile/*.py",
-        "tests/interop/*.py",
-        "benchmarks/*.py",
-    )
-    for path in ROOT.glob(pattern)
-    if path.suffix in (".py", ".pyi", ".pyx", ".pxi")
+    for folder in ("aiosmtplib", "_speedups", "tests", "benchmarks", "fuzz")
+    for path in [ROOT / "setup.py", *(ROOT / folder).rglob("*")]
+    if path.suffix in (".py", ".pyi", ".pyx", ".pxi", ".h") and "surface" not in path.parts
 )
 
 
-def imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
     """Yield the absolute name of everything imported, and whether a test of the version guards it."""
+    tree = parse(path)
     guarded = {
         inner
         for node in ast.walk(tree)
@@ -112,36 +102,39 @@ def imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
         for statement in branch
         for inner in ast.walk(statement)
     }
+    folder = path.relative_to(ROOT).parts[:-1]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level < 2, "the package is flat"
-            base = ".".join(part for part in ("aiosmtplib" if node.level else "", node.module) if part)
-            names = [f"{base}.{alias.name}" for alias in node.names]
+            base = [*folder[: len(folder) - node.level + 1]] if node.level else []
+            names = [".".join([*base, *filter(None, [node.module]), alias.name]) for alias in node.names]
         else:
             continue
         for name in names:
             yield name, node in guarded
 
 
-def siblings(name: str) -> set[str]:
-    """Return the modules of the package that ``name`` imports."""
+@cache
+def siblings(name: str) -> frozenset[str]:
+    """Return the modules of the package that a module imports."""
     found = set()
-    for imported, _ in imports(parse(PACKAGE / f"{name}.py")):
+    for imported, _ in imports(PATHS[name]):
         package, _, rest = imported.partition(".")
         if package == "aiosmtplib":
-            module = rest.partition(".")[0]
-            found.add(module if module in RANK else "__init__")
-    return found
-
-
-def parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+            while rest and rest not in RANK:
+                rest = rest.rpartition(".")[0]
+            found.add(rest)
+    return frozenset(found)
 
 
 def test_every_module_has_a_place_in_the_table() -> None:
     assert set(RANK) - {"_speedups"} == set(MODULES)
+
+
+@pytest.mark.parametrize("name", sorted(FOLDERS))
+def test_folders_only_hold_modules(name: str) -> None:
+    assert all(isinstance(node, ast.Expr) for node in parse(PATHS[name]).body)
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name in RANK])
@@ -154,7 +147,7 @@ def test_imports_point_down_or_to_the_left(name: str) -> None:
 def test_the_lower_half_does_no_io(name: str) -> None:
     found = {
         imported
-        for imported, guarded in imports(parse(PACKAGE / f"{name}.py"))
+        for imported, guarded in imports(PATHS[name])
         if imported.partition(".")[0] in ("asyncio", "socket", "ssl", "_ssl", "_socket", "_asyncio")
         # Before Python 3.11 asyncio had a TimeoutError of its own, and errors has to derive from it.
         and not (name == "errors" and imported == "asyncio.TimeoutError" and guarded)
@@ -164,8 +157,9 @@ def test_the_lower_half_does_no_io(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_only_the_chooser_imports_the_twins(name: str) -> None:
-    if name not in ("_codec", "_pure_message", "_pure_session"):  # all but the first are of the pure twin
-        assert not siblings(name) & {"_pure", "_pure_message", "_pure_session", "_speedups"}
+    if name != "_codec" and not name.startswith("_codec.pure"):
+        twins = {other for other in siblings(name) if other.startswith("_codec.pure") or other == "_speedups"}
+        assert not twins
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -175,7 +169,8 @@ def test_files_stay_short_and_say_why_they_exist(path: Path) -> None:
     assert lines <= MAX_LINES
     if path.suffix in (".py", ".pyi"):
         docstring = ast.get_docstring(ast.parse(text))
-        assert docstring
+        # Nothing is below the folder of what was said, and its name says it all.
+        assert docstring or path == PACKAGE / "_trace/__init__.py"
     else:  # Cython: directives may come first
         first = next(line for line in text.splitlines() if line.strip() and not line.startswith("# cython:"))
         assert first.startswith(('"""', "# "))

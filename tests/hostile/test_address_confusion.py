@@ -21,9 +21,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiosmtplib._address import ascii_address, check_argument, envelope_path
+from aiosmtplib._envelope.arguments import ascii_address, check_argument, envelope_path
 from aiosmtplib.email import extract_recipients, extract_sender, parse_address, quote_address
-from tests.addresses import ACCEPTED, REFUSED, domains, dot_atoms, mailboxes, path_problem, pieces
+
+from ..support.addresses import ACCEPTED, REFUSED, domains, dot_atoms, mailboxes, path_problem, pieces
 
 WRONG_TYPES = [None, b"a@b", 1, ["a@b"], object()]
 

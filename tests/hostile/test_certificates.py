@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 import aiosmtplib
-from tests import certs
-from tests.certs import Files
-from tests.clients import (
+
+from ..support import certs
+from ..support.certs import Files
+from ..support.clients import (
     HOST,
     MESSAGE,
     RECIPIENTS,
@@ -27,8 +28,8 @@ from tests.clients import (
     options_for,
     session,
 )
-from tests.gate import Gate
-from tests.peer import PATIENCE, Peer
+from ..support.sasl_server import Gate
+from ..support.scripted_server import PATIENCE, Peer
 
 #: What is shown to a client that asks for ``localhost``, and what OpenSSL says about it.
 BAD = {

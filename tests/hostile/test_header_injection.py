@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 import aiosmtplib
 from aiosmtplib.email import extract_recipients, flatten_message
-from tests.clients import RECIPIENTS, SENDER, assert_usable, session
-from tests.peer import PIPELINING, Peer
+
+from ..support.clients import RECIPIENTS, SENDER, assert_usable, session
+from ..support.scripted_server import PIPELINING, Peer
 
 BREAKS = [
     "\r\n",

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import aiosmtplib
 from aiosmtplib import LMTP, SMTP, Envelope, SMTPPool
-from tests.clients import (
+
+from ..support.clients import (
     MESSAGE,
     RECIPIENTS,
     SENDER,
@@ -26,7 +27,7 @@ from tests.clients import (
     options_for,
     session,
 )
-from tests.peer import CHUNKING, PATIENCE, PIPELINING, Peer
+from ..support.scripted_server import CHUNKING, PATIENCE, PIPELINING, Peer
 
 #: What ends a line to one reader or another, and what begins something behind it.
 BREAKS = [

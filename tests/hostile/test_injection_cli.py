@@ -3,7 +3,8 @@
 import pytest
 
 from aiosmtplib.testing import Server
-from tests.embedded import EML, TEXT, Run, Serve, at, run_send, serve_embedded  # noqa: F401
+
+from ..support.threaded_servers import EML, TEXT, Run, Serve, at, run_send, serve_embedded  # noqa: F401
 
 ENDS = ["\r\n", "\n", "\r", "\x0b", "\x85", "\u2028"]
 BEHIND = "RCPT TO:<evil@example.com>"

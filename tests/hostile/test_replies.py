@@ -10,10 +10,21 @@ from typing import Any
 import pytest
 
 import aiosmtplib
-from tests import certs
-from tests.actions import cut, cut_after, drip, flood_bytes, flood_lines, reset, reset_after, silence, then
-from tests.clients import MESSAGE, RECIPIENTS, SENDER, WIRE, assert_closed, assert_usable, client_for
-from tests.peer import DEFAULTS, PATIENCE, Peer
+
+from ..support import certs
+from ..support.actions import (
+    cut,
+    cut_after,
+    drip,
+    flood_bytes,
+    flood_lines,
+    reset,
+    reset_after,
+    silence,
+    then,
+)
+from ..support.clients import MESSAGE, RECIPIENTS, SENDER, WIRE, assert_closed, assert_usable, client_for
+from ..support.scripted_server import DEFAULTS, PATIENCE, Peer
 
 #: What a well-behaved server says at each position, in the order in which ``dialogue`` comes to it.
 REPLIES: dict[str, bytes] = {

@@ -18,14 +18,14 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import SMTP, SMTPPool, auth
-from aiosmtplib._saslprep import saslprep
-from aiosmtplib._secret import Secret, SecretBytes, conceal
-from tests import certs
-from tests.actions import cut, reset, silence
-from tests.clients import client_for, each_cancellation, email_message, options_for
-from tests.gate import EVERY, Gate
-from tests.peer import PATIENCE, Conversation, Peer
+from aiosmtplib._sasl.saslprep import saslprep
+from aiosmtplib._sasl.secret import Secret, SecretBytes, conceal
 
+from ..support import certs
+from ..support.actions import cut, reset, silence
+from ..support.clients import client_for, each_cancellation, email_message, options_for
+from ..support.sasl_server import EVERY, Gate
+from ..support.scripted_server import PATIENCE, Conversation, Peer
 from .search import SECRET, assert_error_hides, assert_hidden
 
 
@@ -230,7 +230,7 @@ async def test_login_by_options(log: pytest.LogCaptureFixture) -> None:
                     with pytest.raises(aiosmtplib.SMTPException) as caught:
                         await pool.send(email_message())
                     assert_error_hides(caught.value)
-                    assert_hidden(repr(pool), repr(vars(pool)), repr(vars(pool._driver)))
+                    assert_hidden(repr(pool), repr(vars(pool)), repr(vars(pool._manager)))
                 (result,) = [each async for each in aiosmtplib.send_many([email_message()], **options)]
                 assert result.error is not None
                 assert_error_hides(result.error)

@@ -24,9 +24,10 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib.email import flatten_message
-from tests import vectors
-from tests.clients import RECIPIENTS, SENDER, assert_usable, options_for, session
-from tests.peer import BINARYMIME, CHUNKING, PATIENCE, PIPELINING, Peer
+
+from ..support import vectors
+from ..support.clients import RECIPIENTS, SENDER, assert_usable, options_for, session
+from ..support.scripted_server import BINARYMIME, CHUNKING, PATIENCE, PIPELINING, Peer
 
 PLAIN = ("8BITMIME",)
 EDGES = {"CR": b"\r", "LF": b"\n", "CRLF": b"\r\n", "CRCRLF": b"\r\r\n", "LFCR": b"\n\r", "NUL": b"\0"}

@@ -15,9 +15,10 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib.protocol import SMTPProtocol
-from tests import certs
-from tests.actions import hold, split, then
-from tests.clients import (
+
+from ..support import certs
+from ..support.actions import hold, split, then
+from ..support.clients import (
     HOST,
     MESSAGE,
     RECIPIENTS,
@@ -28,7 +29,7 @@ from tests.clients import (
     options_for,
     session,
 )
-from tests.peer import PATIENCE, Conversation, Hangup, Peer
+from ..support.scripted_server import PATIENCE, Conversation, Hangup, Peer
 
 LOGIN: dict[str, Any] = {"username": "user", "password": "pass word"}
 #: A reply to the EHLO after TLS, as an attacker would like it: with AUTH, and without an end to the list.

@@ -12,9 +12,10 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import SECURE, SMTPException
-from tests import certs
-from tests.actions import cut, in_turn, reset, silence, then
-from tests.clients import (
+
+from ..support import certs
+from ..support.actions import cut, in_turn, reset, silence, then
+from ..support.clients import (
     HOST,
     MESSAGE,
     RECIPIENTS,
@@ -27,8 +28,8 @@ from tests.clients import (
     options_for,
     session,
 )
-from tests.gate import EVERY, Gate
-from tests.peer import CHUNKING, PATIENCE, Peer
+from ..support.sasl_server import EVERY, Gate
+from ..support.scripted_server import CHUNKING, PATIENCE, Peer
 
 LOGIN: dict[str, Any] = {"username": "user", "password": "pass word"}
 REFUSED = r"not encrypted, and allow_plaintext_auth forbids to log in over it"

@@ -12,9 +12,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tests import certs
-from tests.peer import PATIENCE
-
+from ..support import certs
+from ..support.scripted_server import PATIENCE
 from .server import KEPT, OTHER, PASSWORD, SIZE_LIMIT, USER, Server
 
 with warnings.catch_warnings():

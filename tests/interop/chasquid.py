@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tests.mta import DOMAIN, free_ports
-
+from ..support.mta import DOMAIN, free_ports
 from .jail import Daemon, Jail
 from .server import PASSWORD, SIZE_LIMIT, USER, Server
 

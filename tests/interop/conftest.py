@@ -9,7 +9,7 @@ import pytest
 
 from .maildir import Maildir
 from .matrix import FAIL, LACKING, LACKS, OK, SKIP, Matrix, lacking
-from .park import SERVERS, Park
+from .registry import SERVERS, Park
 from .server import Server
 
 PAGE = Path(__file__).parents[2] / "docs" / "interop.md"

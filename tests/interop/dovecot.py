@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import aiosmtplib
-from tests import mta
-from tests.mta import DOMAIN, free_ports
 
+from ..support import mta
+from ..support.mta import DOMAIN, free_ports
 from .jail import Daemon, Jail
 from .server import DOORS, FULL, KEPT, OTHER, PASSWORD, SIZE_LIMIT, TOKEN_KEY, Server
 

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from tests import certs
-from tests.mta import DOMAIN, free_ports
-
+from ..support import certs
+from ..support.mta import DOMAIN, free_ports
 from .jail import Daemon, Jail
 from .server import PASSWORD, SIZE_LIMIT, USER, Server
 

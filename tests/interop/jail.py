@@ -19,10 +19,9 @@ from typing import ClassVar
 
 import pytest
 
-from tests import certs
-from tests.mta import LIFETIME, find
-from tests.peer import PATIENCE
-
+from ..support import certs
+from ..support.mta import LIFETIME, find
+from ..support.scripted_server import PATIENCE
 from .debs import fetched
 
 __all__ = ("ACCOUNTS", "Daemon", "Jail", "Process", "why_not")

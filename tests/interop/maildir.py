@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
-from tests.peer import PATIENCE
+from ..support.scripted_server import PATIENCE
 
 __all__ = ("KEY", "Maildir", "as_sent")
 

@@ -6,9 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from tests import certs
-from tests.mta import DOMAIN, free_ports
-
+from ..support import certs
+from ..support.mta import DOMAIN, free_ports
 from .jail import ACCOUNTS, Daemon, Jail
 from .server import PASSWORD, SIZE_LIMIT, USER, Server
 

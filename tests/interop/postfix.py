@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from tests import mta
-from tests.mta import DOMAIN
-
+from ..support import mta
+from ..support.mta import DOMAIN
 from .dovecot import MECHANISMS
 from .server import SIZE_LIMIT, Server
 

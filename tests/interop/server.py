@@ -12,11 +12,11 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import aiosmtplib
-from tests import certs
-from tests.clients import HOST
-from tests.mta import DOMAIN
-from tests.peer import PATIENCE
 
+from ..support import certs
+from ..support.clients import HOST
+from ..support.mta import DOMAIN
+from ..support.scripted_server import PATIENCE
 from . import jail
 
 __all__ = (

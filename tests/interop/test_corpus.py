@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests import corpus
-from tests.oracle import written
-
+from .. import corpus
+from ..support.oracle import written
 from .aiosmtpd_server import Aiosmtpd
 from .maildir import KEY, as_sent
-from .park import Park
 from .postfix import Postfix
+from .registry import Park
 from .server import KEPT, SENDER
 
 pytestmark = pytest.mark.interop

@@ -10,8 +10,8 @@ import pytest
 import aiosmtplib
 from aiosmtplib import Delivery, Envelope, Recipient, SendResult, SMTPPool
 from aiosmtplib.parameters import EnvId, Notify, Orcpt, Ret
-from tests.clients import assert_closed
 
+from ..support.clients import assert_closed
 from .letters import BODIES, DOTS, EIGHT_BIT, LONG_LINES, letter
 from .maildir import KEY, Maildir, as_sent
 from .matrix import lacking

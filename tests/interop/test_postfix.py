@@ -13,11 +13,12 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib.status import Delivery
-from tests import certs
-from tests.certs import Files
-from tests.clients import HOST, assert_closed, email_message
-from tests.mta import DOMAIN, Postfix, private_postfix, sink_folder, smtp_sink
-from tests.peer import PATIENCE
+
+from ..support import certs
+from ..support.certs import Files
+from ..support.clients import HOST, assert_closed, email_message
+from ..support.mta import DOMAIN, Postfix, private_postfix, sink_folder, smtp_sink
+from ..support.scripted_server import PATIENCE
 
 pytestmark = pytest.mark.interop
 

@@ -9,10 +9,10 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import Delivery, Envelope, SendResult, SMTPPool
-from tests.clients import HOST
-from tests.mta import Postfix, private_postfix
-from tests.peer import PATIENCE
 
+from ..support.clients import HOST
+from ..support.mta import Postfix, private_postfix
+from ..support.scripted_server import PATIENCE
 from .test_postfix import BODIES, HEADER, KEPT, SENDER, UNKNOWN, as_kept
 
 pytestmark = pytest.mark.interop

@@ -1,0 +1,176 @@
+"""The options by which ``send`` and ``probe`` reach a server, and where ``send`` gets credentials from.
+
+A password on the command line can be read by everybody on the machine, so there is no option for it: it
+comes from the environment, or from a prompt.
+"""
+
+import argparse
+import getpass
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from ..smtp import SMTP
+from .console import Console, UsageError
+from .verbose import Dialogue
+
+__all__ = ("Credentials", "add_server_options", "client_options", "credentials", "traced")
+
+USERNAME, PASSWORD, TOKEN = "AIOSMTPLIB_USERNAME", "AIOSMTPLIB_PASSWORD", "AIOSMTPLIB_TOKEN"  # nosec
+
+
+class Credentials(NamedTuple):
+    """Whom to log in as, with a password or with an OAuth 2.0 access token."""
+
+    username: str
+    password: str | None = None
+    token: str | None = None
+
+
+def add_server_options(parser: argparse.ArgumentParser) -> None:
+    """Add what both commands take."""
+    server = parser.add_argument_group("server")
+    server.add_argument(
+        "--port", type=_port, metavar="PORT", help="default: 465 with --tls, 587 with --starttls, else 25"
+    )
+    server.add_argument("--socket-path", metavar="PATH", help="connect to this Unix socket instead")
+    server.add_argument(
+        "--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="for each step; default: 60"
+    )
+    server.add_argument("--local-hostname", metavar="NAME", help="what to call this host in EHLO")
+    tls = parser.add_argument_group("TLS")
+    tls.add_argument("--tls", action="store_true", help="speak TLS from the first byte")
+    tls.add_argument(
+        "--starttls",
+        action=argparse.BooleanOptionalAction,
+        help="insist on STARTTLS, or never use it; default: use it if offered",
+    )
+    tls.add_argument(
+        "--cafile", metavar="FILE", help="PEM file with certificates to trust besides the system's"
+    )
+    tls.add_argument("--client-cert", metavar="FILE", help="PEM file with the certificate to present")
+    tls.add_argument("--client-key", metavar="FILE", help="PEM file with its key, if --client-cert has none")
+    tls.add_argument("--no-verify", action="store_true", help="accept any certificate (unsafe)")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show the dialogue on standard error, without secrets"
+    )
+
+
+def client_options(args: argparse.Namespace, login: Credentials | None = None) -> dict[str, Any]:
+    """Keyword arguments for ``SMTP``.
+
+    :raises UsageError: if the options make no sense together
+    """
+    if args.tls and args.starttls:
+        raise UsageError("--tls and --starttls exclude each other.")
+    if args.socket_path and (args.host or args.port):
+        raise UsageError("--socket-path says where to connect: leave out the host and --port.")
+    if args.client_key and not args.client_cert:
+        raise UsageError("--client-key needs the --client-cert that it belongs to.")
+    for option in ("cafile", "client_cert", "client_key"):
+        if path := getattr(args, option):
+            _check_readable(path)
+    start_tls = args.starttls
+    if login and start_tls is None and not args.tls and not _is_local(args):
+        # Somebody in between could hide the offer of STARTTLS to get the password.
+        start_tls = True
+    options: dict[str, Any] = {
+        "hostname": args.host,
+        "port": args.port,
+        "socket_path": args.socket_path,
+        "timeout": args.timeout,
+        "local_hostname": args.local_hostname,
+        "use_tls": args.tls,
+        "start_tls": start_tls,
+        "cert_bundle": args.cafile,
+        "client_cert": args.client_cert,
+        "client_key": args.client_key,
+        "validate_certs": not args.no_verify,
+    }
+    if login:
+        options["username"] = login.username
+        options["password"] = login.password
+        if (token := login.token) is not None:
+
+            async def generate() -> str:
+                return token
+
+            options["oauth_token_generator"] = generate
+    return options
+
+
+def credentials(
+    args: argparse.Namespace, environment: Mapping[str, str], console: Console
+) -> Credentials | None:
+    """Whom to log in as, from ``--user`` and the environment; asks for a password that is missing.
+
+    :raises UsageError: if something is missing or too much, and nobody can be asked
+    """
+    username = args.user or environment.get(USERNAME)
+    password, token = environment.get(PASSWORD), environment.get(TOKEN)
+    if password and token:
+        raise UsageError(f"{PASSWORD} and {TOKEN} are both set: unset the one that is not meant.")
+    if not username:
+        if password or token:
+            raise UsageError(f"{PASSWORD if password else TOKEN} is set: add --user, or set {USERNAME}.")
+        return None
+    if not password and not token:
+        password = _ask_password(username)
+    console.secrets.protect(password or token or "", username)
+    return Credentials(username, password or None, token or None)
+
+
+@contextmanager
+def traced(client: SMTP, args: argparse.Namespace, console: Console) -> Iterator[SMTP]:
+    """Show the dialogue of this client if that was asked for; close its connection in any case."""
+    dialogue = Dialogue(console.note, console.secrets)
+    if args.verbose:
+        client._trace = dialogue
+    try:
+        yield client
+    finally:
+        client.close()
+        dialogue.close()
+
+
+def _ask_password(username: str) -> str:
+    with warnings.catch_warnings():
+        # getpass warns before it reads what it cannot hide: then it must not read.
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            password = getpass.getpass(f"Password for {username}: ")
+        except (getpass.GetPassWarning, EOFError, OSError):
+            raise UsageError(f"No password for {username}, and no terminal to ask: set {PASSWORD}.") from None
+    if not password:
+        raise UsageError("An empty password cannot be used.")
+    return password
+
+
+def _is_local(args: argparse.Namespace) -> bool:
+    host = args.host or "localhost"
+    return bool(args.socket_path) or host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _check_readable(path: str) -> None:
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as exc:
+        raise UsageError(f"Cannot read {path}: {exc.strerror}") from exc
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port (1 to 65535)")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds

@@ -1,0 +1,204 @@
+"""``aiosmtplib probe``: what a server is like, without sending anything.
+
+A certificate that cannot be verified is shown all the same, over a second connection, because that is what
+one wants to see then. The verdict stays the first one.
+"""
+
+import argparse
+import hashlib
+import importlib
+import os
+import ssl
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..errors import SMTPConnectError, SMTPException
+from ..response import SMTPResponse
+from ..smtp import SMTP, SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
+from .console import Console, Exit, UsageError, run_async
+from .options import add_server_options, client_options, traced
+
+__all__ = ("add_arguments", "run")
+
+EXAMPLES = """
+examples:
+  aiosmtplib probe mail.example.com
+  aiosmtplib probe smtp.example.com --tls
+  aiosmtplib probe smtp.example.com --port 587 --verbose
+
+exit codes:
+  0  connected, and the certificate, if there is one, is valid for the host
+  2  the command line makes no sense
+  3  no connection, a timeout, or the certificate cannot be verified
+  4  the server cannot do what was asked for
+"""
+
+
+class Findings(NamedTuple):
+    """What one connection told."""
+
+    where: str
+    greeting: SMTPResponse
+    seconds: float
+    plain: dict[str, str] | None  # extensions announced without TLS
+    encrypted: dict[str, str] | None  # extensions announced with TLS
+    tls: "TLSFacts | str"  # or why there is none
+
+
+class TLSFacts(NamedTuple):
+    """What the handshake settled."""
+
+    by: str
+    version: str
+    cipher: str
+    bits: int
+    fingerprint: str
+    certificate: dict[str, Any]  # as ssl.SSLSocket.getpeercert has it; empty if it cannot be decoded
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Connect to a server, and show its TLS facts and what it announces."
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("host", nargs="?", metavar="HOST", help="may be left out with --socket-path")
+    add_server_options(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Connect and print.
+
+    :return: the exit code
+    :raises UsageError: if the command line makes no sense
+    :raises SMTPException: if there is no connection, or it cannot do what was asked for
+    """
+    if not args.host and not args.socket_path:
+        raise UsageError("Say which host to probe.")
+    options = client_options(args)
+    verified = "not asked for (--no-verify)" if args.no_verify else "yes, chain and name"
+    code = Exit.OK
+    try:
+        findings = run_async(_look(options, args, console))
+    except SMTPConnectError as exc:
+        if not isinstance(exc, ssl.SSLCertVerificationError):
+            raise
+        verified = f"NO: {exc.verify_message}"
+        code = Exit.CONNECTION
+        findings = run_async(_look({**options, "validate_certs": False}, args, console))
+    _print_facts(findings, verified, console)
+    _print_extensions(findings, console)
+    return code
+
+
+async def _look(options: dict[str, Any], args: argparse.Namespace, console: Console) -> Findings:
+    # STARTTLS is done by hand, to see what is announced before it.
+    client = SMTP(**{**options, "start_tls": False, "port": _port(args)})
+    plain = encrypted = None
+    tls: TLSFacts | str = "none"
+    with traced(client, args, console):
+        started = time.perf_counter()
+        greeting = await client.connect()
+        seconds = time.perf_counter() - started
+        await client._ehlo_or_helo_if_needed()
+        if args.tls:
+            encrypted = client.esmtp_extensions
+            tls = _tls_facts(client, "from the first byte")
+        else:
+            plain = client.esmtp_extensions
+            if args.starttls is False:
+                tls = "none, as asked for (--no-starttls)"
+            elif args.starttls is None and not client.supports_extension("starttls"):
+                tls = "none: STARTTLS is not announced"
+            else:
+                await client.starttls()
+                await client._ehlo_or_helo_if_needed()
+                encrypted = client.esmtp_extensions
+                tls = _tls_facts(client, "by STARTTLS")
+        try:
+            await client.quit()
+        except SMTPException:
+            pass  # all there is to see has been seen
+    where = args.socket_path or f"{args.host} port {client.port}"
+    return Findings(where, greeting, seconds, plain, encrypted, tls)
+
+
+def _port(args: argparse.Namespace) -> int | None:
+    """A server is probed at the port where mail servers talk to each other, unless told otherwise."""
+    if args.port or args.socket_path:
+        port: int | None = args.port
+        return port
+    return SMTP_TLS_PORT if args.tls else SMTP_STARTTLS_PORT if args.starttls else SMTP_PORT
+
+
+def _tls_facts(client: SMTP, by: str) -> TLSFacts:
+    connection: ssl.SSLObject = client.get_transport_info("ssl_object")
+    name, _, bits = connection.cipher() or ("?", "", 0)
+    der = connection.getpeercert(binary_form=True) or b""
+    certificate = connection.getpeercert() or _decode(der)
+    fingerprint = hashlib.sha256(der).hexdigest()
+    return TLSFacts(by, connection.version() or "?", name, bits, fingerprint, certificate)
+
+
+def _decode(der: bytes) -> dict[str, Any]:
+    """A certificate that was not verified: the ssl module decodes those only for its own tests."""
+    decode: Any = getattr(importlib.import_module("_ssl"), "_test_decode_cert", None)
+    if decode is None:  # pragma: no cover - every CPython from 3.10 to 3.14 has it
+        return {}
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "certificate.pem")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(ssl.DER_cert_to_PEM_cert(der))
+        decoded: dict[str, Any] = decode(path)
+    return decoded
+
+
+def _print_facts(findings: Findings, verified: str, console: Console) -> None:
+    console.say(f"server       {findings.where}")
+    console.say(f"greeting     {findings.greeting} (after {findings.seconds * 1000:.0f} ms)")
+    tls = findings.tls
+    if isinstance(tls, str):
+        console.say(f"TLS          {tls}")
+        return
+    console.say(f"TLS          {tls.version}, {tls.cipher} ({tls.bits} bits), {tls.by}")
+    console.say(f"verified     {verified}")
+    if tls.certificate:
+        console.say(f"subject      {_distinguished_name(tls.certificate['subject'])}")
+        names = ", ".join(value for _, value in tls.certificate.get("subjectAltName", ()))
+        console.say(f"names        {names or 'none'}")
+        console.say(f"issuer       {_distinguished_name(tls.certificate['issuer'])}")
+        console.say(f"valid        {_validity(tls.certificate)}")
+    console.say(f"SHA-256      {tls.fingerprint}")
+
+
+def _distinguished_name(name: Sequence[Sequence[tuple[str, str]]]) -> str:
+    return ", ".join(f"{key}={value}" for part in name for key, value in part) or "(empty)"
+
+
+def _validity(certificate: dict[str, Any]) -> str:
+    first, last = certificate["notBefore"], certificate["notAfter"]
+    days = int((ssl.cert_time_to_seconds(last) - time.time()) // 86400)
+    return f"from {first} until {last} ({f'{days} days left' if days >= 0 else 'EXPIRED'})"
+
+
+def _print_extensions(findings: Findings, console: Console) -> None:
+    plain, encrypted = findings.plain, findings.encrypted
+    columns = ["extension"]
+    if plain is not None:
+        columns.append("without TLS" if encrypted is None else "before STARTTLS")
+    if encrypted is not None:
+        columns.append("with TLS" if plain is None else "after STARTTLS")
+    announced = [extensions for extensions in (plain, encrypted) if extensions is not None]
+    rows = [
+        [keyword.upper(), *(_parameters(extensions, keyword) for extensions in announced)]
+        for keyword in sorted({keyword for extensions in announced for keyword in extensions})
+    ]
+    console.say()
+    if rows:
+        console.table(columns, rows)
+    else:
+        console.say("no extensions")
+
+
+def _parameters(extensions: dict[str, str], keyword: str) -> str:
+    return (extensions[keyword] or "yes") if keyword in extensions else "-"

@@ -1,0 +1,309 @@
+"""``aiosmtplib send``: a message from a file or standard input, and a line on what became of each recipient.
+
+A complete message (.eml) goes out byte for byte where that is possible, because signatures depend on it; only
+Bcc is taken out. Text gets the headers that a message needs.
+"""
+
+import argparse
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._codec import normalize_newlines
+from .._message.addresses import parse_address
+from .._message.fields import extract_recipients, extract_sender
+from ..errors import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPSenderRefused
+from ..smtp import SMTP
+from .console import Console, Exit, UsageError, run_async
+from .options import add_server_options, client_options, credentials, traced
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage, Message
+
+    from ..response import SMTPResponse
+
+__all__ = ("add_arguments", "run")
+
+#: Standard input is a complete message if its header block has one of these, and nothing but headers.
+TELLING = re.compile(
+    rb"^(From|To|Subject|Date|Message-ID|MIME-Version|Received|Return-Path)[ \t]*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+HEADER_BLOCK = re.compile(rb"(?:[!-9;-~]+[ \t]*:.*\r\n(?:[ \t].*\r\n)*)+(?:\r\n|\Z)")
+BLIND = re.compile(rb"^(?:Resent-)?Bcc[ \t]*:.*\r\n(?:[ \t].*\r\n)*", re.IGNORECASE | re.MULTILINE)
+
+EXAMPLES = """
+examples:
+  aiosmtplib send message.eml --host mail.example.com
+  aiosmtplib send report.txt --from me@example.com --to you@example.com --subject Report
+  echo done | aiosmtplib send --from me@example.com --to you@example.com --subject "The job"
+  AIOSMTPLIB_PASSWORD=... aiosmtplib send message.eml --host smtp.example.com --tls --user me
+
+credentials:
+  The user name comes from --user or AIOSMTPLIB_USERNAME, the password from AIOSMTPLIB_PASSWORD, an OAuth 2.0
+  access token from AIOSMTPLIB_TOKEN. A missing password is asked for on the terminal. With credentials, and a
+  host that is not this one, STARTTLS is insisted on, unless --tls or --no-starttls is given.
+
+exit codes:
+  0  accepted for every recipient
+  1  the server refused the sender, the message, or at least one recipient
+  2  nothing was sent: the command line, the message or the environment makes no sense
+  3  nothing was sent: no connection, a timeout, or TLS failed
+  4  nothing was sent: the server refused the login, or cannot do what was asked for
+  5  unknown: the message was written and no reply came; sending it again may duplicate it
+"""
+
+
+class Outgoing(NamedTuple):
+    """What is to be sent, in the two forms of which the server decides."""
+
+    sender: str
+    recipients: list[str]
+    message: "EmailMessage | Message"
+    content: bytes | None  # the bytes as they came, where they are a complete message
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Send one message, and say what became of it."
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="default: standard input")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--eml", action="store_true", help="the input is a complete message; default: if it looks so"
+    )
+    kind.add_argument("--text", action="store_true", help="the input is text, in UTF-8")
+    envelope = parser.add_argument_group("message")
+    envelope.add_argument("--from", dest="sender", metavar="ADDRESS", help='"" or "<>" for the null sender')
+    for name in ("to", "cc", "bcc"):
+        envelope.add_argument(
+            f"--{name}", action="append", default=[], metavar="ADDRESS", help="may be repeated"
+        )
+    envelope.add_argument("--subject", help="for text")
+    envelope.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="one more header; may be repeated",
+    )
+    envelope.add_argument(
+        "--mail-option", action="append", default=[], metavar="OPTION", help="of MAIL, such as RET=HDRS"
+    )
+    envelope.add_argument(
+        "--rcpt-option", action="append", default=[], metavar="OPTION", help="of RCPT, such as NOTIFY=NEVER"
+    )
+    parser.add_argument("--host", metavar="HOST", help="default: localhost")
+    parser.add_argument("--user", metavar="NAME", help="log in as this user")
+    add_server_options(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Send what the command line asks for.
+
+    :return: the exit code
+    :raises UsageError: if it cannot be meant
+    :raises SMTPException: if it is not sent for another reason than a refusal
+    """
+    raw = _read(args.file, console)
+    outgoing = _complete(args, raw) if _is_complete(args, raw) else _text(args, raw)
+    login = credentials(args, os.environ, console)
+    client = SMTP(**client_options(args, login))
+    return run_async(_send(client, outgoing, args, console))
+
+
+async def _send(client: SMTP, outgoing: Outgoing, args: argparse.Namespace, console: Console) -> int:
+    with traced(client, args, console):
+        await client.connect()
+        await client._ehlo_or_helo_if_needed()
+        try:
+            refused, reply = await _transaction(client, outgoing, args)
+        except SMTPSenderRefused as exc:
+            console.say(f"refused   {exc.sender or '<>'} (sender): {exc.code} {exc.message}")
+            console.say("message   not sent")
+            code = Exit.REFUSED
+        except SMTPRecipientsRefused as exc:
+            for each in exc.recipients:
+                console.say(f"refused   {each.recipient}: {each.code} {each.message}")
+            console.say("message   not sent: every recipient was refused")
+            code = Exit.REFUSED
+        except SMTPDataError as exc:
+            console.say(f"message   refused: {exc.code} {exc.message}")
+            code = Exit.REFUSED
+        else:
+            for recipient in outgoing.recipients:
+                if reply_to := refused.get(recipient):
+                    console.say(f"refused   {recipient}: {reply_to}")
+                else:
+                    console.say(f"accepted  {recipient}")
+            console.say(f"message   accepted: {reply}")
+            code = Exit.REFUSED if refused else Exit.OK
+        try:
+            await client.quit()
+        except SMTPException:
+            pass  # what became of the message is known by now
+        return code
+
+
+async def _transaction(
+    client: SMTP, outgoing: Outgoing, args: argparse.Namespace
+) -> "tuple[dict[str, SMTPResponse], str]":
+    sender, recipients, message, content = outgoing
+    options = list(args.mail_option)
+    if not all(address.isascii() for address in (sender, *recipients)):
+        content = None  # may need SMTPUTF8
+    elif content is not None and not content.isascii():
+        if client.supports_extension("8bitmime") and _headers(content).isascii():
+            options.append("BODY=8BITMIME")
+        else:
+            content = None  # has to be written anew, in a form that the server takes
+    if content is None:
+        return await client.send_message(
+            message,
+            sender=sender,
+            recipients=recipients,
+            mail_options=args.mail_option,
+            rcpt_options=args.rcpt_option,
+        )
+    return await client.sendmail(
+        sender, recipients, content, mail_options=options, rcpt_options=args.rcpt_option
+    )
+
+
+def _read(path: str, console: Console) -> bytes:
+    if path == "-":
+        if sys.stdin.isatty():
+            console.note("Type the message, end with ^D:")
+        raw = sys.stdin.buffer.read()
+    else:
+        try:
+            with open(path, "rb") as file:
+                raw = file.read()
+        except OSError as exc:
+            raise UsageError(f"Cannot read {path}: {exc.strerror}") from exc
+    if not raw.strip():
+        raise UsageError("The message is empty.")
+    raw = normalize_newlines(raw)
+    return raw if raw.endswith(b"\r\n") else raw + b"\r\n"
+
+
+def _is_complete(args: argparse.Namespace, raw: bytes) -> bool:
+    if args.eml or args.text:
+        return bool(args.eml)
+    if args.file.lower().endswith((".eml", ".txt")):
+        return bool(args.file.lower().endswith(".eml"))
+    block = HEADER_BLOCK.match(raw)
+    return block is not None and TELLING.search(block.group()) is not None
+
+
+def _complete(args: argparse.Namespace, raw: bytes) -> Outgoing:
+    """A message that has its headers. Addresses on the command line are for the envelope alone."""
+    import email
+    import email.policy
+
+    if args.subject is not None:
+        raise UsageError("--subject is for text, and this is a complete message: use --header, or --text.")
+    headers = _headers(raw)
+    added = "".join(f"{name}: {value}\r\n" for name, value in _added_headers(args)).encode()
+    message = email.message_from_bytes(added + raw, policy=email.policy.SMTP)
+    content = added + BLIND.sub(b"", headers) + raw[len(headers) :]
+    if not (added + headers).isascii():
+        _encode_fields(message)
+    if args.sender is not None:
+        sender = _envelope_sender(args.sender)
+    else:
+        sender = extract_sender(message) or ""
+        if not sender:
+            raise UsageError("The message has no From header: say who sends it with --from.")
+    recipients = _recipients(args) or list(dict.fromkeys(extract_recipients(message)))
+    if not recipients:
+        raise UsageError("The message has no recipients: say who gets it with --to.")
+    return Outgoing(sender, recipients, message, content)
+
+
+def _text(args: argparse.Namespace, raw: bytes) -> Outgoing:
+    """A message made of text and the command line."""
+    import email.message
+    import email.policy
+    import email.utils
+
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(
+            "The text is not UTF-8: convert it, or give a complete message with --eml."
+        ) from None
+    if args.sender is None:
+        raise UsageError("Say who sends the text with --from.")
+    sender, recipients = _envelope_sender(args.sender), _recipients(args)
+    if not recipients:
+        raise UsageError("Say who gets the text with --to.")
+    # With this policy, text that is not ASCII is encoded so that every server takes it.
+    message = email.message.EmailMessage(policy=email.policy.SMTP.clone(cte_type="7bit"))
+    for name, value in _added_headers(args):
+        message[name] = value
+    if sender and "From" not in message:
+        message["From"] = args.sender
+    for name in ("To", "Cc"):
+        if addresses := getattr(args, name.lower()):
+            message[name] = ", ".join(addresses)
+    if args.subject is not None:
+        message["Subject"] = args.subject
+    if "Date" not in message:
+        message["Date"] = email.utils.formatdate(localtime=True)
+    if "Message-ID" not in message:
+        domain = sender.rpartition("@")[2]
+        message["Message-ID"] = email.utils.make_msgid(
+            domain=domain if domain.isascii() and domain else "localhost"
+        )
+    message.set_content(text)
+    return Outgoing(sender, recipients, message, None)
+
+
+def _added_headers(args: argparse.Namespace) -> list[tuple[str, str]]:
+    headers = []
+    for header in args.header:
+        name, colon, value = header.partition(":")
+        if not colon or not re.fullmatch(r"[!-9;-~]+", name) or not value.strip().isprintable():
+            raise UsageError(f"--header takes 'Name: value' on one line, not {header!r}.")
+        headers.append((name, value.strip()))
+    return headers
+
+
+def _encode_fields(message: "EmailMessage") -> None:
+    """Have header fields in raw UTF-8 written as encoded words (RFC 2047), which every server takes."""
+    fields = list(message.raw_items())
+    for name, _ in fields:
+        del message[name]
+    for name, value in fields:
+        if value.isascii():
+            message.set_raw(name, value)
+            continue
+        try:
+            message[name] = re.sub(r"[\r\n]+", "", value).encode("utf-8", "surrogateescape").decode("utf-8")
+        except UnicodeDecodeError:
+            raise UsageError(f"The {name} header is neither ASCII nor UTF-8.") from None
+
+
+def _envelope_sender(text: str) -> str:
+    return "" if text in ("", "<>") else _address(text)
+
+
+def _recipients(args: argparse.Namespace) -> list[str]:
+    return list(dict.fromkeys(_address(text) for text in (*args.to, *args.cc, *args.bcc)))
+
+
+def _address(text: str) -> str:
+    try:
+        address = parse_address(text)
+    except ValueError as exc:
+        raise UsageError(f"{text!r} is not an address: {exc}") from exc
+    if not address:
+        raise UsageError(f"{text!r} is not an address.")
+    return address
+
+
+def _headers(message: bytes) -> bytes:
+    head, blank, _ = message.partition(b"\r\n\r\n")
+    return head + blank[:2]

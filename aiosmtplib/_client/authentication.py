@@ -1,0 +1,336 @@
+"""Logging in: one method for each SASL mechanism, and the choice between them (RFC 4954)."""
+
+import asyncio
+from typing import Any, Final, Literal, TypeAlias
+
+from .._sasl.base import InvalidChallengeError, Mechanism, UntrustedServerError
+from .._sasl.mechanisms import (
+    CramMD5,
+    External,
+    Login,
+    OAuthBearer,
+    Plain,
+    XOAuth2,
+    refused_credentials,
+    token_expired,
+)
+from .._sasl.scram import MAX_ITERATIONS, Scram, ScramSHA1, ScramSHA256, ScramSHA256Plus
+from .._sasl.secret import SecretBytes, conceal, reveal, withhold
+from ..errors import SMTPAuthenticationError, SMTPException
+from ..response import SMTPResponse
+from ..status import SMTPStatus
+from ..typing import Default, SMTPTokenGenerator, _default
+from .error_context import in_phase, told
+from .security import Trust
+
+Timeout: TypeAlias = float | Literal[Default.token] | None
+
+_METHODS: Final = ("cram-md5", "plain", "login")
+#: Tried before those, unless a program has chosen its own: they do not give the password away.
+_SCRAM: Final = ("scram-sha-256-plus", "scram-sha-256", "scram-sha-1")
+
+
+class Authentication(Trust):
+    """AUTH (RFC 4954), by password, token or certificate.
+
+    The methods raise, besides what :class:`Verbs` has them raise,
+
+    * :class:`SMTPAuthenticationError` if the server refuses,
+    * that and :class:`ValueError` if its challenge is not what the mechanism prescribes; the exchange has
+      been cancelled,
+    * :class:`ValueError` if the mechanism cannot carry the credentials, or cannot be used here,
+    * :class:`SMTPException` where ``allow_plaintext_auth`` forbids to log in; nothing has been sent.
+
+    :cvar AUTH_METHODS: the mechanisms that :meth:`login` tries, in this order, lower case. Before these, it
+        tries ``"scram-sha-256-plus"``, ``"scram-sha-256"`` and ``"scram-sha-1"``, unless a subclass or
+        a program assigned an order of its own. ``"external"`` may be in it.
+    :cvar MAX_SCRAM_ITERATIONS: a server that asks for more is not answered
+    """
+
+    AUTH_METHODS: tuple[str, ...] = _METHODS
+    MAX_SCRAM_ITERATIONS: int = MAX_ITERATIONS
+
+    @property
+    def supported_auth_methods(self) -> list[str]:
+        """The mechanisms that :meth:`login` would try: those that the server announced, in our order."""
+        methods = self.AUTH_METHODS
+        if methods is _METHODS:
+            methods = (*_SCRAM, *methods)
+        return [method for method in methods if method in self.server_auth_methods]
+
+    async def login(
+        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
+    ) -> SMTPResponse:
+        """Log in with the first mechanism of ``AUTH_METHODS`` that the server announced and that works.
+
+        A mechanism that fails is followed by the next, whatever the reason. Two things end the search: a
+        server that does not prove that it knows the password, where the mechanism has it do so (SCRAM); and,
+        with ``stop_on_auth_failure``, a server that says that the credentials are wrong.
+
+        :raises SMTPAuthenticationError: if none works: the server's last refusal
+        :raises ValueError: if none works, and the server refused none: the last reason
+        :raises SMTPException: if the server announces no AUTH, or none of the mechanisms, or if
+            ``allow_plaintext_auth`` forbids to log in
+        """
+        password = conceal(password)
+        with told(self):
+            self._check_may_authenticate()
+            await self._ehlo_or_helo_if_needed()
+            if not self.supports_extension("auth"):
+                raise SMTPException(
+                    "The SMTP AUTH extension is not supported by this server. "
+                    "Try connecting via TLS (or STARTTLS)."
+                )
+            refused: SMTPAuthenticationError | None = None
+            unusable: ValueError | None = None
+            for method in self.supported_auth_methods:
+                authenticate = getattr(self, f"auth_{method.replace('-', '')}")
+                try:
+                    response: SMTPResponse = await authenticate(username, reveal(password), timeout=timeout)
+                    return response
+                except UntrustedServerError:
+                    raise
+                except InvalidChallengeError as error:
+                    unusable = error
+                except SMTPAuthenticationError as error:
+                    refused = error
+                    if self.stop_on_auth_failure and refused_credentials(error):
+                        break
+                except ValueError as error:
+                    unusable = error
+                if not self.is_connected:  # a 421: nothing is there to try the next one on
+                    break
+            raise refused or unusable or SMTPException("No suitable authentication method found.")
+
+    async def _login_as_chosen(self) -> None:
+        """Log in as the options say."""
+        if self._username is None:
+            return
+        if self._oauth_token_generator is not None:
+            await self._login_with_token(self._username, self._oauth_token_generator)
+        else:
+            await self.login(self._username, "" if self._password is None else reveal(self._password))
+
+    async def _login_with_token(self, username: str | bytes, generate: SMTPTokenGenerator) -> None:
+        """Log in by XOAUTH2 or OAUTHBEARER. Where the token has expired, ask once for a newer one."""
+        self._check_may_authenticate()
+        await self._ehlo_or_helo_if_needed()
+        if "xoauth2" in self.server_auth_methods:
+            authenticate = self.auth_xoauth2
+        elif "oauthbearer" in self.server_auth_methods:
+            authenticate = self.auth_oauthbearer
+        else:
+            raise SMTPException(
+                "oauth_token_generator provided but server does not support XOAUTH2 or OAUTHBEARER"
+            )
+        token = conceal(await generate())
+        try:
+            await authenticate(username, reveal(token))
+            return
+        except SMTPAuthenticationError as error:
+            if not self.is_connected or not token_expired(error, sure=self.stop_on_auth_failure):
+                raise
+            refused = error
+        newer = conceal(await generate())
+        if reveal(newer) == reveal(token):
+            raise refused
+        await authenticate(username, reveal(newer))
+
+    # -- by password ---------------------------------------------------------------------------------
+
+    async def auth_scramsha256plus(
+        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
+    ) -> SMTPResponse:
+        """Log in with SCRAM-SHA-256-PLUS (RFC 7677), bound to the TLS connection.
+
+        The binding is ``tls-exporter`` (RFC 9266) where this Python's ``ssl`` has it, and
+        ``tls-server-end-point`` (RFC 5929) elsewhere.
+
+        :raises SMTPAuthenticationError: if the server refuses, its challenge is none, or it does not know the
+            password; in the last case the connection is closed
+        :raises ValueError: if there is nothing to bind to, as without TLS
+        """
+        password = conceal(password)
+        return await self._scram(ScramSHA256Plus, username, password, timeout)
+
+    async def auth_scramsha256(
+        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
+    ) -> SMTPResponse:
+        """Log in with SCRAM-SHA-256 (RFC 7677).
+
+        :raises SMTPAuthenticationError: if the server refuses, its challenge is none, or it does not know the
+            password; in the last case the connection is closed
+        """
+        password = conceal(password)
+        return await self._scram(ScramSHA256, username, password, timeout)
+
+    async def auth_scramsha1(
+        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
+    ) -> SMTPResponse:
+        """Log in with SCRAM-SHA-1 (RFC 5802).
+
+        :raises SMTPAuthenticationError: if the server refuses, its challenge is none, or it does not know the
+            password; in the last case the connection is closed
+        """
+        password = conceal(password)
+        return await self._scram(ScramSHA1, username, password, timeout)
+
+    async def auth_crammd5(
+        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
+    ) -> SMTPResponse:
+        """Log in with CRAM-MD5 (RFC 2195).
+
+        :raises SMTPAuthenticationError: if the server refuses, or its challenge is none
+        """
+        password = conceal(password)
+        return await self._authenticate(CramMD5(username, password), timeout)
+
+    async def auth_plain(
+        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
+    ) -> SMTPResponse:
+        """Log in with PLAIN (RFC 4616). The password is as safe as the connection is.
+
+        :raises SMTPAuthenticationError: if the server refuses
+        """
+        password = conceal(password)
+        return await self._authenticate(Plain(username, password), timeout)
+
+    async def auth_login(
+        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
+    ) -> SMTPResponse:
+        """Log in with LOGIN, which is older than PLAIN and no better.
+
+        :raises SMTPAuthenticationError: if the server refuses
+        """
+        password = conceal(password)
+        return await self._authenticate(Login(username, password), timeout)
+
+    # -- by other means ------------------------------------------------------------------------------
+
+    async def auth_xoauth2(
+        self, username: str | bytes, access_token: str | bytes, timeout: Timeout = _default
+    ) -> SMTPResponse:
+        """Log in with an OAuth 2.0 access token, as Google and Microsoft want it.
+
+        :raises SMTPAuthenticationError: if the server refuses; ``reason`` has what it says about the token
+        """
+        access_token = conceal(access_token)
+        return await self._authenticate(XOAuth2(username, access_token), timeout)
+
+    async def auth_oauthbearer(
+        self, username: str | bytes, access_token: str | bytes, timeout: Timeout = _default
+    ) -> SMTPResponse:
+        """Log in with an OAuth 2.0 access token by OAUTHBEARER (RFC 7628).
+
+        :raises SMTPAuthenticationError: if the server refuses; ``reason`` has what it says about the token
+        """
+        access_token = conceal(access_token)
+        local = self.socket_path is not None or self.sock is not None
+        port = None if local else self._effective_port
+        return await self._authenticate(
+            OAuthBearer(username, access_token, None if local else self._server_name, port), timeout
+        )
+
+    async def auth_external(
+        self, username: str | bytes = "", password: object = None, timeout: Timeout = _default
+    ) -> SMTPResponse:
+        """Log in with EXTERNAL (RFC 4422 appendix A): by the TLS client certificate, as a rule.
+
+        :param username: whom to act as; ``""`` lets the server derive it
+        :param password: not used; it is here so that ``"external"`` may be in ``AUTH_METHODS``
+        :raises SMTPAuthenticationError: if the server refuses
+        """
+        password = conceal(password)
+        return await self._authenticate(External(username), timeout)
+
+    # -- the exchange --------------------------------------------------------------------------------
+
+    async def _scram(
+        self, kind: type[Scram], username: str | bytes, password: str | bytes, timeout: Timeout
+    ) -> SMTPResponse:
+        await self._ehlo_or_helo_if_needed()
+        announced = any(m.startswith("scram-") and m.endswith("-plus") for m in self.server_auth_methods)
+        mechanism = kind(
+            username,
+            password,
+            binding=self._channel_binding(),
+            announced=announced,
+            max_iterations=self.MAX_SCRAM_ITERATIONS,
+        )
+        return await self._authenticate(mechanism, timeout)
+
+    async def _authenticate(self, mechanism: Mechanism, timeout: Timeout) -> SMTPResponse:
+        """Let a mechanism have its exchange with the server."""
+        with told(self):
+            self._check_may_authenticate()
+            await self._ehlo_or_helo_if_needed()
+            sent = [mechanism.secret]
+            try:
+                return await self._exchange(mechanism, sent, timeout)
+            except SMTPException as error:
+                _withhold(error, sent)
+                raise
+
+    async def _exchange(self, mechanism: Mechanism, sent: list[Any], timeout: Timeout) -> SMTPResponse:
+        """:param sent: takes the responses of the mechanism, concealed"""
+        start = mechanism.start()
+        sent.append(SecretBytes(start.partition(b" ")[2]))
+        response = _without(sent, await self._respond(timeout, b"AUTH", start))
+        while response.code == SMTPStatus.auth_continue:
+            answer = await self._answer(mechanism, response.message, timeout)
+            sent.append(answer)
+            response = _without(sent, await self._respond(timeout, answer))
+        if response.code != SMTPStatus.auth_successful:
+            error = SMTPAuthenticationError(*response)
+            error.reason = mechanism.reason
+            raise error
+        try:
+            mechanism.check_success()
+        except UntrustedServerError:
+            self.close()
+            raise
+        return response
+
+    async def _respond(self, timeout: Timeout, *args: bytes) -> SMTPResponse:
+        with in_phase("auth"):
+            return await self.execute_command(*args, timeout=timeout)
+
+    async def _answer(self, mechanism: Mechanism, challenge: str, timeout: Timeout) -> SecretBytes:
+        """The line that answers a challenge. If there is none, the exchange is cancelled."""
+        try:
+            if not mechanism.slow:
+                return mechanism.respond(challenge)
+            return await asyncio.get_running_loop().run_in_executor(None, mechanism.respond, challenge)
+        except asyncio.CancelledError:
+            self.close()  # in the middle of an exchange
+            raise
+        except ValueError as error:
+            await self._cancel_auth(timeout)
+            if isinstance(error, UntrustedServerError):
+                self.close()
+            elif isinstance(error, InvalidChallengeError):
+                error.reason = mechanism.reason
+            raise
+
+    async def _cancel_auth(self, timeout: Timeout) -> None:
+        """Leave an exchange that has gone wrong (RFC 4954 section 4), so that the next command is one."""
+        try:
+            response = await self.execute_command(b"*", timeout=timeout)
+        except SMTPException:
+            return  # what went wrong before says more
+        if response.code == SMTPStatus.auth_continue:
+            self.close()
+
+
+def _without(secrets: list[Any], reply: SMTPResponse) -> SMTPResponse:
+    return SMTPResponse(reply.code, withhold(reply.message, *secrets))
+
+
+def _withhold(error: SMTPException, secrets: list[Any]) -> None:
+    """Some servers repeat what they were sent. Errors, which end up in logs, do not show it."""
+    told = [withhold(each, *secrets) if isinstance(each, str) else each for each in error.args]
+    error.args = tuple(told)
+    error.message = withhold(error.message, *secrets)
+    error.replies = tuple(_without(secrets, each) for each in error.replies)
+    if isinstance(error, SMTPAuthenticationError) and error.reason is not None:
+        error.reason = withhold(error.reason, *secrets)

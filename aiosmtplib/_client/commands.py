@@ -1,0 +1,219 @@
+"""One method for each SMTP command but those that log in."""
+
+import ssl
+from collections.abc import Iterable
+
+from .._codec import encode_command, encode_data
+from .._envelope.arguments import envelope_path
+from .._envelope.parameter import available, checked, option_list, sent
+from .._envelope.recipient import plain, with_own
+from .._message.addresses import parse_address
+from .._session import dialogues, transaction
+from ..errors import SMTPHeloError, SMTPRecipientRefused, SMTPResponseException, SMTPSenderRefused
+from ..response import SMTPResponse
+from ..status import SMTPStatus
+from ..typing import _default
+from .authentication import Authentication
+from .authentication import Timeout as Timeout
+from .error_context import in_phase, with_transcript
+
+
+class Verbs(Authentication):
+    """The commands of RFC 5321 section 4.1.1.
+
+    Every method takes ``timeout``: seconds to wait for each reply, ``None`` for no limit; by default the
+    client's. Besides what they document, all raise
+
+    * :class:`SMTPServerDisconnected` if the connection is not there, or gets lost,
+    * :class:`SMTPReadTimeoutError` after ``timeout``; the connection is closed,
+    * :class:`SMTPResponseException` with code -1 if what comes is no SMTP reply; the connection is closed,
+    * :class:`ValueError` if an argument holds what could inject a command; nothing has been sent.
+    """
+
+    # -- session (RFC 5321 sections 4.1.1.1 and 4.1.1.5 to 4.1.1.10) ---------------------------------
+
+    @with_transcript
+    async def helo(self, hostname: str | None = None, timeout: Timeout = _default) -> SMTPResponse:
+        """Introduce this host with HELO.
+
+        :param hostname: what to call this host; by default ``local_hostname``
+        :raises SMTPHeloError: for any reply but 250
+        """
+        self._connected_protocol()
+        name = await self._hello_name(hostname)
+        with in_phase("ehlo"):
+            response = await self._run(dialogues.command(encode_command(b"HELO", name)), timeout)
+        self._learn(None, response)
+        if response.code != SMTPStatus.completed:
+            raise SMTPHeloError(*response)
+        return response
+
+    @with_transcript
+    async def ehlo(self, hostname: str | None = None, timeout: Timeout = _default) -> SMTPResponse:
+        """Introduce this host with EHLO, and learn what the server can do.
+
+        :param hostname: what to call this host; by default ``local_hostname``
+        :raises SMTPHeloError: for any reply but 250
+        """
+        self._connected_protocol()
+        name = await self._hello_name(hostname)
+        with in_phase("ehlo"):
+            response = await self._run(dialogues.command(encode_command(self._HELLO, name)), timeout)
+        self._learn(response, None)
+        if response.code != SMTPStatus.completed:
+            raise SMTPHeloError(*response)
+        return response
+
+    @with_transcript
+    async def help(self, timeout: Timeout = _default) -> str:
+        """Ask for help.
+
+        :return: the text of the reply
+        :raises SMTPResponseException: for any reply but 211, 214 or 250
+        """
+        return (await self._command((b"HELP",), timeout, 211, 214, 250)).message
+
+    @with_transcript
+    async def rset(self, timeout: Timeout = _default) -> SMTPResponse:
+        """Abandon the mail transaction.
+
+        :raises SMTPResponseException: for any reply but 250
+        """
+        response = await self._command((b"RSET",), timeout, 250)
+        if self.protocol is not None:
+            self.protocol.server.mail = None
+        return response
+
+    @with_transcript
+    async def noop(self, timeout: Timeout = _default) -> SMTPResponse:
+        """Do nothing, and see that the server is there.
+
+        :raises SMTPResponseException: for any reply but 250
+        """
+        return await self._command((b"NOOP",), timeout, 250)
+
+    @with_transcript
+    async def vrfy(
+        self, address: str, options: Iterable[str] | None = None, timeout: Timeout = _default
+    ) -> SMTPResponse:
+        """Ask whether there is such a mailbox.
+
+        :raises SMTPResponseException: for any reply but 250, 251 or 252
+        """
+        path = parse_address(address).encode("ascii")
+        arguments = await self._arguments("VRFY", options, "ascii")
+        return await self._command((b"VRFY", path, *arguments), timeout, 250, 251, 252)
+
+    @with_transcript
+    async def expn(
+        self, address: str, options: Iterable[str] | None = None, timeout: Timeout = _default
+    ) -> SMTPResponse:
+        """Ask for the members of a mailing list.
+
+        :raises SMTPResponseException: for any reply but 250
+        """
+        path = parse_address(address).encode("ascii")
+        arguments = await self._arguments("EXPN", options, "ascii")
+        return await self._command((b"EXPN", path, *arguments), timeout, 250)
+
+    @with_transcript
+    async def quit(self, timeout: Timeout = _default) -> SMTPResponse:
+        """Say goodbye and close the connection.
+
+        :raises SMTPResponseException: for any reply but 221 or 250
+        """
+        protocol = self._connected_protocol()
+        response = await self.execute_command(b"QUIT", timeout=timeout)
+        if response.code not in (SMTPStatus.closing, SMTPStatus.completed):
+            raise SMTPResponseException(*response)
+        protocol.close()
+        await protocol.wait_closed()
+        return response
+
+    # -- mail transaction (RFC 5321 sections 4.1.1.2 to 4.1.1.4) -------------------------------------
+
+    @with_transcript
+    async def mail(
+        self,
+        sender: str,
+        options: Iterable[str] | None = None,
+        encoding: str = "ascii",
+        timeout: Timeout = _default,
+    ) -> SMTPResponse:
+        """Begin a mail transaction.
+
+        :param sender: the reverse-path; ``""`` is the null one
+        :param options: parameters such as ``"BODY=8BITMIME"``, or values of :mod:`aiosmtplib.parameters`
+        :param encoding: ``"utf-8"`` where the SMTPUTF8 parameter is given (RFC 6531)
+        :raises SMTPSenderRefused: for any reply but 250
+        :raises SMTPNotSupported: if the server does not take a parameter that is required
+        """
+        path = envelope_path(sender, encoding)
+        args = (b"MAIL", b"FROM:<%b>" % path, *await self._arguments("MAIL", options, encoding))
+        if self._connected_protocol().server.mail is not None:  # of a message that was refused
+            await self.rset(timeout)
+        with in_phase("mail"):
+            response = await self.execute_command(*args, timeout=timeout)
+        if response.code != SMTPStatus.completed:
+            raise SMTPSenderRefused(*response, sender)
+        return response
+
+    @with_transcript
+    async def rcpt(
+        self,
+        recipient: str,
+        options: Iterable[str] | None = None,
+        encoding: str = "ascii",
+        timeout: Timeout = _default,
+    ) -> SMTPResponse:
+        """Add a recipient to the mail transaction.
+
+        :param recipient: the forward-path
+        :param options: parameters such as ``"NOTIFY=NEVER"``, or values of :mod:`aiosmtplib.parameters`;
+            they are added to those of a :class:`~aiosmtplib.parameters.Recipient`
+        :param encoding: ``"utf-8"`` where MAIL had the SMTPUTF8 parameter (RFC 6531)
+        :raises SMTPRecipientRefused: for any reply but 250 or 251
+        :raises SMTPNotSupported: if the server does not take a parameter that is required
+        """
+        path = envelope_path(recipient, encoding)
+        options = with_own(option_list(options, "RCPT"), recipient)
+        args = (b"RCPT", b"TO:<%b>" % path, *await self._arguments("RCPT", options, encoding))
+        with in_phase("rcpt"):
+            response = await self.execute_command(*args, timeout=timeout)
+        if response.code not in (SMTPStatus.completed, SMTPStatus.will_forward):
+            raise SMTPRecipientRefused(*response, plain(recipient))
+        return response
+
+    @with_transcript
+    async def data(self, message: str | bytes, timeout: Timeout = _default) -> SMTPResponse:
+        """Send the content of the mail transaction: line ends normalised, dots stuffed, terminated.
+
+        :param message: a ``str`` must be ASCII
+        :raises SMTPDataError: if the server refuses DATA or the content
+        """
+        content = encode_data(message.encode("ascii") if isinstance(message, str) else message)
+        await self._ehlo_or_helo_if_needed()
+        return await self._run(transaction.data(content), timeout)
+
+    async def _arguments(self, verb: str, options: Iterable[str] | None, encoding: str) -> list[bytes]:
+        """The parameters of a command for this server."""
+        options, typed = checked(options, verb)
+        utf8 = encoding.lower() in ("utf-8", "utf8")
+        encoded = [option.encode(encoding) for option in sent(options, utf8)]
+        await self._ehlo_or_helo_if_needed()
+        if not typed:
+            return encoded
+        taken = available(options, self.esmtp_extensions, self._is_verified())
+        return [option.encode(encoding) for option in sent(taken, utf8)]
+
+    def _is_verified(self) -> bool:
+        """Whether the connection uses TLS, with a certificate that was verified."""
+        tls = self.get_transport_info("ssl_object")
+        return tls is not None and tls.context.verify_mode != ssl.CERT_NONE
+
+    async def _command(self, args: tuple[bytes, ...], timeout: Timeout, *accepted: int) -> SMTPResponse:
+        await self._ehlo_or_helo_if_needed()
+        response = await self.execute_command(*args, timeout=timeout)
+        if response.code not in accepted:
+            raise SMTPResponseException(*response)
+        return response

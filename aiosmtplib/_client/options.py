@@ -1,0 +1,350 @@
+"""What a caller can choose about a connection: stated once, checked once, before anything is sent.
+
+The options live as attributes of the client, because programs read and assign them between connects.
+``SMTP.connect`` and ``aiosmtplib.send`` repeat the names in their signatures, so that editors and type
+checkers see them; a test compares the three.
+"""
+
+import asyncio
+import os
+import socket
+import ssl
+import sys
+import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, cast
+
+from .._envelope.arguments import check_argument
+from .._sasl.secret import conceal, reveal
+from .._trace.observer import CommandHook, check_hook
+from .._transport.tls import make_tls_context
+from ..typing import PlaintextAuth, SMTPTokenGenerator, SocketPathType, _default
+
+SMTP_PORT = 25
+SMTP_TLS_PORT = 465
+SMTP_STARTTLS_PORT = 587
+DEFAULT_TIMEOUT = 60
+
+
+class _NotGiven(int):
+    """The default of ``use_tls``: false, and yet not the same as a ``False`` that the caller wrote."""
+
+    def __repr__(self) -> str:
+        return "False"
+
+
+NOT_GIVEN: Final = cast(bool, _NotGiven(0))
+
+#: Options for those who would rather have no mail go out than have it, or a password, read on the way:
+#: ``SMTP("mail.example.com", **SECURE)``. TLS is required, by STARTTLS or with ``use_tls=True``; at least TLS
+#: 1.2; with a certificate that is verified; and nothing logs in without it. It cannot be changed.
+SECURE: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "validate_certs": True,
+        "minimum_tls_version": ssl.TLSVersion.TLSv1_2,
+        "allow_plaintext_auth": False,
+    }
+)
+
+
+class Options:
+    """The connection options of a client.
+
+    :param hostname: name or address of the server; ``None`` means ``"localhost"``
+    :param port: port of the server; by default 465 with ``use_tls``, 587 with ``start_tls=True``, else 25
+    :param username: log in as this user after connecting
+    :param password: the password for ``username``
+    :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
+        OAUTHBEARER, and once more if the server says that the token has expired
+    :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
+        may take a DNS query
+    :param source_address: ``(host, port)`` to connect from
+    :param timeout: seconds to wait for a connection, and for each reply; ``None`` for no limit
+    :param loop: does nothing; accepted, with a ``DeprecationWarning``, for programs of the 1.1 series
+    :param use_tls: speak TLS from the first byte (RFC 8314 section 3.3)
+    :param start_tls: upgrade with STARTTLS (RFC 3207): ``None`` if the server offers it, ``True`` in any case
+        (connecting fails where it cannot be done), ``False`` never
+    :param validate_certs: verify the certificate of the server and its name
+    :param client_cert: path of a PEM file with the certificate to present
+    :param client_key: path of a PEM file with its key, if ``client_cert`` does not hold it
+    :param tls_context: a context to use as it is, instead of the four TLS options around it
+    :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
+    :param socket_path: path of a Unix domain socket to connect to
+    :param sock: a connected socket to use
+    :param minimum_tls_version: give up unless the connection is encrypted, by this version of TLS or a later
+        one; without ``use_tls``, STARTTLS is insisted upon. ``None`` if it does not matter
+    :param allow_plaintext_auth: whether to log in over a connection that is not encrypted: ``True`` always,
+        ``False`` never, ``"unix"`` over Unix domain sockets, ``"loopback"`` to loopback addresses,
+        ``"local"`` over both
+    :param stop_on_auth_failure: after a server said that the credentials are wrong, do not try them with
+        another mechanism: some lock an account after a few failures
+    :param pipelining: send the commands of a message together (RFC 2920): ``None`` or ``True`` if the server
+        announces it, ``False`` never
+    :param chunking: send content by BDAT (RFC 3030), if the server announces it: ``True`` always, ``None``
+        where many messages are sent, where their size is not known, and for BINARYMIME, ``False`` never
+    :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
+        logged, and changes nothing
+    :raises ValueError: if options exclude each other
+    :raises TypeError: if an option is of the wrong type
+    """
+
+    def __init__(
+        self,
+        hostname: str | None = None,
+        port: int | None = None,
+        username: str | bytes | None = None,
+        password: str | bytes | None = None,
+        source_address: tuple[str, int] | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        loop: asyncio.AbstractEventLoop | None = None,
+        use_tls: bool = NOT_GIVEN,
+        start_tls: bool | None = None,
+        validate_certs: bool = True,
+        client_cert: str | None = None,
+        client_key: str | None = None,
+        tls_context: ssl.SSLContext | None = None,
+        cert_bundle: str | None = None,
+        socket_path: SocketPathType | None = None,
+        sock: socket.socket | None = None,
+        *,
+        oauth_token_generator: SMTPTokenGenerator | None = None,
+        local_hostname: str | None = None,
+        pipelining: bool | None = None,
+        chunking: bool | None = None,
+        minimum_tls_version: ssl.TLSVersion | None = None,
+        allow_plaintext_auth: PlaintextAuth = True,
+        stop_on_auth_failure: bool = False,
+        on_command: CommandHook | None = None,
+    ) -> None:
+        password = conceal(password)
+        self.hostname: str | None = None
+        self.port: int | None = None
+        self.local_hostname: str | None = None
+        self.source_address: tuple[str, int] | None = None
+        self.timeout: float | None = timeout
+        self.use_tls: bool = False
+        self.validate_certs: bool = True
+        self.client_cert: str | None = None
+        self.client_key: str | None = None
+        self.tls_context: ssl.SSLContext | None = None
+        self.cert_bundle: str | None = None
+        self.socket_path: SocketPathType | None = None
+        self.sock: socket.socket | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.pipelining: bool | None = None
+        self.chunking: bool | None = None
+        self.minimum_tls_version: ssl.TLSVersion | None = None
+        self.allow_plaintext_auth: PlaintextAuth = True
+        self.stop_on_auth_failure: bool = False
+        self.on_command: CommandHook | None = None
+        self._username: str | bytes | None = None
+        self._password: Any = None  # concealed
+        self._oauth_token_generator: SMTPTokenGenerator | None = None
+        self._start_tls: bool | None = None
+        #: Whether the caller wrote ``use_tls=False`` (the recipe of the 1.1 series; see ``starttls``).
+        self._no_tls_asked = False
+        self._set_up()
+        self._store(
+            hostname=hostname,
+            port=port,
+            username=username,
+            password=password,
+            source_address=source_address,
+            loop=loop,
+            use_tls=None if use_tls is NOT_GIVEN else use_tls,
+            start_tls=start_tls,
+            validate_certs=validate_certs,
+            client_cert=client_cert,
+            client_key=client_key,
+            tls_context=tls_context,
+            cert_bundle=cert_bundle,
+            socket_path=socket_path,
+            sock=sock,
+            oauth_token_generator=oauth_token_generator,
+            local_hostname=local_hostname,
+            pipelining=pipelining,
+            chunking=chunking,
+            minimum_tls_version=minimum_tls_version,
+            allow_plaintext_auth=allow_plaintext_auth,
+            stop_on_auth_failure=stop_on_auth_failure,
+            on_command=on_command,
+        )
+        check_timeout(timeout)
+
+    def _set_up(self) -> None:
+        """Give the layers above their own state, so that this is the one constructor."""
+
+    def _store(self, **given: Any) -> None:
+        """Store options, unless together with those stored before they make no sense.
+
+        ``_default`` stands for "not given", as does ``None`` for the two that are never ``None``.
+        """
+        before = vars(self).copy()
+        if given.pop("loop", None) not in (None, _default):
+            _deprecated("The loop option does nothing any more: the running event loop is used.")
+        source_address = given.get("source_address")
+        if isinstance(source_address, str):
+            _deprecated("A source_address that is a name is deprecated: pass it as local_hostname.")
+            given["source_address"] = None
+            if given.get("local_hostname") in (None, _default):
+                given["local_hostname"] = source_address
+        port = given.get("port")
+        if isinstance(port, str) and port.isdecimal():  # as it comes from an environment variable
+            given["port"] = int(port)
+        for name in ("use_tls", "validate_certs"):
+            if given.get(name) is None:
+                given.pop(name, None)
+        for name, value in given.items():
+            if value is not _default:
+                setattr(self, _PRIVATE.get(name, name), value)
+        if "use_tls" in given:
+            self._no_tls_asked = not self.use_tls
+        try:
+            self._check_options()
+        except (TypeError, ValueError):
+            vars(self).update(before)
+            raise
+
+    def _check_options(self) -> None:
+        for name, types in _TYPES.items():
+            kind = type(reveal(getattr(self, _PRIVATE.get(name, name))))
+            if not issubclass(kind, (*types, type(None))):
+                raise TypeError(f"The {name} option cannot be of type {kind.__name__}")
+        if self.hostname is not None:
+            check_argument(self.hostname, "hostname")
+        if self.local_hostname is not None:
+            check_argument(self.local_hostname, "local_hostname")
+            if not self.local_hostname or " " in self.local_hostname:
+                raise ValueError("The local_hostname must not be empty or hold a blank")
+        if self.port is not None and not 0 < self.port < 65536:
+            raise ValueError(f"The port option must be from 1 to 65535, not {self.port}")
+        if self.use_tls and self._start_tls:
+            raise ValueError("The start_tls and use_tls options are not compatible.")
+        self._check_trust()
+        check_hook(self.on_command)
+        if self.tls_context is not None and (self.client_cert is not None or self.client_key is not None):
+            raise ValueError("Either a TLS context or a certificate/key must be provided, not both")
+        if self.client_key is not None and self.client_cert is None:
+            raise ValueError("A client_key needs the client_cert that it belongs to")
+        if self.sock is not None and self.socket_path is not None:
+            raise ValueError("Either a socket or a socket path must be provided, not both")
+        if self.port is not None and (self.sock is not None or self.socket_path is not None):
+            raise ValueError("A port makes no sense together with a socket or a socket path")
+        if self.use_tls and self.hostname is None and (self.sock is not None or self.socket_path is not None):
+            raise ValueError("TLS on a socket needs the hostname to verify the certificate against")
+        if self._oauth_token_generator is not None:
+            if self._password is not None:
+                raise ValueError("password and oauth_token_generator are mutually exclusive")
+            if self._username is None:
+                raise ValueError("An oauth_token_generator needs the username that it is for")
+
+    def _check_trust(self) -> None:
+        """What a slip could turn into its opposite."""
+        if not isinstance(self.stop_on_auth_failure, bool):
+            raise TypeError("The stop_on_auth_failure option is True or False")
+        if not isinstance(self.allow_plaintext_auth, bool | str):
+            raise TypeError("The allow_plaintext_auth option is True, False or a name")
+        if self.allow_plaintext_auth not in (True, False, "unix", "loopback", "local"):
+            raise ValueError('The allow_plaintext_auth option is True, False, "unix", "loopback" or "local"')
+        if self.minimum_tls_version is not None:
+            if self.minimum_tls_version is ssl.TLSVersion.MAXIMUM_SUPPORTED:
+                raise ValueError("The minimum_tls_version must be a version by its name")
+            if self._start_tls is False and not self.use_tls:
+                raise ValueError("A minimum_tls_version needs TLS: start_tls=False rules it out")
+
+    # -- what follows from the options ---------------------------------------------------------------
+
+    @property
+    def _must_upgrade(self) -> bool:
+        """Whether a connection is of no use unless STARTTLS works."""
+        return bool(self._start_tls) or (self.minimum_tls_version is not None and not self.use_tls)
+
+    @property
+    def _server_name(self) -> str:
+        """The name of the server, to resolve and to verify its certificate against."""
+        return self.hostname or "localhost"
+
+    @property
+    def _effective_port(self) -> int:
+        if self.port is not None:
+            return self.port
+        if self.use_tls:
+            return SMTP_TLS_PORT
+        return SMTP_STARTTLS_PORT if self._must_upgrade else SMTP_PORT
+
+    @property
+    def _destination(self) -> str:
+        """Where a connection goes, in the words of error messages."""
+        if self.socket_path is not None:
+            return os.fsdecode(self.socket_path)
+        if self.sock is not None:
+            return f"{self._server_name} on the given socket"
+        return f"{self._server_name} on port {self._effective_port}"
+
+    @property
+    def _tls_files_named(self) -> bool:
+        """Whether files must be read for TLS: better before there is a connection than in its middle."""
+        return self.cert_bundle is not None or self.client_cert is not None
+
+    async def _get_tls_context(self) -> ssl.SSLContext:
+        """The given context, or one made from the options.
+
+        Reading certificates blocks for milliseconds, so a thread does it.
+
+        :raises SMTPConnectError: if a file cannot be read or is no PEM file
+        """
+        if self.tls_context is not None:
+            return self.tls_context
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            None,
+            make_tls_context,
+            self.validate_certs,
+            self.cert_bundle,
+            self.client_cert,
+            self.client_key,
+            self.minimum_tls_version,
+        )
+
+
+_PRIVATE = {
+    "username": "_username",
+    "password": "_password",
+    "oauth_token_generator": "_oauth_token_generator",
+    "start_tls": "_start_tls",
+}
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "hostname": (str,),
+    "port": (int,),
+    "username": (str, bytes),
+    "password": (str, bytes),
+    "source_address": (tuple,),
+    "tls_context": (ssl.SSLContext,),
+    "client_cert": (str, os.PathLike),
+    "client_key": (str, os.PathLike),
+    "cert_bundle": (str, os.PathLike),
+    "socket_path": (str, bytes, os.PathLike),
+    "sock": (socket.socket,),
+    "local_hostname": (str,),
+    "pipelining": (bool,),
+    "chunking": (bool,),
+    "minimum_tls_version": (ssl.TLSVersion,),
+}
+
+
+def check_timeout(timeout: float | None) -> None:
+    """:raises TypeError: if ``timeout`` is neither a number of seconds nor ``None``"""
+    if timeout is not None and not isinstance(timeout, int | float):
+        raise TypeError(f"A timeout is a number of seconds or None, not {type(timeout).__name__}")
+
+
+def _deprecated(message: str) -> None:
+    """Warn whoever called into this package, through whichever of its doors."""
+    level = 1
+    frame = sys._getframe()
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("aiosmtplib."):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, DeprecationWarning, stacklevel=level)

@@ -1,0 +1,79 @@
+"""What goes in and what comes out where many messages are sent: ``Envelope`` and ``SendResult``."""
+
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+from ..errors import SMTPException
+from ..response import SMTPResponse
+from ..status import Delivery
+
+if TYPE_CHECKING:
+    import email.message
+
+__all__ = ("Envelope", "SendResult")
+
+Item = TypeVar("Item")
+
+#: Header and body, at hand as a whole or in pieces.
+Content: TypeAlias = str | bytes | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message, and who it goes from and to (RFC 5321 section 2.3.1).
+
+    :param sender: the reverse-path; ``""`` is the null one. ``None``: that of the message object.
+    :param recipients: one forward-path or several, each a ``str`` or a
+        :class:`~aiosmtplib.parameters.Recipient`. ``None``: those of the message object.
+    :param message: a message object, or header and body as ``str`` (ASCII) or ``bytes``; or a stream of
+        ``bytes``, as :meth:`SMTP.sendmail` takes it
+    :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``, or values of :mod:`aiosmtplib.parameters`
+    :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461), or such values
+    """
+
+    sender: str | None
+    recipients: str | Sequence[str] | None
+    message: "email.message.EmailMessage | email.message.Message | Content" = field(repr=False)
+    mail_options: Sequence[str] = ()
+    rcpt_options: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class SendResult(Generic[Item]):
+    """What became of one of many messages.
+
+    :ivar index: its place among the messages, from 0
+    :ivar item: the message or envelope, as it came
+    :ivar delivery: the verdict
+    :ivar response: the final reply, or the one that refused it; ``None`` if there was none
+    :ivar refused: the recipients that were refused, with the replies to them
+    :ivar error: what :meth:`SMTP.sendmail` would have raised, or ``None``
+    """
+
+    index: int
+    item: Item = field(repr=False)
+    delivery: Delivery
+    response: SMTPResponse | None
+    refused: Mapping[str, SMTPResponse]
+    error: Exception | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the server accepted the message, for at least one recipient."""
+        return self.error is None
+
+    def raise_for_status(self) -> None:
+        """Do nothing if the server accepted the message for at least one recipient.
+
+        :raises SMTPException: what :meth:`SMTP.sendmail` would have raised
+        :raises ValueError: if the message could not be sent as it is
+        :raises TypeError: if it is none
+        """
+        if self.error is not None:
+            raise self.error
+
+
+def delivery_of(error: BaseException) -> Delivery:
+    """The verdict that goes with an error. What is no error of this package came before anything was sent."""
+    return error.delivery if isinstance(error, SMTPException) else Delivery.NOT_SENT

@@ -1,0 +1,166 @@
+"""Content that is not at hand as a whole: a binary file, or an iterable of pieces, sent in constant memory.
+
+The task that sends pushes the pieces itself, once the server waits for them. What may go wrong in between is
+settled here: a source that fails after the server said 354 leaves only one way not to send half a mail, which
+is to drop the connection. With BDAT the transaction is reset instead.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from typing import Any, TypeAlias
+
+from .._codec import DataEncoder
+from .._session.mail import PreparedMail
+from .._session.transaction import RSET, Outcome, begin
+from ..errors import SMTPException
+from ..protocol import SMTPProtocol
+
+#: Called with the number of bytes of the source that were written so far, and with their total or ``None``.
+Progress: TypeAlias = Callable[[int, int | None], object]
+
+#: How much of a file is read at a time, in bytes.
+_CHUNK = 1 << 18
+
+
+def is_stream(message: object) -> bool:
+    """Whether this is content that comes in pieces."""
+    if isinstance(message, str | bytes | bytearray | memoryview) or hasattr(message, "get_all"):
+        return False
+    return hasattr(message, "read") or isinstance(message, AsyncIterable | Iterable)
+
+
+async def measure(message: Any, binary: bool) -> tuple[int | None, int | None]:
+    """How long a source is: its own bytes, and those it has with CRLF line ends (RFC 1870 section 3).
+
+    Only a file that can go back to where it was is measured: it is read once more for that, in a thread.
+    """
+    if isinstance(message, bytes | bytearray | memoryview):
+        return _count([bytes(message)], binary)
+    seekable = getattr(message, "seekable", None)
+    if not hasattr(message, "read") or seekable is None or not seekable():
+        return None, None
+    return await asyncio.get_running_loop().run_in_executor(None, _measure_file, message, binary)
+
+
+def _measure_file(file: Any, binary: bool) -> tuple[int, int]:
+    start = file.attach_transcript()
+    try:
+        return _count(iter(lambda: file.read(_CHUNK), b""), binary)
+    finally:
+        file.seek(start)
+
+
+def _count(chunks: Iterable[bytes], binary: bool) -> tuple[int, int]:
+    encoder = DataEncoder(dots=False)
+    length = size = 0
+    last = b""
+    for chunk in chunks:
+        length += len(chunk)
+        size += len(encoder.encode(chunk))
+        last = chunk[-1:] or last
+    if binary:
+        return length, length
+    return length, size + (0 if last in (b"\r", b"\n") else 2)
+
+
+async def _pieces(message: Any) -> AsyncGenerator[bytes, None]:
+    if isinstance(message, bytes | bytearray | memoryview):
+        for start in range(0, len(message), _CHUNK):
+            yield bytes(message[start : start + _CHUNK])
+    elif isinstance(message, AsyncIterable):
+        async for chunk in message:
+            yield chunk
+    elif hasattr(message, "read"):
+        loop = asyncio.get_running_loop()
+        while chunk := await loop.run_in_executor(None, message.read, _CHUNK):
+            yield chunk
+    else:
+        for chunk in message:
+            yield chunk
+
+
+async def send_stream(
+    protocol: SMTPProtocol,
+    mail: PreparedMail,
+    message: Any,
+    total: int | None,
+    progress: Progress | None,
+    timeout: float | None,
+    binary: bool,
+    pipeline: object = None,
+) -> Outcome:
+    """Run the transaction of ``mail``, whose content comes from ``message``.
+
+    :param pipeline: what it shares the connection with, if anything
+    :raises SMTPException: if the source or ``progress`` raises; the cause is what it raised
+    """
+    exchange = protocol.exchange(begin(mail, protocol.server), timeout, pipeline=pipeline)
+    protocol.submit(exchange)
+    if await protocol.wait_until_wanted(exchange):
+        encoder = DataEncoder(dots=not mail.chunked)
+        sent = 0
+        end = b""
+        pieces = _pieces(message)
+        try:
+            async for piece in pieces:
+                data = _octets(piece) if binary else encoder.encode(piece)
+                end = data[-1:] or end
+                if mail.chunked and data:
+                    await protocol.push(exchange, (b"BDAT %d\r\n" % len(data), data), 1)
+                else:
+                    await protocol.push(exchange, data)
+                if exchange.future.done() or _refused(mail, exchange.replies):
+                    break
+                sent += memoryview(piece).nbytes
+                if progress is not None:
+                    progress(sent, total)
+        except Exception as error:
+            await _give_up(protocol, exchange, mail)
+            failure = SMTPException(f"The message could not be read: {error}")
+            failure.phase = "body"
+            protocol.attach_transcript(failure)
+            raise failure from error
+        except BaseException:
+            protocol.abandon(exchange)
+            raise
+        finally:
+            await pieces.aclose()
+        if not mail.chunked:
+            await protocol.push(exchange, encoder.finish(), last=True)
+        elif _refused(mail, exchange.replies):
+            mail.aborted = True
+            await protocol.push(exchange, RSET, 1, last=True)
+        elif binary or end == b"\n":
+            await protocol.push(exchange, b"BDAT 0 LAST\r\n", 1, last=True)
+        else:  # as by DATA, the last line has an end
+            await protocol.push(exchange, b"BDAT 2 LAST\r\n\r\n", 1, last=True)
+    outcome: Outcome = await protocol.wait_for(exchange)
+    return outcome
+
+
+def _octets(piece: Any) -> bytes:
+    """A piece as it goes out: what announces its size, and waits to be written, is not to change any more.
+
+    The length of a view counts its items, which may be larger than octets.
+    """
+    if isinstance(piece, bytes):
+        return piece
+    return memoryview(piece).tobytes()
+
+
+def _refused(mail: PreparedMail, replies: list[Any]) -> bool:
+    # RFC 3030 section 2: after a refused chunk no other may be sent.
+    return mail.chunked and any(reply[0] >= 300 for reply in replies)
+
+
+async def _give_up(protocol: SMTPProtocol, exchange: Any, mail: PreparedMail) -> None:
+    if not mail.chunked:
+        # The server has half a message and takes whatever comes next for more of it.
+        protocol.abandon(exchange)
+        return
+    mail.aborted = True
+    await protocol.push(exchange, RSET, 1, last=True)
+    try:
+        await protocol.wait_for(exchange)
+    except SMTPException:
+        pass  # why the message was given up says more

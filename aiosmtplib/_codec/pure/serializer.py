@@ -1,0 +1,364 @@
+"""The serialiser of messages in plain Python: the twin of ``_speedups/message.pxi``.
+
+It writes what the generator of the standard library writes for the same message and policy, to the byte. What
+it recognises it writes itself: a body as it is in the payload, a header field that fits on its line or is
+folded at plain white space. For all other fields it asks the policy; of a message whose structure has
+anything unusual it says so, and writes nothing. It does not change the message, and looks at each thing in it
+once, so that another thread may send the same one.
+
+What it knows of the standard library is in the ``Rules`` of ``_message/rules.py``, which it is given.
+"""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from ..constants import (
+    ADDRESSES,
+    BCC_FIELDS,
+    BODY,
+    CHUNK,
+    DATE,
+    DELIVERY_STATUS,
+    MAX_DEPTH,
+    MESSAGE,
+    PARAMETERS,
+    PLAIN,
+    SIGNED,
+)
+from .content import encode_data, normalize_newlines
+
+__all__ = ("serialize_message",)
+_CRLF = "\r\n"
+
+
+class _UnusualError(Exception):
+    """The message is for the generator."""
+
+
+# No control characters but those that fold: each line of what is folded already starts with white space.
+_match_source = re.compile(r"[\t -~]*(?:\r?\n[\t ][\t -~]*)*\Z").match
+# A line of header that the old way of folding leaves alone: no white space at its end, and not that alone.
+_match_legacy_source = re.compile(r"[!-~](?:[\t -~]*[!-~])?(?:\r?\n[\t ]+[!-~](?:[\t -~]*[!-~])?)*\Z").match
+# White space one at a time, between words.
+_match_words = re.compile(r"[!-~]+(?:[\t ][!-~]+)*\Z").match
+_split_words = re.compile(r"([\t ])").split
+_split_lines = re.compile(r"\r?\n").split
+_mangle_from = re.compile(r"^From ", re.MULTILINE).sub
+
+
+class _Part:
+    """A message or part of one, as it is going to be written.
+
+    :ivar headers: its header fields
+    :ivar form: how the rest is written
+    :ivar text: the body, ready
+    :ivar parts: the parts it consists of
+    :ivar preamble: and the epilogue, ready
+    :ivar generated: whether the boundary is of our making, and has to be put into the Content-Type field
+    """
+
+    __slots__ = ("boundary", "epilogue", "form", "generated", "headers", "parts", "preamble", "text")
+
+    def __init__(self, headers: list[tuple[str, Any]], form: int, boundary: str | None) -> None:
+        self.headers = headers
+        self.form = form
+        self.boundary = boundary
+        self.generated = False
+        self.parts: list[_Part] = []
+        self.text = b""
+        self.preamble: bytes | None = None
+        self.epilogue = b""
+
+
+def serialize_message(
+    message: Any, rules: Any, form: int = PLAIN, tally: Any = None
+) -> tuple[bytes, int] | None:
+    """Write a message, without Bcc and Resent-Bcc.
+
+    :param rules: of the policy to write it with
+    :param form: ``PLAIN``, or what goes out by ``DATA`` (dot-stuffed, with its end) or in a ``CHUNK``
+    :param tally: counts the header fields
+    :return: the bytes, and their number as SIZE counts it (RFC 1870 section 3): without stuffed dots and the
+        end of DATA. None if the message is for the generator.
+    """
+    lacking: list[_Part] = []
+    try:
+        part = _plan(message, rules, lacking, 0)
+        if lacking:
+            _add_boundaries(part, lacking, rules)
+    except _UnusualError:
+        return None
+    out: list[bytes] = []
+    _write(out, part, rules, tally, True)
+    content = b"".join(out)
+    if form == PLAIN:
+        return content, len(content)
+    content = normalize_newlines(content)
+    size = len(content) if content.endswith(b"\r\n") else len(content) + 2
+    if form == CHUNK:
+        return (content if len(content) == size else content + b"\r\n"), size
+    return encode_data(content), size
+
+
+def _plan(message: Any, rules: Any, lacking: list[_Part], depth: int) -> _Part:
+    if depth > MAX_DEPTH or not rules.accepts(type(message)):
+        raise _UnusualError
+    headers = message._headers.copy()
+    content_type = None
+    for name, value in headers:
+        if len(name) == 12 and name.lower() == "content-type":
+            if content_type is not None:
+                raise _UnusualError  # the first one counts, and which one gets the boundary?
+            content_type = value
+        elif len(name) == 25 and name.lower() == "content-transfer-encoding" and not _is_ascii(value):
+            raise _UnusualError  # the generator looks at it, and may raise
+    if content_type is None:
+        if message._default_type != "text/plain":
+            raise _UnusualError
+        part = _Part(headers, BODY, None)
+    else:
+        found = rules.content_type(str.__str__(content_type)) if isinstance(content_type, str) else None
+        if found is None:
+            raise _UnusualError
+        part = _Part(headers, *found)
+    payload = message._payload
+    if part.form == BODY:
+        if payload is not None:
+            part.text = _body(payload, rules)
+        return part
+    if not isinstance(payload, list) or (part.form == MESSAGE and len(payload) != 1):
+        raise _UnusualError
+    inner = rules.signed if part.form == SIGNED else rules
+    part.parts = [_plan(one, inner, lacking, depth + 1) for one in payload.copy()]
+    if part.form in (MESSAGE, DELIVERY_STATUS):
+        return part
+    if part.boundary is None:
+        part.generated = True
+        lacking.append(part)
+    if message.preamble is not None:
+        part.preamble = _body(message.preamble, rules)
+    if message.epilogue is not None:
+        part.epilogue = _body(message.epilogue, rules)
+    return part
+
+
+def _is_ascii(value: Any) -> bool:
+    return isinstance(value, str) and value.isascii()
+
+
+def _body(text: Any, rules: Any) -> bytes:
+    if type(text) is not str:
+        raise _UnusualError
+    if rules.legacy and "From " in text:
+        text = _mangle_from(">From ", text)
+    if not (text.isascii() or rules.eight_bit):
+        raise _UnusualError
+    try:
+        content: bytes = text.encode("ascii", "surrogateescape")
+    except UnicodeEncodeError:
+        raise _UnusualError from None
+    if not rules.legacy:
+        return normalize_newlines(content)
+    if b"\r" in content:
+        return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return content
+
+
+def _add_boundaries(part: _Part, lacking: list[_Part], rules: Any) -> None:
+    """Generate those that are lacking, the inner ones first, as the generator does."""
+    taken: list[str] = []
+    _look_for_boundaries(part, taken)
+    for lacked in lacking:
+        boundary = rules.new_boundary()
+        while any(one.startswith(boundary) for one in taken):
+            boundary = rules.new_boundary()
+        lacked.boundary = boundary
+        taken.append(boundary)
+
+
+def _look_for_boundaries(part: _Part, taken: list[str]) -> None:
+    """See to it that no boundary that is generated can be in the content."""
+    for text in (part.text, part.preamble, part.epilogue):
+        if text and (text.startswith(b"--=") or b"\n--=" in text):
+            raise _UnusualError
+    if part.boundary is not None:
+        taken.append(part.boundary)
+    for inner in part.parts:
+        _look_for_boundaries(inner, taken)
+
+
+def _write(out: list[bytes], part: _Part, rules: Any, tally: Any, top: bool) -> None:
+    newline = rules.newline
+    for name, value in part.headers:
+        if top and name.lower() in BCC_FIELDS:
+            continue
+        if part.generated and name.lower() == "content-type":
+            field: bytes | None = rules.with_boundary(name, str.__str__(value), part.boundary)
+        elif rules.legacy:
+            field = _legacy_field(name, value, rules)
+        elif type(value) is str:
+            field = _source_field(name, value, rules)
+        else:
+            field = _field(value, rules)
+        if tally is not None:
+            tally.headers += 1
+            tally.folded += field is None
+        out.append(rules.policy.fold_binary(name, value) if field is None else field)
+    out.append(newline)
+    if part.form == BODY:
+        out.append(part.text)
+    elif part.form == MESSAGE:
+        _write(out, part.parts[0], rules, tally, False)
+    elif part.form == DELIVERY_STATUS:
+        _write_blocks(out, part, rules, tally)
+    else:
+        _write_parts(out, part, rules.signed if part.form == SIGNED else rules, tally, newline)
+
+
+def _write_blocks(out: list[bytes], part: _Part, rules: Any, tally: Any) -> None:
+    newline = rules.newline
+    for number, block in enumerate(part.parts):
+        if number:
+            out.append(newline)
+        written: list[bytes] = []
+        _write(written, block, rules, tally, False)
+        out.append(b"".join(written).removesuffix(newline))
+
+
+def _write_parts(out: list[bytes], part: _Part, rules: Any, tally: Any, newline: bytes) -> None:
+    if part.preamble is not None:
+        out += (part.preamble, newline)
+    assert part.boundary is not None, "it was generated if need be"
+    delimiter = b"--" + part.boundary.encode()
+    out += (delimiter, newline)
+    for number, inner in enumerate(part.parts):
+        if number:
+            out += (newline, delimiter, newline)
+        _write(out, inner, rules, tally, False)
+    out += (newline, delimiter, b"--", newline, part.epilogue)
+
+
+@lru_cache(maxsize=1024)
+def _is_name(name: str) -> bool:
+    return name.isascii() and name.isprintable() and " " not in name and ":" not in name and name != ""
+
+
+def _legacy_field(name: str, value: Any, rules: Any) -> bytes | None:
+    """A field of an old-style message; None if it has to be folded."""
+    if type(value) is not str or not _is_name(name) or not _match_legacy_source(value):
+        return None
+    lines = _split_lines(f"{name}: {value}")
+    return "\n".join([*lines, ""]).encode() if max(map(len, lines)) <= rules.limit else None
+
+
+def _source_field(name: str, value: str, rules: Any) -> bytes | None:
+    """A field that a parser took as it was, and that may be folded already."""
+    if not _is_name(name) or not _match_source(value):
+        return None
+    if "\n" in value:
+        lines = _split_lines(value)
+        if len(name) + 2 + len(lines[0]) <= rules.limit and max(map(len, lines)) <= rules.limit:
+            return f"{name}: {_CRLF.join(lines)}\r\n".encode()
+        value = "".join(lines)
+    elif len(name) + 2 + len(value) <= rules.limit:
+        return f"{name}: {value}\r\n".encode()
+    if not rules.folds or name.lower() in rules.structured or "=?" in value or not _match_words(value):
+        return None
+    return _folded(name, value, _split_words(value), rules)
+
+
+def _field(value: Any, rules: Any) -> bytes | None:
+    """A field whose value is an object of the standard library."""
+    bases = type(value).__bases__
+    if len(bases) != 2 or bases[1] is not rules.base or type(value).fold is not rules.fold:
+        return None
+    kind = rules.kinds.get(bases[0])
+    name: str = value._name
+    if kind is None or not _is_name(name):
+        return None
+    tree = value._parse_tree
+    if kind == ADDRESSES:
+        text = _text(tree, rules)
+    else:
+        text = str.__str__(value)
+        if kind == DATE and not tree:
+            return None
+    if not text or "\n" in text or "\r" in text:
+        return None
+    encoding = "ascii"
+    if not text.isascii():
+        if not rules.utf8:
+            return None
+        text = _text(tree, rules)  # in the value, raw bytes are decoded
+        encoding = "utf-8"
+    if len(name) + 2 + len(text) <= rules.limit:
+        try:
+            return f"{name}: {text}\r\n".encode(encoding)
+        except UnicodeEncodeError:
+            return None
+    if not rules.folds or encoding != "ascii":
+        return None
+    if kind == PARAMETERS:
+        folded: bytes | None = rules.fold_parameters(name, text)
+        return folded
+    if kind == ADDRESSES:
+        words = [_text(token, rules) for token in tree]
+        return _folded(name, text, words, rules) if _is_plain(tree, rules) else None
+    if type(tree) is not rules.unstructured or not _match_words(text):
+        return None
+    if any(type(token) not in rules.terminals for token in tree):
+        return None
+    return _folded(name, text, _split_words(text), rules)
+
+
+def _text(tree: Any, rules: Any) -> str:
+    """The text of a parse tree."""
+    if type(tree) not in rules.lists:
+        return str(tree)
+    leaves: list[str] = []
+    _collect(tree, leaves, rules)
+    return "".join(leaves)
+
+
+def _collect(tree: Any, leaves: list[str], rules: Any) -> None:
+    terminals, lists = rules.terminals, rules.lists
+    for token in tree:
+        kind = type(token)
+        if kind in terminals:
+            leaves.append(token)
+        elif kind in lists:
+            _collect(token, leaves, rules)
+        else:
+            leaves.append(str(token))
+
+
+def _is_plain(tree: Any, rules: Any) -> bool:
+    """Whether nothing in the tree was encoded, which would have a say in where it is folded."""
+    return type(tree) in rules.lists and all(
+        type(token) in rules.terminals or type(token) in rules.quoted or _is_plain(token, rules)
+        for token in tree
+    )
+
+
+def _folded(name: str, text: str, words: list[str], rules: Any) -> bytes | None:
+    """The field in lines, each as long as can be; None where a word is longer than a line."""
+    limit = rules.limit
+    if len(text) < limit:
+        return f"{name}:\r\n {text}\r\n".encode()
+    lines = []
+    line = f"{name}: "
+    for word in words:
+        if len(line) + len(word) <= limit:
+            line += word
+            continue
+        if len(word) >= limit:
+            return None
+        # The blank before the fold goes to the next line.
+        blank = line[-1] if line[-1] in " \t" else ""
+        if not blank and word[0] not in " \t":
+            return None
+        lines.append(line[:-1] if blank else line)
+        line = blank + word
+    lines += (line, "")
+    return "\r\n".join(lines).encode()

@@ -1,0 +1,149 @@
+"""Sender, recipients and parameters on their way into the commands of a mail transaction."""
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+
+from .._codec import encode_command, encode_recipients
+from ..errors import SMTPNotSupported, SMTPRecipientsRefused
+from ..parameters import SMTPUTF8
+from .arguments import ascii_address, envelope_path
+from .parameter import Parameter, available, checked, sent
+from .recipient import Recipient, plain, with_own
+
+__all__ = ("EnvelopeCommands", "smtputf8_of")
+
+#: Most often there are none.
+_NONE: tuple[Sequence[str], bool] = (), False
+
+
+class _NoRecipientsError(SMTPRecipientsRefused, ValueError):
+    """Nobody to send to. What stock programs catch, and a :class:`ValueError`."""
+
+    def __str__(self) -> str:
+        return "No recipients given: pass at least one address"
+
+
+class EnvelopeCommands:
+    """Sender, recipients and parameters, checked and encoded.
+
+    Nothing is known of the server yet. Where a parameter depends on it, what is encoded at first is for one
+    that takes everything, so that what is wrong is found before anything is written. :meth:`adapt_to` then
+    makes it what this server takes.
+
+    :ivar mail: the MAIL command up to the reverse-path
+    :ivar parameters: its parameters, each with a blank before it
+    :ivar rcpts: all RCPT command lines
+    :ivar recipients: the forward-paths, without their parameters
+    :ivar utf8: whether the SMTPUTF8 parameter is there
+    :ivar binary: whether the BODY=BINARYMIME parameter is there
+    :ivar open: whether something depends on the server
+    """
+
+    __slots__ = ("_options", "binary", "mail", "open", "parameters", "rcpts", "recipients", "sender", "utf8")
+
+    def __init__(
+        self,
+        sender: str,
+        recipients: str | Sequence[str],
+        mail_options: Iterable[str] | None,
+        rcpt_options: Iterable[str] | None,
+    ) -> None:
+        self.sender = sender
+        self.recipients = [recipients] if isinstance(recipients, str) else list(recipients)
+        if not self.recipients:
+            raise _NoRecipientsError([])
+        if not isinstance(sender, str):
+            raise TypeError(f"An address must be a str, not {type(sender).__name__}")
+        options, typed = checked(mail_options, "MAIL") if mail_options else _NONE
+        shared, also = checked(rcpt_options, "RCPT") if rcpt_options else _NONE
+        self.open = typed or also
+        if not self.open:
+            self.mail, self.parameters, self.utf8, self.binary = _mail_command(sender, *options)
+            tail = _tail(shared, self.utf8) if shared else b""
+            rcpts = encode_recipients(self.recipients, tail)
+            if rcpts is not None:
+                self.rcpts = rcpts
+                return
+        each = None
+        if any(isinstance(recipient, Recipient) for recipient in self.recipients):
+            each = [with_own(shared, recipient) for recipient in self.recipients]
+            self.recipients = list(map(plain, self.recipients))
+            self.open = self.open or any(isinstance(option, Parameter) for own in each for option in own)
+        self._options = options, shared, each
+        others, may_use_utf8 = smtputf8_of(options)
+        self._put(options if may_use_utf8 else others, shared, each)
+
+    def adapt_to(self, extensions: Mapping[str, str], verified: bool) -> None:
+        """Leave out what the server does not take.
+
+        :param extensions: what it announces
+        :param verified: whether the connection uses TLS, with a certificate that was verified
+        :raises SMTPNotSupported: if it does not take a parameter that is required, or without SMTPUTF8 an
+            address or a parameter has no form that it takes
+        """
+        options, shared, each = self._options
+        taken = functools.partial(available, extensions=extensions, verified=verified)
+        try:
+            self._put(taken(options), taken(shared), None if each is None else map(taken, each))
+        except UnicodeEncodeError as error:
+            raise SMTPNotSupported(
+                f"{error.object!a} is not ASCII, and SMTPUTF8 is not supported by this server"
+            ) from error
+
+    def _put(
+        self, options: Sequence[str], shared: Sequence[str], each: Iterable[Sequence[str]] | None
+    ) -> None:
+        utf8 = any(option.upper() == "SMTPUTF8" for option in options)
+        texts = sent(options, utf8)
+        self.mail, self.parameters, self.utf8, self.binary = _mail_command(self.sender, *texts)
+        if each is None:
+            self.rcpts = _rcpts(self.recipients, _tail(sent(shared, utf8), utf8), utf8)
+        else:
+            pairs = zip(self.recipients, each, strict=True)
+            self.rcpts = b"".join([_rcpts((who,), _tail(sent(own, utf8), utf8), utf8) for who, own in pairs])
+
+
+@functools.lru_cache(maxsize=128)
+def _mail_command(sender: str, *options: str) -> tuple[bytes, bytes, bool, bool]:
+    # The sender of one message is most often that of the next.
+    upper = [option.upper() for option in options]
+    utf8 = "SMTPUTF8" in upper
+    mail = encode_command(b"MAIL", b"FROM:<%b>" % _path(sender, utf8))[:-2]
+    return mail, _tail(options, utf8), utf8, "BODY=BINARYMIME" in upper
+
+
+def _tail(texts: Sequence[str], utf8: bool) -> bytes:
+    """Parameters, each with a blank before it."""
+    encoding = "utf-8" if utf8 else "ascii"
+    return encode_command(b"", *[text.encode(encoding) for text in texts])[:-2]
+
+
+def _rcpts(recipients: Sequence[str], tail: bytes, utf8: bool) -> bytes:
+    """The RCPT command lines."""
+    rcpts = encode_recipients(recipients, tail)
+    if rcpts is None:
+        paths = [_path(recipient, utf8) for recipient in recipients]
+        rcpts = b"".join([encode_command(b"RCPT", b"TO:<%b>%b" % (path, tail)) for path in paths])
+    return rcpts
+
+
+def _path(address: str, utf8: bool) -> bytes:
+    """What goes between the angle brackets. Without SMTPUTF8, a domain goes as A-labels if it must."""
+    if utf8:
+        return envelope_path(address, "utf-8")
+    try:
+        address = ascii_address(address)
+    except ValueError:
+        pass  # the next line says which character cannot be sent
+    return envelope_path(address, "ascii")
+
+
+def smtputf8_of(options: Sequence[str]) -> tuple[Sequence[str], bool]:
+    """Take out what leaves the use of SMTPUTF8 to those who know whether a message needs it.
+
+    :return: the other parameters, and whether it may be used
+    """
+    for option in options:
+        if isinstance(option, SMTPUTF8) and not option.required:
+            return tuple(other for other in options if other is not option), option.use != "never"
+    return options, True

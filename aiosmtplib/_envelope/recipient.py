@@ -1,0 +1,51 @@
+"""Recipients that have parameters of their own."""
+
+from collections.abc import Sequence
+
+from .._message.addresses import parse_address
+from .parameter import Text, as_text, check_once, option_list
+
+__all__ = ("Recipient", "plain", "with_own")
+
+
+class Recipient(Text):
+    """A recipient with parameters of its own. It goes wherever an address goes, and equals it.
+
+    :param address: the forward-path, with or without a display name
+    :param options: parameters of its RCPT: values of this module, or ``str``
+    :ivar options: these, as a tuple
+    """
+
+    __slots__ = ("options",)
+    options: tuple[str, ...]
+
+    def __new__(cls, address: str, *options: str) -> "Recipient":
+        parse_address(address)
+        checked = option_list((*_own(address), *options), "RCPT")
+        check_once(checked)
+        return cls._make(as_text(address, "address"), options=tuple(checked))
+
+    def __repr__(self) -> str:
+        return f"Recipient({', '.join(map(repr, (str(self), *self.options)))})"
+
+
+def plain(recipient: str) -> str:
+    """The address alone of a recipient with parameters; any other as it is."""
+    return str(recipient) if isinstance(recipient, Recipient) else recipient
+
+
+def with_own(shared: Sequence[str], recipient: str) -> Sequence[str]:
+    """The parameters of every RCPT, and those that a recipient has of its own.
+
+    :raises ValueError: if one is in both
+    """
+    own = _own(recipient)
+    if not own or not shared:
+        return own or shared
+    together = [*shared, *own]
+    check_once(together)
+    return together
+
+
+def _own(recipient: str) -> tuple[str, ...]:
+    return recipient.options if isinstance(recipient, Recipient) else ()

@@ -1,0 +1,204 @@
+"""The bytes of a message, with each header field kept in its place: by the codec, or by the standard library.
+
+What the codec leaves to the standard library is written by its generator. This is a module of its own because
+the generator and the policies are slow to import; ``email.py`` asks for it when the first message comes.
+"""
+
+import re
+from copy import copy
+from email.generator import BytesGenerator
+from email.message import EmailMessage, Message
+from email.policy import Compat32, EmailPolicy
+from io import BytesIO
+from typing import Any, Final
+
+from .._codec import encode_message, normalize_newlines, serialize_message
+from .._codec.constants import CHUNK, DATA, PLAIN
+from .._codec.types import Data
+from .rules import Rules, Tally
+
+__all__ = ("Tally", "by_generator", "flatten", "flatten_for")
+
+# A line break that does not fold (RFC 5322 section 2.2.3): what follows it would be a header field of its
+# own, or the body. A lone CR counts, since it becomes CRLF on the wire.
+_breaks_out = re.compile(rb"\r(?![ \t\n])|\n(?![ \t])").search
+_fold_properly = re.compile(rb"[\r\n][\r\n \t]*").sub
+
+
+# What may be the name of a parameter, and is too long for one: after "type;", and not after "=".
+_quoted_strings = re.compile(r'"(?:[^"\\]|\\.)*"').sub
+_has_long_name = re.compile(r"(?:\A|[;)\s])[^\s;=\"()]{41}").search
+
+
+class _SMTPPolicy(EmailPolicy):
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        if isinstance(value, str) and name.lower() in ("content-type", "content-disposition"):
+            _check_parameters(name, value)
+        return _contain(super().fold_binary(name, value), b"\r\n")
+
+
+class _LegacyPolicy(Compat32):
+    def fold_binary(self, name: str, value: str) -> bytes:
+        return _contain(super().fold_binary(name, value), b"\n")
+
+
+#: By whether old-style, utf8 and cte_type.
+_RULES: Final = {
+    **{
+        (False, utf8, cte_type): Rules(_SMTPPolicy(linesep="\r\n", utf8=utf8, cte_type=cte_type))
+        for utf8 in (False, True)
+        for cte_type in ("7bit", "8bit")
+    },
+    **{(True, False, cte_type): Rules(_LegacyPolicy(cte_type=cte_type)) for cte_type in ("7bit", "8bit")},
+}
+
+
+def rules_for(message: object, utf8: bool, cte_type: str) -> Rules:
+    """How to write this message.
+
+    :raises TypeError: if it is none
+    :raises ValueError: for another ``cte_type`` than ``"7bit"`` and ``"8bit"``
+    """
+    if isinstance(message, EmailMessage):
+        legacy = False
+    elif isinstance(message, Message):
+        legacy = True
+        utf8 = False
+    else:
+        raise TypeError(f"Expected an email.message.EmailMessage or Message, not {type(message).__name__}")
+    found = _RULES.get((legacy, bool(utf8), cte_type))
+    if found is None:
+        raise ValueError(f'cte_type must be "7bit" or "8bit", not {cte_type!r}')
+    return found
+
+
+def flatten(message: EmailMessage | Message, utf8: bool, cte_type: str, tally: Tally | None = None) -> bytes:
+    """Do what :func:`aiosmtplib.email.flatten_message` promises.
+
+    :param tally: counts which way it went
+    """
+    rules = rules_for(message, utf8, cte_type)
+    written = _serialize(message, rules, PLAIN, tally)
+    return written[0] if written is not None else _generate(message, rules)
+
+
+def flatten_for(message: EmailMessage | Message, utf8: bool, cte_type: str, chunk: bool) -> tuple[Data, int]:
+    """The same as it goes out, and its number of octets as SIZE counts it (RFC 1870 section 3).
+
+    :param chunk: by BDAT, not by DATA
+    """
+    rules = rules_for(message, utf8, cte_type)
+    written = _serialize(message, rules, CHUNK if chunk else DATA, None)
+    if written is not None:
+        return written
+    content = _generate(message, rules)
+    if not chunk:
+        return encode_message(content)
+    content = normalize_newlines(content)
+    if not content.endswith(b"\r\n"):
+        content += b"\r\n"
+    return content, len(content)
+
+
+def by_generator(message: EmailMessage | Message, utf8: bool, cte_type: str) -> bytes:
+    """What :func:`flatten` gives, written by the standard library's generator alone."""
+    return _generate(message, rules_for(message, utf8, cte_type))
+
+
+def _serialize(
+    message: EmailMessage | Message, rules: Rules, form: int, tally: Tally | None
+) -> tuple[bytes, int] | None:
+    written = None
+    try:
+        if _relied_upon:
+            written = serialize_message(message, rules, form, tally)
+    except Exception:  # noqa: S110
+        pass  # of several errors the generator's comes first
+    if tally is not None:
+        tally.messages += 1
+        tally.generated += written is None
+    return written
+
+
+def _generate(message: EmailMessage | Message, rules: Rules) -> bytes:
+    # The generator leaves boundaries behind, and for a while its policy: in copies that nobody else sees.
+    message = _copied(message)
+    del message["Bcc"]
+    del message["Resent-Bcc"]
+    buffer = BytesIO()
+    BytesGenerator(buffer, policy=rules.policy).flatten(message)
+    return buffer.getvalue()
+
+
+def _sample(message: EmailMessage | Message, fields: tuple[tuple[str, str], ...]) -> EmailMessage | Message:
+    for name, value in fields:
+        message[name] = value
+    message.set_payload("Hello\n.\n")
+    return message
+
+
+def _agrees(message: EmailMessage | Message) -> bool:
+    """Whether this interpreter's generator writes the sample as the codec does."""
+    rules = rules_for(message, False, "8bit")
+    written = serialize_message(message, rules, PLAIN, None)
+    return written is not None and written[0] == _generate(message, rules)
+
+
+def _copied(message: Any) -> Any:
+    """A message of its own, with all its parts. Deletion gives a copy a list of header fields of its own."""
+    copied = copy(message)
+    payload = copied._payload
+    if isinstance(payload, list):
+        copied._payload = [_copied(part) if isinstance(part, Message) else part for part in payload]
+    elif isinstance(payload, Message):
+        copied._payload = _copied(payload)
+    return copied
+
+
+def _check_parameters(name: str, value: str) -> None:
+    """Refuse what the standard library folds for ever: no room for a value is left on a line.
+
+    :raises ValueError: for the name of a parameter that is longer than 40 characters
+    """
+    if _has_long_name(_quoted_strings('""', str(value).partition(";")[2])):
+        raise ValueError(f"A parameter of the {name} field has a name of more than 40 characters")
+
+
+def _contain(field: bytes, linesep: bytes) -> bytes:
+    """Fold a header field at the line breaks that its value, or a lenient parser, has put in.
+
+    Old-style messages take any text for a value, and the generator writes it as it is, on every Python
+    up to at least 3.13. Older ones do so with what an :class:`~email.message.EmailMessage` parsed, too.
+    """
+    if not _breaks_out(field, 0, len(field) - len(linesep)):
+        return field
+    if field[:1] in (b"\r", b"\n"):  # folded, it would still be behind an empty line
+        raise ValueError("The name of a header field must not begin with a line break")
+    return _fold_properly(linesep + b" ", field.rstrip(b"\r\n")) + linesep
+
+
+# How fields are written, and above all how they are folded, differs between the releases of Python, patch
+# releases too. What the codec does is relied upon where it does the same as the one that runs.
+_SHORT: Final = (
+    ("From", "Ann Example <ann@example.com>"),
+    ("Subject", "Words, and (more) <words>"),
+    ("Date", "Thu, 26 Nov 2026 09:00:00 +0000"),
+    ("Message-ID", "<1@example.com>"),
+    ("MIME-Version", "1.0"),
+    ("Content-Type", 'text/plain; charset="utf-8"'),
+    ("Content-Transfer-Encoding", "8bit"),
+)
+_LONG: Final = (
+    ("Subject", "seventy characters and no room for them behind the name of the field"),
+    ("X-Words", f"{'word ' * 13}word: {'w' * 76} {'w' * 77} end, {'w' * 60} <{'w' * 15}> (w)\tlast"),
+    (
+        "To",
+        ", ".join(f'"{name}, B." <{name}@example.com>, {name}@example.org' for name in ("ann", "bob", "cy")),
+    ),
+    ("Content-Type", f'application/octet-stream; charset="utf-8"; name="{"n" * 60}.pdf"'),
+    ("Content-Disposition", f'attachment; filename="{"n" * 50}.pdf"; size="1"'),
+)
+_relied_upon = _agrees(_sample(EmailMessage(), _SHORT)) and _agrees(_sample(Message(), _SHORT))
+_folds = _relied_upon and _agrees(_sample(EmailMessage(), _LONG))
+for _rules in _RULES.values():
+    _rules.folds = _rules.signed.folds = _folds

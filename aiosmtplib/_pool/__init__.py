@@ -1,0 +1,1 @@
+"""Many connections: opened on demand, shared by all who send, and closed in time."""

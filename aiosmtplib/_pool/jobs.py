@@ -1,0 +1,143 @@
+"""The nouns of many messages over a pool: a message, the parts of one with many recipients, and a lane."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .._client.compose import envelope_of
+from .._client.results import Envelope, SendResult
+from .._session import Exchange
+from .._session.mail import PreparedMail
+from .._session.transaction import begin
+from ..esmtp import split_recipients
+from ..protocol import SMTPProtocol
+from .connection import Condition
+from .manager import Connection
+from .retry import merged
+
+
+class HeldConnection:
+    """A connection, while a crew has it."""
+
+    __slots__ = ("allowed", "bytes", "condition", "in_flight", "leaving", "protocol", "served", "slot")
+
+    def __init__(self, slot: Connection, protocol: SMTPProtocol, allowed: int | None) -> None:
+        self.slot = slot
+        self.protocol = protocol
+        self.in_flight = 0
+        #: How many messages the connection is given in all, where that is limited.
+        self.allowed = allowed
+        #: How many messages it has had that were over well.
+        self.served = slot.messages
+        self.bytes = 0
+        self.leaving = False
+        self.condition = Condition.KEEP
+
+
+class MessageQuota:
+    """How many messages a connection is given, where the server has turned out to take only so many.
+
+    It need not say so beforehand, though RFC 9422 lets it. A message that is behind those that it takes, on
+    one connection after the other, would be moved until it is given up.
+
+    :ivar now: how many, or ``None`` as long as the server said goodbye to none
+    """
+
+    __slots__ = ("now",)
+
+    def __init__(self) -> None:
+        self.now: int | None = None
+
+    def ended(self, held: HeldConnection) -> None:
+        """The server said goodbye, or that it takes no more, amidst messages."""
+        self.now = max(1, held.served)
+
+    def used_up(self, held: HeldConnection) -> None:
+        """A connection served all that it was given: perhaps something else had ended the last one."""
+        self.now = max(self.now or 0, held.served + held.served // 4 + 1)
+
+
+class QueuedMessage:
+    """A message, or the part of it for some of its recipients.
+
+    :ivar moves: how often it was moved to another connection
+    :ivar whole: what it is a part of, or ``None``
+    """
+
+    __slots__ = ("index", "item", "moves", "recipients", "whole")
+
+    def __init__(
+        self, index: int, item: Any, whole: "Whole | None" = None, recipients: Sequence[str] = ()
+    ) -> None:
+        self.index = index
+        self.item = item
+        self.moves = 0
+        self.whole = whole
+        self.recipients = recipients
+
+
+class Attempt(Exchange):
+    """A message on a connection.
+
+    :param message_done: called with it once it is over
+    """
+
+    __slots__ = ("_settled", "message", "size")
+
+    held: HeldConnection
+
+    def __init__(
+        self,
+        message_done: Callable[["Attempt"], None],
+        held: HeldConnection,
+        message: QueuedMessage,
+        mail: PreparedMail,
+        timeout: float | None,
+    ) -> None:
+        super().__init__(begin(mail, held.protocol.server), timeout, held)
+        self._settled = message_done
+        self.message = message
+        self.size = mail.octets
+
+    def on_done(self) -> None:
+        self._settled(self)
+
+
+class Whole:
+    """What takes several transactions."""
+
+    __slots__ = ("_left", "_parts", "item")
+
+    def __init__(self, item: Any, count: int) -> None:
+        self.item = item
+        self._left = count
+        self._parts: list[tuple[Sequence[str], SendResult[Any]]] = []
+
+    def collect(self, part: QueuedMessage, result: SendResult[Any]) -> SendResult[Any] | None:
+        """Note what became of a part.
+
+        :return: what became of the whole, if this was the last one
+        """
+        self._parts.append((part.recipients, result))
+        self._left -= 1
+        return None if self._left else merged(part.index, self.item, self._parts)
+
+
+def divide(message: QueuedMessage, rcptmax: int) -> Sequence[QueuedMessage]:
+    """The parts of a message, if the server does not take all its recipients at once; else none."""
+    if message.whole is not None:
+        return ()
+    item = message.item
+    envelope = item if isinstance(item, Envelope) else Envelope(None, None, item)
+    recipients: Any = envelope.recipients
+    if recipients is None:
+        built: Any = envelope.message
+        _, recipients = envelope_of(built, envelope.sender, None)
+    if isinstance(recipients, str) or len(recipients) <= rcptmax:
+        return ()
+    groups = split_recipients(list(recipients), rcptmax)
+    whole = Whole(item, len(groups))
+    return [
+        QueuedMessage(message.index, dataclasses.replace(envelope, recipients=group), whole, group)
+        for group in groups
+    ]

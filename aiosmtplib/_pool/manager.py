@@ -1,0 +1,308 @@
+"""The hands of the pool: it does what :class:`PoolState` decides, and tells it what came of that.
+
+Connections are opened and closed by tasks of their own, so that a caller who gives up takes no one else's
+connection along. Everything else happens at once, in whichever task or callback brings the news.
+"""
+
+import asyncio
+import copy
+import functools
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
+
+from .._transport.wakeup import wake
+from ..errors import SMTPException, SMTPServerDisconnected
+from ..esmtp import parse_limits
+from ..smtp import SMTP
+from .connection import Actions, Condition, PooledConnection, State
+from .rate import TokenBucket
+from .state import PoolState
+
+#: How long a server may take to answer QUIT, in seconds: a connection counts until it is closed.
+QUIT_TIMEOUT = 5.0
+
+#: How long a pool that was closed at once waits for its callers to notice, in seconds. One that waits for the
+#: source of its message may never do.
+ABORT_TIMEOUT = 1.0
+
+T = TypeVar("T")
+
+Connection = PooledConnection[SMTP]
+Waiter = asyncio.Future[Connection]
+
+
+class ConnectionManager:
+    """Connections on request.
+
+    :param make: makes a client that is not connected
+    :param rate: what spaces the messages, or ``None``
+    """
+
+    def __init__(
+        self, state: PoolState[SMTP, Waiter], make: Callable[[], SMTP], rate: TokenBucket | None
+    ) -> None:
+        self.state = state
+        self.rate = rate
+        self._make = make
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._making: set[SMTP] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
+        self._drained: asyncio.Future[None] | None = None
+        self._abort_timer: asyncio.TimerHandle | None = None
+        self._forsaken = False
+        # One caller at a time has a connection and waits for its permission.
+        self._turnstile = asyncio.Lock()
+        #: How many others there are, each with a message that was given to the pool.
+        self._in_line = 0
+        self._sleepers: set[asyncio.Future[None]] = set()
+
+    def now(self) -> float:
+        return self.loop.time()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop in which the pool is used.
+
+        :raises RuntimeError: if that was another one before
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None:
+                raise RuntimeError("A pool belongs to the event loop in which it was first used")
+            self._loop = loop
+        return loop
+
+    # -- those who want a connection -----------------------------------------------------------------
+
+    async def acquire(self, *, begun: bool = False) -> Connection:
+        """A connection, with the permission to send one message on it.
+
+        :param begun: a part of the message was sent: the rest is too, also while the pool is being closed
+        :raises SMTPServerDisconnected: if the pool is closed
+        :raises SMTPException: if no connection could be opened
+        """
+        if self.state.closing and not begun:
+            raise SMTPServerDisconnected("The pool is closed")
+        if self.rate is None:
+            return await self._connection()
+        self._in_line += 1
+        try:
+            await self._turnstile.acquire()
+        finally:
+            self._in_line -= 1
+            if self.state.drained:
+                wake(self._drained)
+        try:
+            return await self._permitted(await self._connection(), self.rate)
+        finally:
+            self._turnstile.release()
+
+    async def exchange(self, slot: Connection, condition: Condition) -> Connection:
+        """Give a connection back and get another, ahead of all who wait: a message was not sent."""
+        fresh = await self._other(slot, condition)
+        return fresh if self.rate is None else await self._permitted(fresh, self.rate)
+
+    async def _other(self, slot: Connection, condition: Condition) -> Connection:
+        try:
+            waiter = self.queue(again=True)
+        finally:  # also if the pool is closed
+            self.release(slot, condition)
+        return await self._granted(waiter)
+
+    async def _connection(self) -> Connection:
+        # A pool that is being closed has nothing to take, and lets in those who were there before.
+        closing = self.state.closing
+        slot = None if closing else self.state.take(self.now())
+        return await self._granted(self.queue(again=closing)) if slot is None else slot
+
+    async def _granted(self, waiter: Waiter) -> Connection:
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self.cancel(waiter)
+            raise
+        return self.state.claim(waiter)
+
+    def queue(self, *, again: bool = False) -> Waiter:
+        """Wait for a connection without a task: its future has the connection, or why there is none.
+
+        Who gets it says so with ``state.claim``, who does not want it any more with :meth:`cancel`.
+        """
+        waiter: Waiter = self.loop.create_future()
+        self.do(self.state.wait(waiter, self.now(), again=again))
+        return waiter
+
+    def cancel(self, waiter: Waiter) -> None:
+        """A caller gave up."""
+        waiter.cancel()
+        self.do(self.state.cancel(waiter, self.now()))
+
+    def release(self, slot: Connection, condition: Condition) -> None:
+        """A caller is done with a connection."""
+        actions = self.state.release(slot, condition, self.now())
+        if actions or self.state.closing:  # it may have been the last one
+            self.do(actions)
+        elif slot.state is State.IDLE:
+            self._watch_until(self.state.stale_at(slot))
+
+    async def _permitted(self, slot: Connection, rate: TokenBucket) -> Connection:
+        """Wait until a message may go, with a connection in hand: this one, or another if it was lost."""
+        now = self.now()
+        delay = rate.reserve(now)
+        if delay <= 0:
+            return slot
+        sleeper: asyncio.Future[None] = self.loop.create_future()
+        self._sleepers.add(sleeper)
+        timer = self.loop.call_at(now + delay, wake, sleeper)
+        try:
+            await sleeper
+        except asyncio.CancelledError:
+            rate.cancel(now + delay)
+            self.release(slot, Condition.KEEP)
+            raise
+        finally:
+            timer.cancel()
+            self._sleepers.remove(sleeper)
+        # Servers are less patient than a low rate asks for. That is no fault that a move is counted for, and
+        # no reason to wait once more.
+        lost = not (slot.alive and slot.client.is_connected)
+        return await self._other(slot, Condition.LOST) if lost else slot
+
+    # -- what follows from an event ------------------------------------------------------------------
+
+    def do(self, actions: Actions[SMTP, Waiter]) -> None:
+        """Do what the state decided."""
+        for waiter, slot in actions.grant:
+            if not waiter.done():  # else it was cancelled, and its task will say so
+                waiter.set_result(slot)
+        for waiter, error in actions.fail:
+            if not waiter.done():
+                waiter.set_exception(_own(error))
+        for slot in actions.open:
+            self._spawn(self._open(), functools.partial(self._opened, slot))
+        for slot in actions.close:
+            self._spawn(self._say_goodbye(slot.client), functools.partial(self._left, slot))
+        self._watch_until(self.state.next_deadline())
+        if self.state.drained:
+            self._cancel_timer()
+            if self._abort_timer is not None:
+                self._abort_timer.cancel()
+            wake(self._drained)
+
+    def _spawn(self, work: Coroutine[Any, Any, T], done: Callable[[asyncio.Task[T]], None]) -> None:
+        # What came of it is told by a callback: a task that is cancelled at once never runs.
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(done)
+
+    async def _open(self) -> SMTP:
+        client = self._make()
+        self._making.add(client)
+        try:
+            await client.connect()
+            await client._ehlo_or_helo_if_needed()
+        except BaseException:
+            client.close()
+            raise
+        finally:
+            self._making.remove(client)
+        return client
+
+    def _opened(self, slot: Connection, task: asyncio.Task[SMTP]) -> None:
+        error: BaseException | None = _closed() if task.cancelled() else task.exception()
+        if error is None:
+            client = task.result()
+            if client.is_connected:
+                client._lost_callback = lambda: self.do(self.state.lost(slot, self.now()))
+                limits = parse_limits(client.esmtp_extensions)
+                slot.rcptmax = limits.rcptmax
+                self.do(self.state.opened(slot, client, self.now(), mailmax=limits.mailmax))
+                return
+            error = SMTPServerDisconnected("Connection lost")
+        self.do(self.state.open_failed(slot, cast(Exception, error), self.now()))
+
+    @staticmethod
+    async def _say_goodbye(client: SMTP) -> None:
+        try:
+            await client.quit(timeout=QUIT_TIMEOUT)
+        except SMTPException:
+            pass  # it is closed in any case
+
+    def _left(self, slot: Connection, task: asyncio.Task[None]) -> None:
+        slot.client.close()
+        self.do(self.state.closed(slot, self.now()))
+
+    # -- time ----------------------------------------------------------------------------------------
+
+    def _watch_until(self, deadline: float | None) -> None:
+        """Come back at ``deadline`` at the latest. A timer that fires too early finds nothing to do."""
+        if deadline is None or deadline >= self._timer_at:
+            return
+        self._cancel_timer()
+        self._timer_at = deadline
+        self._timer = self.loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._cancel_timer()
+        self.do(self.state.expire(self.now()))
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        self._timer_at = math.inf
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    async def close(self, timeout: float | None) -> None:
+        """Serve those who wait, then close every connection; after ``timeout`` seconds, close at once."""
+        self.do(self.state.close(self.now()))
+        # Not asyncio.wait_for: that of Python 3.10 and 3.11 may swallow a cancellation.
+        timer = None if timeout is None else self.loop.call_later(max(0, timeout), self._abort)
+        try:
+            while (self._in_line or not self.state.drained) and not self._forsaken:
+                if self._drained is None or self._drained.done():
+                    self._drained = self.loop.create_future()
+                await asyncio.shield(self._drained)
+        except asyncio.CancelledError:
+            self._abort()
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _forsake(self) -> None:
+        self._forsaken = True
+        wake(self._drained)
+
+    def _abort(self) -> None:
+        if self._abort_timer is None:
+            self._abort_timer = self.loop.call_later(ABORT_TIMEOUT, self._forsake)
+        self.do(self.state.abort(_closed(), self.now()))
+        for task in self._tasks:
+            task.cancel()
+        for client in self._making:
+            client.close()
+        for slot in self.state.slots(State.BUSY, State.CLOSING):
+            slot.client._abort()
+        for sleeper in self._sleepers:
+            wake(sleeper)
+
+
+def _closed() -> SMTPServerDisconnected:
+    return SMTPServerDisconnected("The pool was closed")
+
+
+def _own(error: Exception) -> Exception:
+    """The same error, to be raised in another task: a traceback belongs to one."""
+    try:
+        own = copy.copy(error)
+    except Exception:  # its class is called with something else than what it hands on to Exception
+        return error
+    own.args = error.args
+    own.__cause__ = error.__cause__ or error
+    return own

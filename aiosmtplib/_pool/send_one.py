@@ -1,0 +1,203 @@
+"""One message over a pool: on another connection if the first was lost before the server had it, and in
+several transactions if the server does not take all its recipients at once.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from .._client.commands import Timeout
+from .._client.compose import content_of
+from .._client.pipeline import failed
+from .._client.results import Content, SendResult, delivery_of
+from .._client.streaming import Progress, is_stream
+from .._envelope.parameter import option_list
+from ..errors import SMTPNotSupported
+from ..esmtp import split_recipients
+from ..response import SMTPResponse
+from ..smtp import SMTP
+from ..status import Delivery, SMTPStatus
+from .connection import Condition
+from .manager import Connection, ConnectionManager
+from .retry import condition_of, may_retry, merged
+from .state import MAX_MOVES
+
+if TYPE_CHECKING:
+    import email.message
+
+Item = TypeVar("Item")
+
+Result = tuple[dict[str, SMTPResponse], str]
+
+
+class Work(Protocol):
+    """A message, and how to send it.
+
+    :ivar octets: how long its content is, as far as that is known
+    :ivar repeatable: whether it can be sent again once its content has been read
+    """
+
+    octets: int
+    repeatable: bool
+
+    def rewind(self) -> None:
+        """Be ready to be sent again."""
+
+    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
+        """Send it to some of its recipients."""
+        ...
+
+
+class Ready:
+    """What :meth:`SMTP.sendmail` takes."""
+
+    def __init__(
+        self,
+        sender: str,
+        message: Content,
+        mail_options: Iterable[str] | None,
+        rcpt_options: Iterable[str] | None,
+        timeout: Timeout,
+        progress: Progress | None,
+    ) -> None:
+        self._sender = sender
+        source: Any = message
+        self._message = source
+        self._mail_options = option_list(mail_options)
+        self._rcpt_options = option_list(rcpt_options, "RCPT")
+        self._timeout = timeout
+        self._caller = progress
+        self._progress = progress
+        self._start: int | None = None
+        self.octets = 0
+        self.repeatable = True
+        if is_stream(message):
+            self._progress = self._count
+            seekable = getattr(message, "seekable", None)
+            self.repeatable = seekable is not None and bool(seekable())
+            if self.repeatable:
+                self._start = source.tell()
+        else:
+            self.octets = len(content_of(message))
+
+    def _count(self, sent: int, total: int | None) -> None:
+        self.octets = sent
+        if self._caller is not None:
+            self._caller(sent, total)
+
+    def rewind(self) -> None:
+        if self._start is not None:
+            self._message.seek(self._start)
+
+    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
+        return await client.sendmail(
+            self._sender,
+            recipients,
+            self._message,
+            self._mail_options,
+            self._rcpt_options,
+            self._timeout,
+            progress=self._progress,
+        )
+
+
+class Built:
+    """What :meth:`SMTP.send_message` takes."""
+
+    repeatable = True
+
+    def __init__(
+        self,
+        sender: str,
+        message: "email.message.EmailMessage | email.message.Message",
+        mail_options: Iterable[str] | None,
+        rcpt_options: Iterable[str] | None,
+        timeout: Timeout,
+    ) -> None:
+        self._sender = sender
+        self._message = message
+        self._mail_options = option_list(mail_options)
+        self._rcpt_options = option_list(rcpt_options, "RCPT")
+        self._timeout = timeout
+        self.octets = 0
+
+    def rewind(self) -> None:
+        pass
+
+    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
+        result, self.octets = await client._send_object(
+            self._message, self._sender, recipients, self._mail_options, self._rcpt_options, self._timeout
+        )
+        return result
+
+
+def accepted(index: int, item: Item, result: Result) -> SendResult[Item]:
+    """The result for a message of which ``sendmail`` says that it was taken."""
+    refused, text = result
+    response = SMTPResponse(SMTPStatus.completed.value, text)
+    return SendResult(index, item, Delivery.DELIVERED, response, refused, None)
+
+
+async def deliver(manager: ConnectionManager, work: Work, recipients: Sequence[str]) -> Result:
+    """Send one message.
+
+    :raises SMTPNotSupported: if it takes several transactions, and its content can be read only once
+    """
+    try:
+        slot = await manager.acquire()
+        groups = split_recipients(recipients, slot.rcptmax)
+        if len(groups) == 1:
+            result = await _attempt(manager, slot, work, recipients)
+        else:
+            result = await _divided(manager, slot, work, groups)
+    except Exception as error:
+        manager.state.finished(delivery_of(error), work.octets)
+        raise
+    manager.state.finished(Delivery.DELIVERED, work.octets)
+    return result
+
+
+async def _attempt(
+    manager: ConnectionManager, slot: Connection, work: Work, recipients: Sequence[str]
+) -> Result:
+    moves = 0
+    while True:
+        slot.begin()
+        try:
+            if moves:
+                work.rewind()
+            result = await work.send(slot.client, recipients)
+        except BaseException as error:
+            condition = condition_of(slot, error)
+            if moves == MAX_MOVES or not may_retry(slot, error, once=not work.repeatable):
+                manager.release(slot, condition)
+                raise
+        else:
+            manager.release(slot, Condition.KEEP)
+            return result
+        moves += 1
+        slot = await manager.exchange(slot, condition)
+
+
+async def _divided(
+    manager: ConnectionManager, slot: Connection, work: Work, groups: Sequence[Sequence[str]]
+) -> Result:
+    if not work.repeatable:
+        manager.release(slot, Condition.KEEP)
+        raise SMTPNotSupported(
+            f"The server takes {slot.rcptmax} recipients at once, so that the message has to be sent "
+            f"{len(groups)} times, and a stream can be read only once"
+        )
+    parts = []
+    for number, group in enumerate(groups):
+        try:
+            if number:
+                work.rewind()
+                slot = await manager.acquire(begun=True)
+            part: SendResult[None] = accepted(0, None, await _attempt(manager, slot, work, group))
+        except Exception as error:
+            part = failed(0, None, error)
+        parts.append((group, part))
+    whole = merged(0, None, parts)
+    whole.raise_for_status()
+    assert whole.response is not None
+    return dict(whole.refused), whole.response.message

@@ -1,0 +1,177 @@
+"""The SASL mechanisms that need no more than a step or two, and what all of them have in common (RFC 4422).
+
+One small class each: a name, an initial response, and an answer to a challenge. There is no connection in
+here. SCRAM, which is longer, is in :mod:`aiosmtplib._sasl.scram`.
+"""
+
+from typing import Any, ClassVar
+
+from ..errors import SMTPAuthenticationError
+from ..status import SMTPStatus
+from .base import CONTROLS, NUL, Mechanism, hmac_digest, invalid, octets, saslname
+from .secret import reveal
+
+
+class Plain(Mechanism):
+    """PLAIN (RFC 4616), with an empty authorization identity.
+
+    :raises ValueError: for a NUL, which separates the fields
+    """
+
+    name = "PLAIN"
+
+    def __init__(self, username: str | bytes, password: Any) -> None:
+        self._username = octets(username, "user name", NUL)
+        self._password = octets(password, "password", NUL)
+
+    def initial(self) -> bytes:
+        return b"\0%b\0%b" % (reveal(self._username), reveal(self._password))
+
+
+class Login(Mechanism):
+    """LOGIN, which has no RFC: user name and password, each by itself. What the server asks for is prose.
+
+    :raises ValueError: for a NUL, at which many servers stop reading
+    """
+
+    name = "LOGIN"
+    strict = False
+
+    def __init__(self, username: str | bytes, password: Any) -> None:
+        self._username = octets(username, "user name", NUL)
+        self._password = octets(password, "password", NUL)
+        self._left = [self._password]
+
+    def initial(self) -> bytes:
+        name: bytes = reveal(self._username)
+        return name
+
+    def answer(self, challenge: bytes) -> bytes:
+        if not self._left:
+            raise invalid(self.name, challenge)
+        if challenge.lower().startswith(b"user") and self._username is not None:
+            # The server did not take the initial response, and would log the password as a name.
+            name: bytes = reveal(self._username)
+            self._username = None
+            return name
+        response: bytes = reveal(self._left.pop())
+        return response
+
+
+class CramMD5(Mechanism):
+    """CRAM-MD5 (RFC 2195): a keyed digest of the challenge.
+
+    :raises ValueError: for a NUL in the user name or password
+    """
+
+    name = "CRAM-MD5"
+
+    def __init__(self, username: str | bytes, password: Any) -> None:
+        self._username = octets(username, "user name", NUL)
+        self._password = octets(password, "password", NUL)
+        self._done = False
+
+    def answer(self, challenge: bytes) -> bytes:
+        if self._done:
+            raise invalid(self.name, challenge)
+        self._done = True
+        digest = hmac_digest(self._password, challenge, "md5")
+        return b"%b %b" % (reveal(self._username), digest.hex().encode("ascii"))
+
+
+class _Bearer(Mechanism):
+    """An OAuth 2.0 access token (RFC 6750). A refusal comes as a challenge that says why, in JSON."""
+
+    strict = False
+    _acknowledgement: ClassVar[bytes]
+
+    def __init__(self, username: str | bytes, access_token: Any) -> None:
+        self._username = octets(username, "user name", CONTROLS)
+        self._token = octets(access_token, "access token", CONTROLS)
+
+    @property
+    def secret(self) -> Any:
+        return self._token
+
+    def answer(self, challenge: bytes) -> bytes:
+        if self.reason is not None:
+            raise invalid(self.name, challenge)
+        self.reason = challenge.decode("utf-8", "backslashreplace")
+        return self._acknowledgement
+
+
+class XOAuth2(_Bearer):
+    """XOAUTH2, as Google and Microsoft document it.
+
+    :raises ValueError: for a control character: Control-A separates the fields, a token holds none
+    """
+
+    name = "XOAUTH2"
+    _acknowledgement = b""
+
+    def initial(self) -> bytes:
+        return b"user=%b\x01auth=Bearer %b\x01\x01" % (reveal(self._username), reveal(self._token))
+
+
+class OAuthBearer(_Bearer):
+    """OAUTHBEARER (RFC 7628 section 3.1), the standard form of XOAUTH2.
+
+    :param host: the name of the server, as the client has it
+    :param port: its port, where it has one
+    :raises ValueError: for a control character: Control-A separates the fields, a token holds none
+    """
+
+    name = "OAUTHBEARER"
+    _acknowledgement = b"\x01"  # section 3.2.3
+
+    def __init__(
+        self, username: str | bytes, access_token: Any, host: str | None = None, port: int | None = None
+    ) -> None:
+        super().__init__(username, access_token)
+        fields = [] if host is None else [b"host=%b" % reveal(octets(host, "host name", CONTROLS))]
+        if port is not None:
+            fields.append(b"port=%d" % port)
+        self._fields = fields
+
+    def initial(self) -> bytes:
+        header = b"n,a=%b," % saslname(reveal(self._username))
+        return b"\x01".join([header, *self._fields, b"auth=Bearer %b" % reveal(self._token), b"", b""])
+
+
+class External(Mechanism):
+    """EXTERNAL (RFC 4422 appendix A): the server knows who this is, usually from the TLS client certificate.
+
+    :param authorization_id: whom to act as; ``""`` lets the server derive it
+    :raises ValueError: for a NUL
+    """
+
+    name = "EXTERNAL"
+
+    def __init__(self, authorization_id: str | bytes = "") -> None:
+        self._authorization_id = octets(authorization_id, "authorization identity", NUL)
+
+    def initial(self) -> bytes:
+        identity: bytes = reveal(self._authorization_id)
+        return identity
+
+
+def refused_credentials(error: SMTPAuthenticationError) -> bool:
+    """Whether the server says that the credentials are wrong (RFC 4954 section 6), and nothing else."""
+    return error.code == SMTPStatus.auth_failed or error.enhanced_code == (5, 7, 8)
+
+
+def token_expired(error: SMTPAuthenticationError, sure: bool) -> bool:
+    """Whether a newer access token may do better.
+
+    The server says so as ``invalid_token`` (RFC 7628 section 3.2.2) or, with XOAUTH2, as 401. Some only say
+    that the credentials are wrong.
+
+    :param sure: whether that is not enough
+    """
+    import json
+
+    try:
+        status = json.loads(error.reason or "")["status"]
+    except (KeyError, RecursionError, TypeError, ValueError):
+        return not sure and refused_credentials(error)
+    return status in ("invalid_token", "401", 401)

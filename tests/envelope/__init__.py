@@ -1,0 +1,1 @@
+"""Arguments and parameters of MAIL and RCPT."""

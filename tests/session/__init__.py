@@ -1,0 +1,1 @@
+"""The rules of SMTP without I/O."""
