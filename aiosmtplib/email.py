@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ._codec.types import Data
 from ._message.addresses import parse_address, quote_address
+from ._message.fields import extract_addresses as extract_addresses
 from ._message.fields import extract_recipients, extract_sender
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
 """Many messages over one connection: pulled when there is room, pipelined, each with a result of its own.
 
-The messages of one call share a *lane*: the turn of one begins as soon as the one before it has written all
-it will, so that the content of a message and the commands of the next go out together (RFC 2920 section 3.1),
-or with BDAT whole transactions back to back (RFC 3030). What is in flight is bounded by the window.
+The messages of one call share a *pipeline*: the exchange of one begins as soon as the one before it has
+written all it will, so that the content of a message and the commands of the next go out together (RFC 2920
+section 3.1), or with BDAT whole transactions back to back (RFC 3030). What is in flight is bounded by the
+window.
 
 :class:`SendMany` is what the caller holds. When it goes away, messages that have not begun are not sent.
 """

@@ -43,7 +43,7 @@ async def measure(message: Any, binary: bool) -> tuple[int | None, int | None]:
 
 
 def _measure_file(file: Any, binary: bool) -> tuple[int, int]:
-    start = file.attach_transcript()
+    start = file.tell()
     try:
         return _count(iter(lambda: file.read(_CHUNK), b""), binary)
     finally:

@@ -1,8 +1,9 @@
 """Many messages over all the connections of a pool: each goes to the connection whose turn it is.
 
-A :class:`Dispatcher` has a lane on each connection that it holds at the moment. It asks for one connection
-more for messages that find all lanes busy, and gives a connection back as soon as nothing is in flight on it,
-or when others have waited long enough. :class:`PoolSendMany` in :mod:`aiosmtplib.pool` is what callers see.
+A :class:`Dispatcher` has a pipeline on each connection that it holds at the moment. It asks for one
+connection more for messages that find all of them busy, and gives a connection back as soon as nothing is in
+flight on it, or when others have waited long enough. :class:`PoolSendMany` in :mod:`aiosmtplib.pool` is what
+callers see.
 """
 
 import asyncio
@@ -157,7 +158,7 @@ class Dispatcher:
         self._dispatch()
 
     def _free_connection(self) -> HeldConnection | None:
-        """The lane whose turn it is; a new one, if they all have something to do and a connection is idle."""
+        """The connection whose turn it is; one more, if all are busy and another is idle."""
         held = next(iter(self._roomy), None)
         if held is not None and (not held.in_flight or self._manager.rate is not None):
             return held
@@ -253,7 +254,7 @@ class Dispatcher:
 
     def message_done(self, attempt: Attempt) -> None:
         """An attempt is over."""
-        held, message, error = attempt.held, attempt.message, attempt.error
+        held, message, error = attempt.pipeline, attempt.message, attempt.error
         held.in_flight -= 1
         held.bytes -= attempt.size
         if error is None:

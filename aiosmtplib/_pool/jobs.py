@@ -1,4 +1,4 @@
-"""The nouns of many messages over a pool: a message, the parts of one with many recipients, and a lane."""
+"""Messages of a pool's ``send_many`` on their way: queued, divided, and attempted on a held connection."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from .retry import merged
 
 
 class HeldConnection:
-    """A connection, while a crew has it."""
+    """A pooled connection, while a dispatcher has it."""
 
     __slots__ = ("allowed", "bytes", "condition", "in_flight", "leaving", "protocol", "served", "slot")
 
@@ -82,9 +82,9 @@ class Attempt(Exchange):
     :param message_done: called with it once it is over
     """
 
-    __slots__ = ("_settled", "message", "size")
+    __slots__ = ("_message_done", "message", "size")
 
-    held: HeldConnection
+    pipeline: HeldConnection
 
     def __init__(
         self,
@@ -95,12 +95,12 @@ class Attempt(Exchange):
         timeout: float | None,
     ) -> None:
         super().__init__(begin(mail, held.protocol.server), timeout, held)
-        self._settled = message_done
+        self._message_done = message_done
         self.message = message
         self.size = mail.octets
 
     def on_done(self) -> None:
-        self._settled(self)
+        self._message_done(self)
 
 
 class Whole:

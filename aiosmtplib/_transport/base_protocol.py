@@ -155,7 +155,7 @@ class BaseProtocol(FlowControlMixin):
         self._deliver()
 
     def withdraw(self, pipeline: object) -> None:
-        """End the turns of a lane that have not begun."""
+        """End the exchanges of a pipeline that have not begun."""
         self._withdraw([exchange for exchange in self._waiting if exchange.pipeline is pipeline])
 
     def _withdraw(self, turns: list[Exchange]) -> None:

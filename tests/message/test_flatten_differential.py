@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from aiosmtplib._message import flatten
+from aiosmtplib._message import flatten as flattening
 
 from ..conftest import EXPECT_EXTENSIONS, NO_EXTENSIONS
 from ..support.differential import Flatten, check, run, twins, ways
@@ -69,7 +69,7 @@ class TestOracle:
 
     def test_other_bytes(self) -> None:
         def flatten(*arguments: Any) -> bytes:
-            return flatten.flatten(*arguments).replace(b"text", b"test")
+            return flattening.flatten(*arguments).replace(b"text", b"test")
 
         assert "one, utf8=False, cte_type='8bit': at 28: " in self.found(flatten, self.message())
 
@@ -83,14 +83,14 @@ class TestOracle:
 
     def test_a_changed_message(self) -> None:
         def add(message: Message, *arguments: Any) -> bytes:
-            content = flatten.flatten(message, *arguments)
+            content = flattening.flatten(message, *arguments)
             message.preamble = ""
             return content
 
         held: list[Any] = []
 
         def renew(message: Message, *arguments: Any) -> bytes:
-            content = flatten.flatten(message, *arguments)
+            content = flattening.flatten(message, *arguments)
             # Held, so that the new one cannot be in its place.
             held.append(list(message.raw_items()))
             message.replace_header("Subject", "s")
@@ -106,8 +106,8 @@ class TestOracle:
             return message
 
         def draw_more(*arguments: Any) -> bytes:
-            content = flatten.flatten(*arguments)
-            flatten.flatten(*arguments)
+            content = flattening.flatten(*arguments)
+            flattening.flatten(*arguments)
             return content
 
         found = differences(build, {"one": (draw_more, "plain")})

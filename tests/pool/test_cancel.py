@@ -62,7 +62,7 @@ async def assert_nothing_left(pool: SMTPPool, peer: Peer, *, usable: bool = True
     assert not manager._turnstile.locked()
     assert manager._in_line == 0
     assert manager._timer is None
-    assert manager._farewell is None or manager._farewell.cancelled()
+    assert manager._abort_timer is None or manager._abort_timer.cancelled()
     assert not manager.state._granted
     await peer.hung_up()
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiosmtplib._sasl import mechanisms, scram
+from aiosmtplib._sasl import base, scram
 from aiosmtplib._sasl.base import (
     MAX_CHALLENGE,
     InvalidChallengeError,
@@ -361,5 +361,5 @@ def test_no_mechanism_shows_what_it_holds() -> None:
     for kind in (Plain, Login, CramMD5, XOAuth2, OAuthBearer, ScramSHA1, ScramSHA256):
         mechanism = kind("u", "s3cr3t")
         assert "s3cr3t" not in repr(mechanism) + repr(vars(mechanism))
-    assert mechanisms.MechanismUnavailable.__mro__[1] is ValueError
+    assert base.MechanismUnavailable.__mro__[1] is ValueError
     assert scram.MAX_ITERATIONS == 1_000_000

@@ -28,8 +28,7 @@ class Exchange:
 
     :param timeout: seconds for each reply, or ``None`` for no limit; kept for whoever has a clock
     :param pipeline: exchanges of the same pipeline may overlap (RFC 2920); ``None`` overlaps with none
-    :ivar result: what the dialogue returned
-    :ivar error: what it raised, or ``None``
+    :ivar result: what the dialogue returned; or ``error``, what it raised
     :ivar replies: those that came of the ones its last step asked for
     """
 
