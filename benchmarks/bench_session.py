@@ -64,7 +64,7 @@ def core(codec: ModuleType) -> Core:
                 for name in ours():
                     del sys.modules[name]
                 sys.modules.update(first)
-    assert core.codec.ReplyParser.__module__ == codec.__name__
+    assert core.codec.ReplyParser.__module__ == codec.ReplyParser.__module__
     return core
 
 
