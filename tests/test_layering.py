@@ -22,7 +22,7 @@ def within(folder: str, names: str) -> list[str]:
 
 #: From the ground. Each module may import from lower layers, and from those before it in its own.
 LAYERS = {
-    "values": ["status", "response", "typing", *within("_trace", "redaction transcript observer"), "errors"],
+    "values": ["status", "response", "typing", *within("_trace", "transcript redaction observer"), "errors"],
     "codec": [
         *within("_codec", "types constants"),
         *within("_codec.pure", "content replies commands serializer session __init__"),
@@ -54,7 +54,11 @@ LAYERS = {
         "pool",
     ],
     "faces": ["lmtp", "api", "", "testing"],
-    "command line": [*within("_cli", "verbose console options send probe prompt demo"), "cli", "__main__"],
+    "command line": [
+        *within("_cli", "verbose console options send probe prompt demo"),
+        "cli",
+        "__main__",
+    ],
 }
 RANK = {
     name: (height, place) for height, names in enumerate(LAYERS.values()) for place, name in enumerate(names)
@@ -169,8 +173,7 @@ def test_files_stay_short_and_say_why_they_exist(path: Path) -> None:
     assert lines <= MAX_LINES
     if path.suffix in (".py", ".pyi"):
         docstring = ast.get_docstring(ast.parse(text))
-        # Nothing is below the folder of what was said, and its name says it all.
-        assert docstring or path == PACKAGE / "_trace/__init__.py"
+        assert docstring
     else:  # Cython: directives may come first
         first = next(line for line in text.splitlines() if line.strip() and not line.startswith("# cython:"))
         assert first.startswith(('"""', "# "))

@@ -1,0 +1,1 @@
+"""Commands and replies as they may be shown: transcripts, the log, and ``on_command``."""

@@ -1,8 +1,8 @@
-"""Those who want to know what is said while it is said: the log, and a program's hook for each command.
+"""The observer of a connection, which writes the log of commands and replies and calls ``on_command``.
 
-A connection without them has no :class:`CommandObserver`, and pays nothing. With one, the session tells it
-what is written and what comes. It keeps that until the session has done its work: a hook or a log handler
-that raises, or that uses the client, must not do so in the middle of it.
+A connection that is not logged and has no hook has no :class:`CommandObserver`, and no cost. Else the session
+calls the observer for all that is written and received. The observer queues log lines and events until the
+session is in a consistent state: a hook or a log handler may raise, or use the client.
 """
 
 import inspect
@@ -14,29 +14,31 @@ from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
 from ..response import SMTPResponse
-from .redaction import HIDDEN, UNKNOWN, hidden_reply
-from .transcript import command_line, reply_lines, shown
+from .redaction import HIDDEN, LONG, UNKNOWN, hidden_reply
+from .transcript import command_line, incomplete_reply_lines, reply_lines, shown
 
-#: Connections, and hooks that raise.
+#: The logger of connections (made, protected by TLS, closed, lost) and of hooks that raise.
 log = logging.getLogger("aiosmtplib")
-#: Each line that client and server say.
+#: The logger of command and reply lines. The arguments of a record are the connection's number and the line.
 wire_log = logging.getLogger("aiosmtplib.wire")
 
-#: Tells the connections of this process apart.
+#: The numbers of the connections of this process.
 numbers = count(1)
 
 
 class CommandEvent(NamedTuple):
-    """One command and the reply to it, as ``on_command`` is told of it.
+    """One command and the reply to it: the argument of ``on_command``.
 
-    :ivar verb: in capitals. What is no command has a name in small letters: ``"greeting"``; ``"content"``,
-        the message after DATA; ``"response"``, the answer to a challenge of AUTH; ``"other"``, a command that
-        this package does not know, and what was written or came without one.
-    :ivar code: the reply code, -1 where what came is no SMTP reply, ``None`` where no reply came
-    :ivar seconds: from when the command, or the group that it was sent in, was given to be written, until the
+    :ivar verb: the verb of the command, in capitals. What is no command has a name in small letters:
+        ``"greeting"``; ``"content"``, the message after DATA; ``"response"``, the response to a challenge of
+        AUTH; ``"other"``, a command with an unknown verb, and octets written or replies received without a
+        command.
+    :ivar code: the reply code, -1 where the server sent something that is no SMTP reply, ``None`` where no
         reply came
-    :ivar written: octets of the command, with BDAT those of its content, too; before TLS
-    :ivar received: octets of the reply
+    :ivar seconds: the time from handing the command, or the group in which it was sent, to the transport
+        until the reply came
+    :ivar written: the number of octets of the command, with BDAT including the chunk; before encryption
+    :ivar received: the number of octets of the reply, after decryption
     :ivar connection: the number of the connection in this process, as in the log
     """
 
@@ -48,18 +50,26 @@ class CommandEvent(NamedTuple):
     connection: int
 
 
-#: What ``on_command`` takes: a function that is called with each :class:`CommandEvent`.
+#: The type of ``on_command``: a function that is called with each :class:`CommandEvent`.
 CommandHook: TypeAlias = Callable[[CommandEvent], object]
 
 
 def check_hook(hook: object) -> None:
-    """:raises TypeError: if it cannot be called, or would have to be awaited"""
+    """Check the ``on_command`` option.
+
+    :raises TypeError: if it is neither ``None`` nor a function, or is a coroutine function
+    """
     if hook is not None and (not callable(hook) or inspect.iscoroutinefunction(hook)):
         raise TypeError("The on_command option is a function that is not asynchronous, or None")
 
 
 class _Unanswered:
-    """A command whose reply has not come."""
+    """A command whose reply has not come.
+
+    :ivar at: when it was handed to the transport, as :func:`time.perf_counter` has it
+    :ivar octets: the number of octets of the command and of what belongs to it
+    :ivar secret: whether it contained credentials
+    """
 
     __slots__ = ("at", "octets", "secret", "verb")
 
@@ -71,10 +81,11 @@ class _Unanswered:
 
 
 class CommandObserver:
-    """What is said on one connection (see :class:`aiosmtplib._codec.types.SessionObserver`).
+    """The observer of one connection (see :class:`aiosmtplib._codec.types.SessionObserver`).
 
-    :param number: that of the connection
-    :param hook: is called with each command
+    :param number: the number of the connection
+    :param hook: the ``on_command`` of the client
+    :ivar logging: whether lines are logged
     """
 
     def __init__(self, number: int, hook: CommandHook | None) -> None:
@@ -84,24 +95,31 @@ class CommandObserver:
         self._began = time.perf_counter()
         self._greeted = False
         self._unanswered: deque[_Unanswered] = deque()
+        #: The content that is being streamed after DATA (not with BDAT), until its last piece is written.
         self._streamed: _Unanswered | None = None
-        self._told: list[str | CommandEvent] = []
-        # The octets of each complete reply, of the one that is not complete, and its last line.
+        #: Log lines and events that have not been delivered.
+        self._pending: list[str | CommandEvent] = []
+        #: Whether the last reply was to credentials.
+        self._after_secret = False
+        #: The number of octets of each complete reply that the session has not passed on yet.
         self._sizes: deque[int] = deque()
+        #: The reply that is not complete: the number of its octets, the first of them, and the first four
+        #: octets of its last line, which say whether the reply ends there (RFC 5321 section 4.2.1).
         self._size = 0
+        self._incomplete = b""
         self._line = b""
 
-    # -- said by the session -------------------------------------------------------------------------
+    # -- called by the session -----------------------------------------------------------------------
 
     def said(self, said: bytes | int | list[bytes] | None, size: int, expected: int, secret: bool) -> None:
         now = time.perf_counter()
         lines = said.splitlines(keepends=True) if isinstance(said, bytes) else []
         if self.logging:
-            self._told += map(command_line, lines)
+            self._pending += map(command_line, lines)
             if isinstance(said, int) and size:
-                self._told.append(command_line(said))
+                self._pending.append(command_line(said))
         if isinstance(said, list):
-            return  # each chunk is pushed
+            return  # pushed() is called for each chunk
         if isinstance(said, int):
             commands = [("content" if expected else "other", size)]
         elif not lines:
@@ -109,27 +127,29 @@ class CommandObserver:
             now = now if self._greeted else self._began
         else:
             commands = [(_verb(line, secret), len(line)) for line in lines]
-            # What is hidden, and the content that follows a BDAT.
+            # The last one has the octets that were redacted: credentials, or the chunk after a BDAT line.
             commands[-1] = commands[-1][0], size - sum(map(len, lines[:-1]))
         commands += [(commands[-1][0], 0)] * (expected - len(commands))
         unanswered = [_Unanswered(verb, now, octets, secret) for verb, octets in commands]
-        if isinstance(said, int):
+        if isinstance(said, int) and not said:  # the pieces follow
             self._streamed = unanswered[0]
         if expected:
             self._unanswered += unanswered
         else:
-            self._tell(unanswered[0], None, 0)
+            self._add_event(unanswered[0], None, 0)
 
     def pushed(self, header: bytes, size: int, replies: int, last: bool) -> None:
         if replies:
             if self.logging:
-                self._told.append(command_line(header))
+                self._pending.append(command_line(header))
             self._unanswered.append(_Unanswered(_verb(header, False), time.perf_counter(), size, False))
         else:
             assert self._streamed is not None
             self._streamed.octets += size
-            if last and self.logging:
-                self._told.append(command_line(self._streamed.octets))
+            if last:
+                if self.logging:
+                    self._pending.append(command_line(self._streamed.octets))
+                self._streamed = None
 
     def heard(self, replies: list[SMTPResponse]) -> None:
         for reply in replies:
@@ -143,50 +163,62 @@ class CommandObserver:
         self._answer(_Unanswered(verb, at, 0, secret), reply)
 
     def broken(self, unwritten: int) -> None:
+        if self.logging:
+            if self._streamed is not None:
+                self._pending.append(f"C: <{self._streamed.octets} octets, incomplete>")
+            if unwritten:
+                self._pending.append(f"C: <{unwritten} octets not written>")
+            if self._incomplete:
+                waiting = [each.secret for each in self._unanswered]
+                secret = any(waiting) if waiting else self._after_secret
+                self._pending += incomplete_reply_lines(HIDDEN if secret else self._incomplete)
         while self._unanswered and unwritten and self._unanswered[-1].octets <= unwritten:
-            unwritten -= self._unanswered.pop().octets  # nothing of it was written
+            unwritten -= self._unanswered.pop().octets  # nothing of this command was written
         for unanswered in self._unanswered:
-            self._tell(unanswered, None, 0)
+            self._add_event(unanswered, None, 0)
         self._unanswered.clear()
 
     def _answer(self, unanswered: _Unanswered, reply: SMTPResponse) -> None:
         self._greeted = True
+        self._after_secret = unanswered.secret
         if self.logging:
-            self._told += reply_lines(hidden_reply(reply) if unanswered.secret else reply)
+            self._pending += reply_lines(hidden_reply(reply) if unanswered.secret else reply)
         if reply[0] >= 0 and self._sizes:
             size = self._sizes.popleft()
-        else:  # nothing after it counts
+        else:  # not an SMTP reply: the connection is lost, and no other reply will be passed on
             size = self._size + sum(self._sizes)
             self._size = 0
+            self._incomplete = b""
             self._sizes.clear()
-        self._tell(unanswered, reply[0], size)
+        self._add_event(unanswered, reply[0], size)
 
-    def _tell(self, unanswered: _Unanswered, code: int | None, received: int) -> None:
+    def _add_event(self, unanswered: _Unanswered, code: int | None, received: int) -> None:
         if self._hook is not None:
             seconds = time.perf_counter() - unanswered.at
             event = CommandEvent(unanswered.verb, code, seconds, unanswered.octets, received, self._number)
-            self._told.append(event)
+            self._pending.append(event)
 
-    # -- said by the connection ----------------------------------------------------------------------
+    # -- called by the connection --------------------------------------------------------------------
 
     def received(self, data: bytes) -> None:
-        """Measure the replies in what came, before the session reads it."""
-        if self._hook is None:
-            return
+        """Find the ends of the replies in what came, before the session gets it."""
         for line in data.splitlines(keepends=True):
             self._size += len(line)
             self._line = (self._line + line[:4])[:4]
+            if len(self._incomplete) < LONG:
+                self._incomplete += line[:LONG]
             if line.endswith(b"\n"):
                 if self._line[3:] != b"-":
                     self._sizes.append(self._size)
                     self._size = 0
+                    self._incomplete = b""
                 self._line = b""
 
     def deliver(self) -> None:
-        """Log, and call the hook. To be called where either may do whatever it likes."""
-        while self._told:
-            told, self._told = self._told, []
-            for each in told:
+        """Log the lines and call the hook. To be called where both may use the client."""
+        while self._pending:
+            pending, self._pending = self._pending, []
+            for each in pending:
                 if isinstance(each, str):
                     wire_log.debug("[%d] %s", self._number, each)
                 else:
@@ -201,16 +233,16 @@ class CommandObserver:
 
 
 def _verb(line: bytes, secret: bool) -> str:
-    """What a command is called in an event."""
+    """The ``verb`` of the event of a command line."""
     if secret and line in (HIDDEN, UNKNOWN):
         return "response" if line == HIDDEN else "other"
     return line.split(None, 1)[0].upper().decode("ascii", "replace")
 
 
 def log_connected(number: int, info: Callable[[str], Any]) -> None:
-    """Log where a connection goes, and what protects it.
+    """Log the address of the server, and the TLS version and cipher, of a connection that was made.
 
-    :param info: ``get_extra_info`` of its transport
+    :param info: ``get_extra_info`` of the transport
     """
     if not log.isEnabledFor(logging.DEBUG):
         return
@@ -221,6 +253,7 @@ def log_connected(number: int, info: Callable[[str], Any]) -> None:
 
 
 def log_tls(number: int, info: Callable[[str], Any]) -> None:
+    """Log the TLS version and cipher of a connection, if it has any."""
     tls = info("ssl_object")
     if tls is not None and log.isEnabledFor(logging.DEBUG):
         cipher, _, bits = tls.cipher()
@@ -228,7 +261,11 @@ def log_tls(number: int, info: Callable[[str], Any]) -> None:
 
 
 def log_lost(number: int, reason: str | None, level: int) -> None:
-    """:param reason: ``None`` where this side closed it. What follows a colon may be the server's words."""
+    """Log that a connection was closed or lost.
+
+    :param reason: ``None`` where the client closed it; else the text of the error, of which the part after a
+        colon is left out: it may be text from the server
+    """
     if reason is None:
         log.debug("[%d] closed", number)
     else:

@@ -1,36 +1,35 @@
-"""What may be shown of commands and replies: everything but secrets, message content and what is too long."""
+"""Redaction of commands and replies: removes credentials and message content, and cuts what is long.
+
+What may be shown of a connection is decided here, for transcripts, the log, ``on_command`` and ``--verbose``.
+"""
 
 import re
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 from ..response import SMTPResponse
 from ..status import SMTPStatus
+from .transcript import KEPT as KEPT
+from .transcript import Entry as Entry
 
 _START_INPUT = SMTPStatus.start_input.value
 
-#: Command lines as they were written, or a number of octets; and the replies that came. Lines in a tuple are
-#: more than there are replies: these are to the last of them.
-Entry: TypeAlias = tuple[bytes | int | tuple[bytes], tuple[SMTPResponse, ...]]
-
-#: So many exchanges of command and reply, the last ones, are kept.
-KEPT: Final = 32
-
-#: Steps with more octets than this, written or received, are cut before they are kept.
+#: The number of octets, written or received, above which the entry of a step is cut.
 LONG: Final = 4096
 
-#: How commands begin that are kept as they were written: those of a mail transaction.
+#: The beginnings of the commands of a mail transaction, which are kept as they are.
 OF_A_MAIL: Final = (b"MAIL ", b"RCPT ", b"RSET\r", b"DATA\r", b"BDAT ")
 
-#: So many characters of a long reply are kept.
+#: The number of characters to which the text of a long reply is cut.
 _MAX_TEXT: Final = 1024
 
-#: Stands for what must not be seen.
+#: Replaces credentials, in commands and replies.
 HIDDEN: Final = b"<hidden>"
+#: Replaces a command line whose verb is unknown.
 UNKNOWN: Final = b"<hidden command>"
 
-#: The commands that are shown. A line that starts with anything else may be an answer to a challenge that
-#: came under a code of its own.
+#: The verbs of the commands that are kept whole. A line that starts with anything else may be a response to a
+#: challenge of AUTH that came with another code than 334.
 _VERBS: Final = frozenset(
     b"EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT STARTTLS ETRN ATRN TURN "
     b"XCLIENT XFORWARD".split()
@@ -40,11 +39,13 @@ _enhanced_code = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)").match
 
 
 def form_of(first: bytes, size: int, code: int) -> tuple[bytes | int, bool]:
-    """What may be kept of a step, and whether it holds a secret.
+    """The redacted form of what a step wrote, and whether that contained credentials.
 
-    :param first: what it wrote, or the first piece of that
-    :param size: how many octets it wrote in all
-    :param code: that of the reply before it, which decides what it is
+    :param first: the octets that the step wrote, or the first piece of them
+    :param size: the number of octets that it wrote in all
+    :param code: the code of the reply before it: after 354 the octets are content, after another 3yz they are
+        a response to a challenge (RFC 4954 section 4)
+    :return: command lines, or the number of octets of content
     """
     if not size:
         return b"", False
@@ -64,13 +65,13 @@ _MECHANISMS = frozenset(
 
 
 def described(line: bytes) -> tuple[bytes, bool]:
-    """What may be kept of a command that is not part of a mail transaction, and whether it holds a secret."""
+    """The redacted form of a command outside of a mail transaction, and whether it contained credentials."""
     words = line.split(None, 2)
     verb = words[0].upper() if words else b""
     if verb in _VERBS:
         return line, False
     if verb == b"AUTH":
-        # In an exchange by hand the credentials may be where the mechanism should be.
+        # With execute_command() the credentials may be in the place of the mechanism.
         mechanism = words[1] if len(words) > 1 and words[1].upper() in _MECHANISMS else HIDDEN
         return b"AUTH " + mechanism + (b" " + HIDDEN if len(words) > 2 else b""), True
     return UNKNOWN, True
@@ -87,12 +88,14 @@ def header_of(group: bytes) -> bytes:
 def entry_of(
     said: bytes | int | list[bytes], replies: list[SMTPResponse], expected: int, secret: bool, heard: int
 ) -> Entry:
-    """The entry for a step.
+    """The entry of a step.
 
-    :param said: command lines; octets; or the header lines of the last chunks of a stream
-    :param replies: those that came
-    :param expected: how many were to come
-    :param heard: no more octets than this were received
+    :param said: the redacted command lines; a number of octets; or the BDAT lines of the last chunks of a
+        stream
+    :param replies: the replies that came
+    :param expected: the number of replies to the whole step
+    :param secret: whether the step contained credentials
+    :param heard: an upper bound of the octets of the replies
     """
     if secret or heard > LONG or isinstance(said, list) or len(replies) < expected:
         return condensed(said, replies, expected, secret)
@@ -106,7 +109,7 @@ def entry_of(
 def condensed(
     said: bytes | int | list[bytes], replies: Sequence[SMTPResponse], expected: int, secret: bool
 ) -> Entry:
-    """The same for a step that is not kept as it is: because of a secret, or because it is long."""
+    """The entry of a step that is not kept as it is: because of credentials, or because it is long."""
     if secret:
         return said if isinstance(said, bytes) else HIDDEN, tuple(map(hidden_reply, replies))
     if isinstance(said, list):
@@ -128,7 +131,10 @@ def _cut(line: bytes) -> bytes:
 
 
 def hidden_reply(reply: SMTPResponse) -> SMTPResponse:
-    # A challenge is no one's business, and a server may repeat what it objects to.
+    """A reply to AUTH or to a response: the code and the enhanced code of a refusal, without text.
+
+    The text of a 334 is the challenge, and that of a refusal may repeat the credentials.
+    """
     code = _enhanced_code(reply.message) if reply.code >= 400 else None
     hidden = HIDDEN.decode()
     return SMTPResponse(reply.code, hidden if code is None else f"{code[0]} {hidden}")

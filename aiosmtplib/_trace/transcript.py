@@ -1,22 +1,30 @@
-"""What was said on a connection: the end of it, kept for errors and shown in logs. No secrets, no content.
+"""The transcript of a connection: the last commands and replies as text, for errors and for the log.
 
-The session keeps each step as an *entry*: what was written, and the replies to it. It is made so that there
-is nothing to hide in it. Of AUTH there is the name of the mechanism, of what answers a challenge nothing, of
-the replies to either the code, and of message content the number of octets. Text is made of entries when
-somebody asks for it.
+The session keeps each step of a dialogue as an :data:`Entry`: the commands that it wrote, and the replies to
+them. :mod:`aiosmtplib._trace.redaction` has removed credentials and message content before an entry is kept.
+Entries become text when a transcript is read, so that a dialogue without errors does not pay for it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any, Final, overload
+from typing import Any, Final, TypeAlias, overload
 
 from ..response import SMTPResponse
-from .redaction import KEPT, Entry
 
-#: The longest line that is shown, in characters. None of SMTP's is much longer (RFC 5321 section 4.5.3.1.5).
+#: One step of a dialogue: the command lines, or the number of octets of content, that it wrote; and the
+#: replies to them. Command lines in a tuple may be more than the replies, which are those to the last lines.
+Entry: TypeAlias = tuple[bytes | int | tuple[bytes], tuple[SMTPResponse, ...]]
+
+#: The number of commands in a transcript, and of entries that a session keeps for it: the last ones.
+KEPT: Final = 32
+
+#: The longest line of a transcript or of the log, in characters. Few lines of SMTP are longer, although a
+#: reply line may have 512 octets (RFC 5321 section 4.5.3.1.5).
 MAX_LINE: Final = 200
 
-#: So many lines of one reply are shown.
+#: Ends a line that was cut.
+ELLIPSIS: Final = "\N{HORIZONTAL ELLIPSIS}"
+
+#: The number of lines of one reply that are shown.
 _MAX_LINES: Final = 32
 
 
@@ -24,35 +32,53 @@ _MAX_LINES: Final = 32
 
 
 def shown(text: str) -> str:
-    """Text from elsewhere, fit for one line of a log: control characters spelled out, and not too long."""
+    """Text from a peer as one printable line of at most :data:`MAX_LINE` characters.
+
+    Control characters and other characters that cannot be printed are written as escape sequences.
+    """
     if len(text) > MAX_LINE:
-        text = text[: MAX_LINE - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        text = text[: MAX_LINE - 1] + ELLIPSIS
     if text.isprintable():
         return text
     text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-    return text if len(text) <= MAX_LINE else text[: MAX_LINE - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    return text if len(text) <= MAX_LINE else text[: MAX_LINE - 1] + ELLIPSIS
 
 
 def command_line(line: bytes | int) -> str:
-    """A line of a transcript: what the client said."""
+    """A line of the client: a command, or the number of octets of message content."""
     if isinstance(line, int):
         return f"C: <{line} octets>"
     return shown(f"C: {line[: MAX_LINE * 4].decode('utf-8', 'backslashreplace').rstrip()}")
 
 
 def reply_lines(reply: SMTPResponse) -> Iterator[str]:
-    """Lines of a transcript: what the server said."""
+    """The lines of one reply of the server, at most 32 of them and a line with the number of the others."""
     code, message = reply
     if code < 0:
         yield shown(f"S: <no reply> {message}")
         return
-    # Not splitlines(): what else it takes for a line end is to be seen.
+    # Not splitlines(): other characters that it takes for a line end are to be seen.
     *first, last = message.split("\n")
-    for line in islice(first, _MAX_LINES - 1):
-        yield shown(f"S: {code}-{line}")
-    if len(first) >= _MAX_LINES:
-        yield f"S: <{len(first) - _MAX_LINES + 1} more lines>"
+    yield from _limited([f"{code}-{line}" for line in first[:_MAX_LINES]], len(first))
     yield shown(f"S: {code} {last}")
+
+
+def incomplete_reply_lines(reply: bytes) -> Iterator[str]:
+    """The lines of a reply of which the end has not come.
+
+    :param reply: the octets that came, at least one
+    """
+    lines = reply.decode("utf-8", "backslashreplace").split("\n")
+    if not lines[-1]:
+        del lines[-1]
+    yield from _limited([f"<incomplete reply> {line.rstrip()}" for line in lines], len(lines))
+
+
+def _limited(lines: Sequence[str], count: int) -> Iterator[str]:
+    for line in lines[: _MAX_LINES - 1]:
+        yield shown(f"S: {line}")
+    if count >= _MAX_LINES:
+        yield f"S: <{count - _MAX_LINES + 1} more lines>"
 
 
 def _commands_with_replies(entry: Entry) -> Iterator[list[str]]:
@@ -72,15 +98,16 @@ def _commands_with_replies(entry: Entry) -> Iterator[list[str]]:
 
 
 class Transcript(Sequence[str]):
-    """What was said on a connection before something failed: a sequence of lines that cannot be changed.
+    """The commands and replies on a connection before an error: an immutable sequence of lines.
 
-    A line starts with ``"C: "`` or ``"S: "``, for client and server. Each command is followed by the reply to
-    it, also where several were sent together. ``str()`` of the whole has a line for each.
+    A line starts with ``"C: "`` (client) or ``"S: "`` (server). Each command is followed by the reply to it,
+    also where several commands were sent together (RFC 2920). ``str()`` joins the lines with ``"\\n"``.
 
-    Addresses are in it. Message content is there as its number of octets. Of AUTH there is the name of the
-    mechanism, of what answers a challenge nothing, and of the replies to both the code alone.
+    It contains addresses. It does not contain message content, but its number of octets; of AUTH (RFC 4954)
+    it contains the name of the mechanism and the codes of the replies, and nothing of initial responses,
+    challenges and responses.
 
-    The last 32 commands are there, with at most 200 characters of each line.
+    It has the last 32 commands, and at most 200 characters of each line.
     """
 
     __slots__ = ("_entries", "_lines")
@@ -124,5 +151,5 @@ class Transcript(Sequence[str]):
         return Transcript, ((), self._text())
 
 
-#: That of an error that has nothing to do with a connection, or with one on which nothing was said.
+#: The transcript of an error that belongs to no connection, or to one without any command or reply.
 EMPTY_TRANSCRIPT: Final = Transcript()

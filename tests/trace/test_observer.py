@@ -16,32 +16,7 @@ from ..support.actions import cut, flood_lines, silence, then
 from ..support.clients import MESSAGE, RECIPIENTS, SENDER, WIRE, client_for, email_message, options_for
 from ..support.sasl_server import EVERY, Gate
 from ..support.scripted_server import CHUNKING, PATIENCE, PIPELINING, Peer
-
-
-class Log:
-    """The lines of a connection, without its number."""
-
-    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
-        self._caplog = caplog
-
-    def of(self, name: str) -> list[str]:
-        return [each.getMessage().split("] ", 1)[1] for each in self._caplog.records if each.name == name]
-
-    @property
-    def wire(self) -> list[str]:
-        return self.of("aiosmtplib.wire")
-
-    @property
-    def connection(self) -> list[tuple[str, str]]:
-        names = [each.levelname for each in self._caplog.records if each.name == "aiosmtplib"]
-        return list(zip(names, self.of("aiosmtplib"), strict=True))
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> Log:
-    caplog.set_level(logging.DEBUG, logger="aiosmtplib")
-    return Log(caplog)
-
+from ..support.wire_log import Log, log_of_all  # noqa: F401
 
 EHLO = ["S: 220 peer.example ESMTP", "C: EHLO me.example", "S: 250-peer.example"]
 GROUP = ["C: MAIL FROM:<a@example.com> size=37", "C: RCPT TO:<b@example.com>", "C: RCPT TO:<c@example.com>"]
