@@ -1,16 +1,19 @@
 """The command line: ``aiosmtplib send``, ``probe`` and ``demo``, or questions without arguments.
 
-Each command has a module, which is imported when the command runs. Here is what they share with each other:
-which there are, and what becomes of an error. An error is one line, never a traceback and never a secret.
+Each command has a module in :mod:`aiosmtplib._cli`, which is imported when the command runs. This module has
+the list of commands, and turns exceptions into exit codes and error messages. An error message is one line,
+without a traceback and without secrets.
 """
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ._cli.console import Console, Exit, UsageError
+from ._trace.observer import log
 from .errors import (
     SMTPAuthenticationError,
     SMTPConnectError,
@@ -32,6 +35,9 @@ COMMANDS = {
     "demo": "send 1,000 messages to an embedded server, and measure",
 }
 
+#: Without a handler, logging prints warnings to standard error by itself. The error message says the same.
+NO_LOG = logging.NullHandler()
+
 EPILOG = """
 Without a command: ask for host, port, From, To and a message, and send it.
 
@@ -50,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     console = Console()
+    log.addHandler(NO_LOG)
     try:
         try:
             return _run(argv, console)
@@ -61,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.note("Interrupted.")
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # What is still buffered must not be tried again when the interpreter exits.
+        # The interpreter must not try to write what is still buffered when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.BROKEN_PIPE
     except SMTPException as exc:
@@ -118,8 +125,14 @@ class _Version(argparse.Action):
 
 
 def _explain(exc: SMTPException, console: Console) -> int:
-    """Say what went wrong, whose doing it is, and what became of the message."""
-    text = f"{exc.code} {exc.message}" if isinstance(exc, SMTPResponseException) else str(exc)
+    """Print the error message of an exception: what went wrong, and what became of the mail.
+
+    :return: the exit code
+    """
+    text = str(exc)
+    if isinstance(exc, SMTPResponseException):
+        replied = exc.code > 0
+        text = f"{exc.code} {exc.message}" if replied else f"The server sent no SMTP reply: {exc.message}"
     if exc.delivery is Delivery.UNKNOWN:
         console.complain(f"{text}. The message was written, and may have been accepted.")
         return Exit.UNKNOWN
@@ -135,9 +148,7 @@ def _explain(exc: SMTPException, console: Console) -> int:
         return Exit.CONNECTION
     if isinstance(exc, SMTPAuthenticationError):
         text = f"The login was refused: {text}"
-    elif isinstance(exc, SMTPResponseException):
-        text = (
-            f"The server replied {text}" if exc.code > 0 else f"The server sent no SMTP reply: {exc.message}"
-        )
+    elif isinstance(exc, SMTPResponseException) and replied:
+        text = f"The server replied {text}"
     console.complain(text)
     return Exit.UNABLE

@@ -55,7 +55,7 @@ LAYERS = {
     ],
     "faces": ["lmtp", "api", "", "testing"],
     "command line": [
-        *within("_cli", "verbose console options send probe prompt demo"),
+        *within("_cli", "masking console verbose options send probe prompt demo"),
         "cli",
         "__main__",
     ],

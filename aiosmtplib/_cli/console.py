@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from .verbose import Secrets, one_line
+from .masking import Secrets, one_line
 
 T = TypeVar("T")
 

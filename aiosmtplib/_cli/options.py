@@ -7,15 +7,12 @@ comes from the environment, or from a prompt.
 import argparse
 import getpass
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..smtp import SMTP
 from .console import Console, UsageError
-from .verbose import Dialogue
 
-__all__ = ("Credentials", "add_server_options", "client_options", "credentials", "traced")
+__all__ = ("Credentials", "add_server_options", "client_options", "credentials")
 
 USERNAME, PASSWORD, TOKEN = "AIOSMTPLIB_USERNAME", "AIOSMTPLIB_PASSWORD", "AIOSMTPLIB_TOKEN"  # nosec
 
@@ -119,19 +116,6 @@ def credentials(
         password = _ask_password(username)
     console.secrets.protect(password or token or "", username)
     return Credentials(username, password or None, token or None)
-
-
-@contextmanager
-def traced(client: SMTP, args: argparse.Namespace, console: Console) -> Iterator[SMTP]:
-    """Show the dialogue of this client if that was asked for; close its connection in any case."""
-    dialogue = Dialogue(console.note, console.secrets)
-    if args.verbose:
-        client._trace = dialogue
-    try:
-        yield client
-    finally:
-        client.close()
-        dialogue.close()
 
 
 def _ask_password(username: str) -> str:

@@ -18,7 +18,8 @@ from ..errors import SMTPConnectError, SMTPException
 from ..response import SMTPResponse
 from ..smtp import SMTP, SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
 from .console import Console, Exit, UsageError, run_async
-from .options import add_server_options, client_options, traced
+from .options import add_server_options, client_options
+from .verbose import closing
 
 __all__ = ("add_arguments", "run")
 
@@ -96,7 +97,7 @@ async def _look(options: dict[str, Any], args: argparse.Namespace, console: Cons
     client = SMTP(**{**options, "start_tls": False, "port": _port(args)})
     plain = encrypted = None
     tls: TLSFacts | str = "none"
-    with traced(client, args, console):
+    with closing(client, args, console):
         started = time.perf_counter()
         greeting = await client.connect()
         seconds = time.perf_counter() - started

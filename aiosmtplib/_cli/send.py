@@ -16,7 +16,8 @@ from .._message.fields import extract_recipients, extract_sender
 from ..errors import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPSenderRefused
 from ..smtp import SMTP
 from .console import Console, Exit, UsageError, run_async
-from .options import add_server_options, client_options, credentials, traced
+from .options import add_server_options, client_options, credentials
+from .verbose import closing
 
 if TYPE_CHECKING:
     from email.message import EmailMessage, Message
@@ -114,7 +115,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 async def _send(client: SMTP, outgoing: Outgoing, args: argparse.Namespace, console: Console) -> int:
-    with traced(client, args, console):
+    with closing(client, args, console):
         await client.connect()
         await client._ehlo_or_helo_if_needed()
         try:

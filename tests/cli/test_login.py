@@ -58,9 +58,9 @@ def test_password_from_the_environment(serve: Serve, run: Run) -> None:
     assert code == 0
     assert server.messages[0].username == "user"
     assert "C: AUTH PLAIN <hidden>" in err
-    assert "C: From: Anna <a@example.com>" in err
-    # One more on the wire: the line that is a dot has been stuffed.
-    assert f"C: ... ({len(server.messages[0].content) + 1} bytes in all)" in err
+    assert "Anna" not in err
+    # Four more on the wire: the line that is a dot has been stuffed, and a dot ends the content.
+    assert f"C: <{len(server.messages[0].content) + 4} octets>" in err
     hidden(out, err)
 
 
@@ -76,7 +76,7 @@ def test_secret_that_the_server_repeats(run: Run) -> None:
     with in_thread(Peer({"AUTH": f"535 {PASSWORD} is wrong"}, extensions=["AUTH PLAIN"])) as peer:
         code, out, err = run(*at(peer), "--user", "user", "-v", PASSWORD=PASSWORD, stdin=EML)
     assert code == 4
-    assert "S: 535 <hidden> is wrong" in err
+    assert "S: 535 <hidden>" in err.splitlines()
     hidden(out, err)
 
 

@@ -139,7 +139,8 @@ def test_unix_socket_and_dialogue(run: Run, tmp_path: Path) -> None:
         code, facts, _, err = run(peer, "--verbose")
     assert code == 0
     assert facts["server"] == str(tmp_path / "socket")
-    assert err.startswith("S: 220 peer.example ESMTP\nC: EHLO me\n")
+    assert err.splitlines()[0] == f"connected to '{tmp_path / 'socket'}'"
+    assert err.splitlines()[1:3] == ["S: 220 peer.example ESMTP", "C: EHLO me"]
 
 
 def test_no_tls_where_it_is_expected(run: Run) -> None:

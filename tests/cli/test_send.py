@@ -317,7 +317,7 @@ def test_verbose_shows_what_came_last(run: Run) -> None:
     with in_thread(Peer({"MAIL": cut_after(b"250 o")})) as peer:
         code, _, err = run(*at(peer), "--verbose", stdin=EML)
     assert code == 3
-    assert "S: 250 o (cut off)" in err.splitlines()
+    assert "S: <incomplete reply> 250 o" in err.splitlines()
 
 
 def test_server_is_silent(run: Run) -> None:

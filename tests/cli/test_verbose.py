@@ -1,275 +1,221 @@
-"""What --verbose may show. A leak here ends up in somebody's ticket."""
+"""What ``--verbose`` shows: all that a person needs to find a mistake, and nothing that is secret."""
 
 import base64
+import io
+import logging
+import subprocess
+import sys
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from aiosmtplib._cli.verbose import MAX_SHOWN, Dialogue, Secrets, one_line
+from aiosmtplib._trace.observer import log, wire_log
+from aiosmtplib.testing import Server
 
-USER, PASSWORD = "alice", "correct horse/ä"
-
-
-def b64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-Step = tuple[str, str]
-
-SESSIONS: dict[str, list[Step]] = {
-    "PLAIN": [
-        ("C", f"AUTH PLAIN {b64(chr(0) + USER + chr(0) + PASSWORD)}\r\n"),
-        ("S", "235 2.7.0 Ok\r\n"),
-    ],
-    "PLAIN after a challenge": [
-        ("C", "AUTH PLAIN\r\n"),
-        ("S", "334 \r\n"),
-        ("C", f"{b64(chr(0) + USER + chr(0) + PASSWORD)}\r\n"),
-        ("S", "235 2.7.0 Ok\r\n"),
-    ],
-    "LOGIN": [
-        ("C", "auth login\r\n"),
-        ("S", f"334 {b64('Username:')}\r\n"),
-        ("C", f"{b64(USER)}\r\n"),
-        ("S", f"334 {b64('Password:')}\r\n"),
-        ("C", f"{b64(PASSWORD)}\r\n"),
-        ("S", "535-5.7.8 Wrong:\r\n535 5.7.8 " + PASSWORD + "\r\n"),
-    ],
-    "CRAM-MD5": [
-        ("C", "AUTH CRAM-MD5\r\n"),
-        ("S", f"334 {b64('<1@example.com>')}\r\n"),
-        ("C", f"{b64(USER + ' b913a602c7eda7a495b4e6e7334d3890')}\r\n"),
-        ("S", "235 2.7.0 Ok\r\n"),
-    ],
-    "XOAUTH2": [
-        ("C", f"AUTH XOAUTH2 {b64(f'user={USER}{chr(1)}auth=Bearer {PASSWORD}{chr(1)}{chr(1)}')}\r\n"),
-        ("S", f"334 {b64('{401}')}\r\n"),
-        ("C", "\r\n"),
-        ("S", "535 5.7.8 No\r\n"),
-    ],
-    "an echo": [
-        ("C", f"AUTH PLAIN {b64(chr(0) + USER + chr(0) + PASSWORD)}\r\n"),
-        ("S", f"500 What is AUTH PLAIN {b64(chr(0) + USER + chr(0) + PASSWORD)}?\r\n"),
-    ],
-    "a password that looks like a command": [
-        ("C", "AUTH LOGIN\r\n"),
-        ("S", "334 \r\n"),
-        ("C", "RSET\r\n"),
-        ("S", "235 2.7.0 Ok\r\n"),
-    ],
-    "replies out of step": [
-        ("C", "AUTH LOGIN\r\n"),
-        ("S", "250 Who asked?\r\n334 \r\n"),
-        ("C", f"{b64(PASSWORD)}\r\n"),
-        ("S", "235 2.7.0 Ok\r\n"),
-    ],
-}
-SHOWN = {
-    "PLAIN": ["C: AUTH PLAIN <hidden>", "S: 235 2.7.0 Ok"],
-    "PLAIN after a challenge": ["C: AUTH PLAIN", "S: 334", "C: <hidden>", "S: 235 2.7.0 Ok"],
-    "LOGIN": [
-        "C: AUTH login",
-        f"S: 334 {b64('Username:')}",
-        "C: <hidden>",
-        f"S: 334 {b64('Password:')}",
-        "C: <hidden>",
-        "S: 535-5.7.8 Wrong:",
-        "S: 535 5.7.8 <hidden>",
-    ],
-    "CRAM-MD5": ["C: AUTH CRAM-MD5", f"S: 334 {b64('<1@example.com>')}", "C: <hidden>", "S: 235 2.7.0 Ok"],
-    "XOAUTH2": ["C: AUTH XOAUTH2 <hidden>", f"S: 334 {b64('{401}')}", "C: <hidden>", "S: 535 5.7.8 No"],
-    "an echo": ["C: AUTH PLAIN <hidden>", "S: 500 What is AUTH PLAIN <hidden>?"],
-    "a password that looks like a command": ["C: AUTH LOGIN", "S: 334", "C: <hidden>", "S: 235 2.7.0 Ok"],
-    "replies out of step": [
-        "C: AUTH LOGIN",
-        "S: 250 Who asked?",
-        "S: 334",
-        "C: <hidden>",
-        "S: 235 2.7.0 Ok",
-    ],
-}
-
-MAIL: list[Step] = [
-    ("S", "220 mx.example ESMTP\r\n"),
-    ("C", "EHLO me\r\n"),
-    ("S", "250-mx.example\r\n250-AUTH PLAIN\r\n250 PIPELINING\r\n"),
-    ("C", "MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n"),
-    ("S", "250 Ok\r\n250 Ok\r\n354 Go\r\n"),
-    ("C", "Subject: Hi\r\n\r\nRSET\r\n..\r\nsecret text\r\n.\r\nRSET\r\nMAIL FROM:<>\r\nDATA\r\n"),
-    ("S", "250 Kept\r\n250 Ok\r\n250 Ok\r\n554 No recipients\r\n"),
-    ("C", "BDAT 12\r\nRSET\r\nx\r\ny\r\nBDAT 0 LAST\r\nMAIL FROM:<c@example.com>\r\nDATA\r\n"),
-    ("S", "503 No\r\n503 No\r\n250 Ok\r\n354 Go\r\n"),
-    ("C", ".\r\nQUIT\r\n"),
-    ("S", "554 Empty\r\n221 Bye\r\n"),
-]
-MAIL_SHOWN = [
-    "S: 220 mx.example ESMTP",
-    "C: EHLO me",
-    "S: 250-mx.example",
-    "S: 250-AUTH PLAIN",
-    "S: 250 PIPELINING",
-    "C: MAIL FROM:<a@example.com>",
-    "C: RCPT TO:<b@example.com>",
-    "C: DATA",
-    "S: 250 Ok",
-    "S: 250 Ok",
-    "S: 354 Go",
-    "C: Subject: Hi",
-    "C: ... (38 bytes in all)",
-    "C: .",
-    "C: RSET",
-    "C: MAIL FROM:<>",
-    "C: DATA",
-    "S: 250 Kept",
-    "S: 250 Ok",
-    "S: 250 Ok",
-    "S: 554 No recipients",
-    "C: BDAT 12",
-    "C: ... (12 bytes in all)",
-    "C: BDAT 0 LAST",
-    "C: MAIL FROM:<c@example.com>",
-    "C: DATA",
-    "S: 503 No",
-    "S: 503 No",
-    "S: 250 Ok",
-    "S: 354 Go",
-    "C: ... (0 bytes in all)",
-    "C: .",
-    "C: QUIT",
-    "S: 554 Empty",
-    "S: 221 Bye",
-]
-
-
-def show(steps: list[Step], size: int | None = None, secrets: Secrets | None = None) -> list[str]:
-    """The lines shown for a session that comes in chunks of ``size`` bytes."""
-    lines: list[str] = []
-    dialogue = Dialogue(lines.append, secrets or Secrets())
-    for side, text in steps:
-        data = text.encode()
-        step = size or len(data)
-        for start in range(0, len(data), step):
-            dialogue(side, data[start : start + step])
-    dialogue.close()
-    return lines
-
-
-@pytest.mark.parametrize("size", [None, 1, 2, 3, 7])
-@pytest.mark.parametrize("name", SESSIONS)
-def test_credentials_are_hidden(name: str, size: int | None) -> None:
-    secrets = Secrets()
-    secrets.protect(PASSWORD, USER)
-    lines = show([*SESSIONS[name], ("C", "QUIT\r\n"), ("S", "221 Bye\r\n")], size, secrets)
-    assert lines[:-2] == SHOWN[name]
-    # After the exchange, commands are shown again; but not while an unasked reply leaves that open.
-    assert lines[-2:] == ["C: QUIT", "S: 221 Bye"]
-    for form in (PASSWORD, b64(PASSWORD), b64(USER), b64(f"\0{USER}\0{PASSWORD}")):
-        assert form not in "\n".join(lines)
-
-
-@pytest.mark.parametrize("name", [name for name in SESSIONS if name != "LOGIN"])
-def test_credentials_are_hidden_without_knowing_them(name: str) -> None:
-    assert show(SESSIONS[name]) == SHOWN[name]
-
-
-@pytest.mark.parametrize("size", [None, 1, 2, 3, 7])
-def test_messages_are_abbreviated(size: int | None) -> None:
-    assert show(MAIL, size) == MAIL_SHOWN
-
-
-PIECES = [
-    b"AUTH",
-    b"BDAT",
-    b"DATA",
-    b" ",
-    b"5",
-    b"0",
-    b"LAST",
-    b"\r\n",
-    b"\n",
-    b"354",
-    b"334 ",
-    b"250-",
-    b".",
-]
-
-
-def test_message_and_next_transaction_in_one_write() -> None:
-    """RFC 2920 section 3.1: the reply to the message is not taken for one to a command behind it."""
-    group = "MAIL FROM:<a@example.com>\r\nDATA\r\n"
-    replies = ("S", "250 Kept\r\n250 Ok\r\n354 Go\r\n")
-    lines = show(
-        [
-            ("C", "DATA\r\n"),
-            ("S", "354 Go\r\n"),
-            *[("C", f"one\r\n.\r\n{group}"), replies] * 2,
-            ("C", "two\r\n.\r\n"),
-        ]
-    )
-    assert lines[-3:] == ["C: two", "C: ... (5 bytes in all)", "C: ."]
-    assert lines.count("C: ... (5 bytes in all)") == 3
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from("CS"),
-            st.lists(st.sampled_from(PIECES) | st.binary(max_size=9), max_size=9).map(b"".join),
-        ),
-        max_size=20,
-    )
+from ..support import certs
+from ..support.actions import cut, cut_after, then
+from ..support.sasl_server import Gate
+from ..support.scripted_server import PIPELINING, Conversation, Peer
+from ..support.threaded_servers import (  # noqa: F401
+    EML,
+    PASSWORD,
+    TEXT,
+    Run,
+    Serve,
+    at,
+    in_thread,
+    run_send,
+    serve_embedded,
 )
-def test_nothing_on_the_wire_breaks_it(steps: list[tuple[str, bytes]]) -> None:
-    lines: list[str] = []
-    dialogue = Dialogue(lines.append, Secrets())
-    for side, data in steps:
-        dialogue(side, data)
-    dialogue.close()
-    assert all(line.isprintable() and line[:3] in ("C: ", "S: ") for line in lines)
+
+LOGIN = {"USERNAME": "user", "PASSWORD": PASSWORD}
 
 
-def test_what_is_broken_off() -> None:
-    assert show([("S", "220 he")]) == ["S: 220 he (cut off)"]
-    transaction = [("C", "DATA\r\n"), ("S", "354 Go\r\n"), ("C", "Subject: Hi\r\nTo")]
-    assert show(transaction)[2:] == ["C: Subject: Hi", "C: ... (15 bytes in all, broken off)"]
-    assert show([("C", "BDAT 9 LAST\r\nTo")])[1:] == ["C: ... (2 bytes in all, broken off)"]
+def forms(*texts: str) -> set[str]:
+    """These texts, as they are and in base64."""
+    return {*texts, *(base64.b64encode(text.encode()).decode() for text in texts)}
 
 
-def test_servers_get_no_hold_of_the_terminal() -> None:
-    assert show([("S", "220 \x1b[2J\x07\u202e ok\tthen\r\n")]) == ["S: 220 \\x1b[2J\\x07\\u202e ok\\tthen"]
-    assert show([("S", "220 \udcff".encode("utf-8", "surrogatepass").decode("latin-1") + "\r\n")])[
-        0
-    ].isprintable()
-    [long] = show([("S", "220 " + "x" * 5000 + "\r\n")])
-    assert len(long) == len("S: ") + MAX_SHOWN + len("...")
+SECRETS = forms(PASSWORD, f"\0user\0{PASSWORD}", f"user=user\1auth=Bearer {PASSWORD}\1\1")
 
 
-def test_secret_at_the_edge_of_what_is_shown() -> None:
-    secrets = Secrets()
-    secrets.protect("hunter2hunter2")
-    [line] = show([("S", "x" * (MAX_SHOWN - 5) + "hunter2hunter2\r\n")], secrets=secrets)
-    assert "hunter" not in line
+def verbose(run: Run, peer: Peer | Server, *args: object, **environment: str) -> list[str]:
+    """The lines on standard error."""
+    _, out, err = run(*at(peer), "--verbose", *args, stdin=EML, **environment)
+    assert not [secret for secret in SECRETS if secret in out + err]
+    return err.splitlines()
 
 
-@pytest.mark.parametrize("password", ["a b", 'quo"te', "it's", "back\\slash", "ta\tb", "ä", "\udcff"])
-def test_secret_is_masked_where_an_error_quotes_it(password: str) -> None:
-    secrets = Secrets()
-    secrets.protect(password, USER)
-    for quoted in (password, repr(password), repr(password.encode("utf-8", "surrogateescape"))):
-        assert "<hidden>" in secrets.mask(f"cannot use {quoted} here")
-        assert password not in secrets.mask(f"cannot use {quoted} here")
+# -- how it reads ------------------------------------------------------------------------------------
 
 
-def test_masking_hides_the_longest_first() -> None:
-    secrets = Secrets()
-    secrets.add("abcd")
-    secrets.add("abcdefgh")
-    secrets.add("ab")
-    assert secrets.mask("abcdefgh abcd ab") == "<hidden> <hidden> ab"
+def test_a_message(run: Run) -> None:
+    with in_thread(Peer(extensions=["SIZE 1000", "PIPELINING"])) as peer:
+        lines = verbose(run, peer, "--to", "b@example.com", "--to", "c@example.com")
+    size = len(peer.accepted[0].content)
+    assert lines == [
+        f"connected to 127.0.0.1:{peer.port}",
+        *["S: 220 peer.example ESMTP", "C: EHLO me"],
+        *["S: 250-peer.example", "S: 250-SIZE 1000", "S: 250 PIPELINING"],
+        f"C: MAIL FROM:<a@example.com> size={size}",
+        *["C: RCPT TO:<b@example.com>", "C: RCPT TO:<c@example.com>", "C: DATA"],
+        *["S: 250 2.1.0 Ok", "S: 250 2.1.5 Ok", "S: 250 2.1.5 Ok", "S: 354 Go on"],
+        f"C: <{len(peer.conversations[0].bodies[0])} octets>",
+        "S: 250 2.0.0 Accepted",
+        *["C: QUIT", "S: 221 2.0.0 Bye"],
+        "closed",
+    ]
 
 
-def test_one_line() -> None:
-    assert one_line("5.1.1 No\nsuch user\r\n") == "5.1.1 No / such user"
-    assert one_line("Grüße") == "Grüße"
-    assert one_line("") == ""
+def test_starttls(serve: Serve, run: Run) -> None:
+    lines = verbose(run, serve(start_tls=True), "--no-verify")
+    at_tls = lines.index("C: STARTTLS")
+    assert lines[at_tls + 1].startswith("S: 220 ")
+    assert lines[at_tls + 2].startswith("protected by TLSv1.3, TLS_")
+    assert lines[at_tls + 3] == "C: EHLO me"
+
+
+def test_tls_from_the_first_byte(serve: Serve, run: Run) -> None:
+    lines = verbose(run, serve(use_tls=True), "--tls", "--no-verify")
+    assert lines[0].startswith("connected to 127.0.0.1:")
+    assert lines[1].startswith("protected by TLSv1.3, TLS_")
+    assert lines[2].startswith("S: 220 ")
+
+
+@pytest.mark.parametrize(
+    ("actions", "last"),
+    [
+        ({"MAIL": then("421 bye", cut)}, ["S: 421 bye", "lost: Server closed the connection"]),
+        (
+            {"MAIL": cut_after(b"421-one\r\n421 t")},
+            ["S: <incomplete reply> 421-one", "S: <incomplete reply> 421 t", "lost: Unexpected EOF received"],
+        ),
+        (
+            {"MAIL": b"what\r\n"},
+            ["S: <no reply> Malformed SMTP response line: what", "lost: Malformed SMTP response line"],
+        ),
+    ],
+)
+def test_what_ends_the_connection_is_shown(actions: dict[str, Any], last: list[str], run: Run) -> None:
+    with in_thread(Peer(actions, extensions=PIPELINING)) as peer:
+        lines = verbose(run, peer)
+    said = lines[lines.index("C: DATA") + 1 :]
+    assert [line for line in said if not line.startswith("aiosmtplib: error: ")] == last
+
+
+def test_servers_get_no_hold_of_the_terminal(run: Run) -> None:
+    greeting = "220 \x1b[2J\x07\u202e ok\tthen " + "x" * 5000
+    with in_thread(Peer({"connect": greeting})) as peer:
+        lines = verbose(run, peer)
+    assert lines[1].startswith("S: 220 \\x1b[2J\\x07\\u202e ok\\tthen x")
+    assert len(lines[1]) == 200
+    assert all(line.isprintable() for line in lines)
+
+
+def test_without_it_nothing_is_shown() -> None:
+    """Not even a warning, which logging prints by itself in a process without handlers."""
+    actions = {"STARTTLS": b"220 go\r\n250 injected\r\n"}
+    with in_thread(Peer(actions, tls=certs.server_context())) as peer:
+        command = [sys.executable, "-m", "aiosmtplib", "send", *map(str, at(peer))]
+        done = subprocess.run(command, input=EML, capture_output=True, check=False)
+    assert done.returncode == 4
+    [line] = done.stderr.splitlines()
+    assert line.startswith(b"aiosmtplib: error: ")
+    assert line.endswith(b"between its reply to STARTTLS and the TLS handshake")
+
+
+def test_loggers_are_left_as_they_were(run: Run) -> None:
+    before = [(each.level, each.propagate) for each in (log, wire_log)]
+    log.setLevel(logging.WARNING)
+    try:
+        with in_thread(Peer()) as peer:
+            assert "C: QUIT" in verbose(run, peer)
+            assert verbose(run, peer, "--from", "not an address")[0].startswith("aiosmtplib: error: ")
+            assert log.level == logging.WARNING
+            assert run(*at(peer), stdin=EML)[2] == ""
+    finally:
+        log.setLevel(before[0][0])
+    assert [(each.level, each.propagate) for each in (log, wire_log)] == before
+    assert {type(each) for each in log.handlers} == {logging.NullHandler}
+
+
+def test_a_reader_that_has_gone_does_not_end_the_mail(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    with in_thread(Peer()) as peer:
+        code, out, _ = run(*at(peer), "--verbose", stdin=EML)
+    assert code == 0
+    assert out.splitlines()[-1] == "message   accepted: 2.0.0 Accepted"
+    assert len(peer.accepted) == 1
+
+
+# -- what it hides -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refusal", ["535 5.7.8 no", f"535 5.7.8 {PASSWORD}"])
+@pytest.mark.parametrize("password", [PASSWORD, "another"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"])
+def test_credentials(mechanism: str, password: str, refusal: str, run: Run) -> None:
+    gate = Gate(password=password, refusal=refusal)
+    with in_thread(Peer(gate.actions, extensions=[f"AUTH {mechanism}"])) as peer:
+        lines = verbose(run, peer, **LOGIN)
+    start = lines.index(f"S: 250 AUTH {mechanism}") + 1
+    verdict = "S: 235 <hidden>" if password == PASSWORD else "S: 535 5.7.8 <hidden>"
+    said = lines[start : lines.index(verdict)]
+    assert said[0].startswith(f"C: AUTH {mechanism}")
+    assert set(said[1:]) <= {"C: <hidden>", "S: 334 <hidden>"}
+    assert gate.logins == [mechanism] * (password == PASSWORD)
+
+
+@pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER"])
+def test_tokens(mechanism: str, run: Run) -> None:
+    gate = Gate(tokens=("another",))
+    with in_thread(Peer(gate.actions, extensions=[f"AUTH {mechanism}"])) as peer:
+        lines = verbose(run, peer, USERNAME="user", TOKEN=PASSWORD)
+    said = lines[lines.index(f"S: 250 AUTH {mechanism}") + 1 :]
+    assert said[:3] == [f"C: AUTH {mechanism} <hidden>", "S: 334 <hidden>", "C: <hidden>"]
+    assert said[3] == "S: 535 5.7.8 <hidden>"
+
+
+@pytest.mark.parametrize("code", ["235", "535", "250-", "334", "what"])
+@pytest.mark.parametrize("position", ["AUTH", "*"])
+@pytest.mark.parametrize(
+    ("mechanism", "variable"),
+    [("PLAIN", "PASSWORD"), ("LOGIN", "PASSWORD"), ("XOAUTH2", "TOKEN"), ("OAUTHBEARER", "TOKEN")],
+)
+def test_echoes(mechanism: str, variable: str, position: str, code: str, run: Run) -> None:
+    """Also where the connection ends because of it, and in what is printed at last."""
+    heard = set()
+
+    async def echo(conversation: Conversation) -> None:
+        response = conversation.line.split(b" ")[-1]
+        heard.add(response.decode())
+        await conversation.send(b"%b %b\r\n%b" % (code.encode(), conversation.line, response))
+        await conversation.cut()
+
+    actions = {"AUTH": "334 ", position: echo}
+    with in_thread(Peer(actions, extensions=[f"AUTH {mechanism}"])) as peer:
+        lines = verbose(run, peer, **{"USERNAME": "user", variable: PASSWORD})
+    shown = "\n".join(lines)
+    assert not [secret for secret in heard if len(secret) > 8 and secret in shown]
+    assert "AUTH" in peer.verbs
+
+
+def test_echoes_where_nothing_is_expected_of_them(run: Run) -> None:
+    """What the command line knows to be secret is hidden in every reply."""
+    encoded = base64.b64encode(f"\0user\0{PASSWORD}".encode()).decode()
+    actions = {"MAIL": f"250 {PASSWORD}", "RCPT": f"250 {encoded}", "DATA": "354 " + "x" * 187 + PASSWORD}
+    with in_thread(Peer(actions, extensions=["AUTH PLAIN"])) as peer:
+        lines = verbose(run, peer, *["--to", "b@example.com"], **LOGIN)
+    assert "S: 250 <hidden>" in lines
+    assert f"S: 354 {'x' * 187}<hidden>\N{HORIZONTAL ELLIPSIS}" in lines
+    assert lines.count("S: 250 <hidden>") == 2
+
+
+def test_message_content(run: Run) -> None:
+    with in_thread(Peer()) as peer:
+        lines = verbose(run, peer)
+    assert not [line for line in lines if "Anna" in line or "Hello" in line]
