@@ -31,7 +31,7 @@ __all__ = ("main",)
 
 COMMANDS = {
     "send": "send a message from a file or standard input",
-    "probe": "show a server's TLS facts and extensions",
+    "probe": "show a server's TLS parameters and extensions",
     "demo": "send 1,000 messages to an embedded server, and measure",
 }
 
@@ -49,7 +49,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Run the command line: the entry point of ``aiosmtplib`` and ``python -m aiosmtplib``.
 
     :param argv: the arguments, by default those of the process
     :return: the exit code (see ``aiosmtplib send --help``)
@@ -105,7 +105,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--version", action=_Version, help="show the version, and which twin of the codec runs"
+        "--version", action=_Version, help="show the version, and which implementation of the codec is used"
     )
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     return parser, {name: subparsers.add_parser(name, help=text) for name, text in COMMANDS.items()}

@@ -1,1 +1,1 @@
-"""The command line: one module for each command, and what they share."""
+"""The commands of the command line, a module for each, and their options and output."""

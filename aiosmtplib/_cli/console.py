@@ -1,7 +1,7 @@
-"""What the commands print, and what a script that runs them sees: lines, tables, progress, exit codes.
+"""Output of the commands (lines, tables, progress bars), their exit codes, and how they run coroutines.
 
-Pretty output needs a terminal and ``rich``. Without either it is plain text of the same content, so that
-pipes and logs get no control characters.
+Output has colours and lines if it goes to a terminal and ``rich`` is installed. Else it is plain text with
+the same content and without control characters.
 """
 
 import asyncio
@@ -40,34 +40,34 @@ else:  # Python 3.10 raises KeyboardInterrupt in the middle of a task, which asy
 
 
 class Exit(enum.IntEnum):
-    """Exit codes of every command."""
+    """The exit codes, which are the same for all commands."""
 
     #: Everything was accepted.
     OK = 0
     #: The server refused the sender, the message, or at least one recipient.
     REFUSED = 1
-    #: The command line, the message or the environment makes no sense. Nothing was sent.
+    #: The command line, the message or an environment variable is not valid. Nothing was sent.
     USAGE = 2
-    #: No connection: not reachable, timed out, lost, or TLS failed. The message was not sent.
+    #: There was no connection: unreachable, timed out, lost, or TLS failed. The message was not sent.
     CONNECTION = 3
-    #: The server refuses the login, or cannot do what was asked for.
+    #: The server refused the login, or does not support what was asked for.
     UNABLE = 4
-    #: The message was written and no reply came. Sending it again may duplicate it.
+    #: The message was written and no reply to it came. Sending it again may duplicate it.
     UNKNOWN = 5
-    #: Interrupted by Ctrl-C.
+    #: Interrupted by SIGINT (Ctrl-C).
     INTERRUPTED = 130
-    #: Who read our output has gone.
+    #: Standard output was closed by the process that read it (EPIPE).
     BROKEN_PIPE = 141
 
 
 class UsageError(Exception):
-    """Something the person at the keyboard can put right. The text says how."""
+    """An error that the user can correct. The text says how."""
 
 
 class Console:
-    """Standard output and error, with secrets masked in whatever goes there.
+    """Standard output and standard error, with secrets masked and control characters escaped.
 
-    :ivar secrets: what is masked
+    :ivar secrets: the strings that are masked
     """
 
     def __init__(self) -> None:
@@ -77,19 +77,19 @@ class Console:
             sys.stdout.reconfigure(errors="backslashreplace")
 
     def say(self, text: str = "") -> None:
-        """One line of result."""
+        """Print one line of a result to standard output."""
         print(one_line(self.secrets.mask(text)), flush=True)
 
     def note(self, text: str) -> None:
-        """One line that is no result, to standard error."""
+        """Print one line that is not a result to standard error."""
         print(one_line(self.secrets.mask(text)), file=sys.stderr, flush=True)
 
     def complain(self, text: str) -> None:
-        """One line that says what is wrong."""
+        """Print one error message to standard error."""
         self.note(f"aiosmtplib: error: {text}")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Rows under their column names, the first column left, the others as they are."""
+        """Print rows of cells under the names of their columns to standard output."""
         cells = [[one_line(self.secrets.mask(cell)) for cell in row] for row in rows]
         if _pretty():
             from rich.console import Console as RichConsole
@@ -98,7 +98,7 @@ class Console:
 
             table = Table(*columns)
             for row in cells:
-                # As Text, because "[x]" in what a server says is no markup.
+                # As Text, because "[x]" in a reply is no markup.
                 table.add_row(*(Text(cell) for cell in row))
             RichConsole(file=sys.stdout).print(table)
             return
@@ -109,7 +109,11 @@ class Console:
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
-        """A bar on a terminal, one line elsewhere. Yields what is to be told the number done so far."""
+        """Show a progress bar on a terminal, one line elsewhere.
+
+        :param total: the number of steps
+        :return: a context manager, with a function that takes the number of steps done so far
+        """
         if _pretty():
             from rich.console import Console as RichConsole
             from rich.progress import Progress
@@ -134,6 +138,7 @@ class Console:
 
 
 def _pretty() -> bool:
+    """Whether ``rich`` can be used for output."""
     if not sys.stdout.isatty():
         return False
     try:

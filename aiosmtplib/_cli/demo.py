@@ -1,8 +1,8 @@
-"""``aiosmtplib demo``: what the package does, and how fast, with nothing to set up.
+"""``aiosmtplib demo``: send messages to an embedded server with both twins of the codec, and measure.
 
-Three processes, because a server that shares the client's process would be most of the CPU that is measured:
-this one draws, one child is the server, one child at a time is the client. The codec twin is chosen at
-import, so each twin gets a client process of its own.
+There are three processes: this one prints, a child is the server, and another child is the client. In the
+process of the client, a server would take most of the CPU time that is measured. The twin (implementation) of
+the codec is chosen at import, so each twin has a client process of its own.
 """
 
 import argparse
@@ -26,7 +26,7 @@ __all__ = ("add_arguments", "child", "run")
 
 TWINS = {"cython": "compiled (cython)", "python": "pure Python"}
 
-#: The child imports from where this process does, whatever the working directory is.
+#: The program of a child. It imports from where this process does, whatever the working directory is.
 BOOTSTRAP = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
@@ -44,7 +44,7 @@ The server is aiosmtpd, in a process of its own. It is slower than the client: l
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Send messages to an embedded server with both twins of the codec, and measure."
+    parser.description = "Send messages to an embedded server, with both implementations of the codec."
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--messages", type=_positive, default=1000, metavar="N", help="default: 1000")
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Send, and print a table of rates.
+    """Run the command: send, and print a table of rates.
 
     :return: the exit code
     :raises ImportError: if aiosmtpd is not installed
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         server.stdin.close()  # type: ignore[union-attr]
         received = _read(server)
     console.say()
-    console.table(("twin", "messages/s", "client CPU per message", "time"), rows)
+    console.table(("codec", "messages/s", "client CPU per message", "time"), rows)
     console.say()
     console.say(
         f"One connection, one sendmail after the other, {args.size:,} bytes each. "
@@ -91,7 +91,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def child(argv: Sequence[str], stdin: IO[str], stdout: IO[str]) -> int:
-    """The other processes: ``server``, or ``client TWIN PORT MESSAGES SIZE``. They talk in lines of JSON."""
+    """The main function of a child process, which writes lines of JSON to ``stdout``.
+
+    :param argv: ``server``, or ``client TWIN PORT MESSAGES SIZE``
+    :return: the exit code
+    """
     if argv[0] == "server":
         asyncio.run(_serve(stdin, stdout))
         return Exit.OK
@@ -107,7 +111,7 @@ def child(argv: Sequence[str], stdin: IO[str], stdout: IO[str]) -> int:
 
 
 async def _serve(stdin: IO[str], stdout: IO[str]) -> None:
-    """Serve until ``stdin`` ends. Tells the port, and at the end the number of messages."""
+    """Serve until the end of ``stdin``. Write the port, and at the end the number of messages received."""
     async with Server() as server:
         print(server.port, file=stdout, flush=True)
         await asyncio.to_thread(stdin.read)
@@ -115,7 +119,7 @@ async def _serve(stdin: IO[str], stdout: IO[str]) -> None:
 
 
 async def _send(port: int, messages: int, size: int, stdout: IO[str]) -> None:
-    """Send, and tell the number done so far, at last the figures."""
+    """Send the messages. Write the number sent so far now and then, and at the end the measurements."""
     content = _message(size)
     async with SMTP(hostname="127.0.0.1", port=port, start_tls=False, local_hostname="localhost") as client:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -138,7 +142,7 @@ def _message(size: int) -> bytes:
 
 
 def _measure(twin: str, port: str, args: argparse.Namespace, console: Console) -> dict[str, float] | None:
-    """The figures of one twin, or ``None`` if it is not there."""
+    """The measurements of one twin, or ``None`` if it is not installed."""
     with _process("client", twin, port, str(args.messages), str(args.size), twin=twin) as client:
         if _read(client) != twin:
             return None
@@ -160,7 +164,7 @@ def _process(*args: str, twin: str | None = None) -> "Iterator[subprocess.Popen[
         stdout=subprocess.PIPE,
         text=True,
         env=environment,
-        start_new_session=True,  # Ctrl-C is for this process, which then ends the others
+        start_new_session=True,  # Ctrl-C interrupts this process alone, which then kills the child
     ) as process:
         try:
             yield process

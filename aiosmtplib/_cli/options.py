@@ -1,7 +1,7 @@
-"""The options by which ``send`` and ``probe`` reach a server, and where ``send`` gets credentials from.
+"""The options of ``send`` and ``probe`` for the connection, and the credentials of ``send``.
 
-A password on the command line can be read by everybody on the machine, so there is no option for it: it
-comes from the environment, or from a prompt.
+There is no option for a password, because every user of the machine can read the command lines of processes.
+It comes from the environment, or from a prompt.
 """
 
 import argparse
@@ -18,7 +18,7 @@ USERNAME, PASSWORD, TOKEN = "AIOSMTPLIB_USERNAME", "AIOSMTPLIB_PASSWORD", "AIOSM
 
 
 class Credentials(NamedTuple):
-    """Whom to log in as, with a password or with an OAuth 2.0 access token."""
+    """The user name to log in with, and a password or an OAuth 2.0 access token."""
 
     username: str
     password: str | None = None
@@ -26,7 +26,7 @@ class Credentials(NamedTuple):
 
 
 def add_server_options(parser: argparse.ArgumentParser) -> None:
-    """Add what both commands take."""
+    """Add the options that both commands have."""
     server = parser.add_argument_group("server")
     server.add_argument(
         "--port", type=_port, metavar="PORT", help="default: 465 with --tls, 587 with --starttls, else 25"
@@ -37,11 +37,11 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     )
     server.add_argument("--local-hostname", metavar="NAME", help="what to call this host in EHLO")
     tls = parser.add_argument_group("TLS")
-    tls.add_argument("--tls", action="store_true", help="speak TLS from the first byte")
+    tls.add_argument("--tls", action="store_true", help="use TLS from the first byte (implicit TLS)")
     tls.add_argument(
         "--starttls",
         action=argparse.BooleanOptionalAction,
-        help="insist on STARTTLS, or never use it; default: use it if offered",
+        help="require STARTTLS, or never use it; default: use it if the server offers it",
     )
     tls.add_argument(
         "--cafile", metavar="FILE", help="PEM file with certificates to trust besides the system's"
@@ -50,14 +50,14 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     tls.add_argument("--client-key", metavar="FILE", help="PEM file with its key, if --client-cert has none")
     tls.add_argument("--no-verify", action="store_true", help="accept any certificate (unsafe)")
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="show the dialogue on standard error, without secrets"
+        "-v", "--verbose", action="store_true", help="log the connection to standard error, without secrets"
     )
 
 
 def client_options(args: argparse.Namespace, login: Credentials | None = None) -> dict[str, Any]:
-    """Keyword arguments for ``SMTP``.
+    """The keyword arguments of :class:`~aiosmtplib.SMTP` for these options.
 
-    :raises UsageError: if the options make no sense together
+    :raises UsageError: if options exclude each other, or a file cannot be read
     """
     if args.tls and args.starttls:
         raise UsageError("--tls and --starttls exclude each other.")
@@ -70,7 +70,7 @@ def client_options(args: argparse.Namespace, login: Credentials | None = None) -
             _check_readable(path)
     start_tls = args.starttls
     if login and start_tls is None and not args.tls and not _is_local(args):
-        # Somebody in between could hide the offer of STARTTLS to get the password.
+        # An attacker on the network could remove STARTTLS from the EHLO reply to read the password.
         start_tls = True
     options: dict[str, Any] = {
         "hostname": args.host,
@@ -100,9 +100,13 @@ def client_options(args: argparse.Namespace, login: Credentials | None = None) -
 def credentials(
     args: argparse.Namespace, environment: Mapping[str, str], console: Console
 ) -> Credentials | None:
-    """Whom to log in as, from ``--user`` and the environment; asks for a password that is missing.
+    """The credentials from ``--user`` and the environment; a missing password is asked for on the terminal.
 
-    :raises UsageError: if something is missing or too much, and nobody can be asked
+    They are masked in all output of the console from now on.
+
+    :return: ``None`` if there is no user name
+    :raises UsageError: if a password and a token are given, or the user name is missing, or the password is
+        missing and there is no terminal
     """
     username = args.user or environment.get(USERNAME)
     password, token = environment.get(PASSWORD), environment.get(TOKEN)
@@ -120,7 +124,7 @@ def credentials(
 
 def _ask_password(username: str) -> str:
     with warnings.catch_warnings():
-        # getpass warns before it reads what it cannot hide: then it must not read.
+        # getpass warns before it reads with echo. The exception keeps it from reading.
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
             password = getpass.getpass(f"Password for {username}: ")

@@ -1,7 +1,7 @@
-"""``aiosmtplib probe``: what a server is like, without sending anything.
+"""``aiosmtplib probe``: show the greeting, TLS parameters, certificate and extensions of a server.
 
-A certificate that cannot be verified is shown all the same, over a second connection, because that is what
-one wants to see then. The verdict stays the first one.
+No mail is sent. A certificate that cannot be verified is fetched over a second connection without
+verification, so that its contents can be shown; the exit code is that of the first connection.
 """
 
 import argparse
@@ -38,29 +38,43 @@ exit codes:
 
 
 class Findings(NamedTuple):
-    """What one connection told."""
+    """The facts about a server from one connection.
+
+    :ivar where: the address that was connected to
+    :ivar seconds: the time until the greeting came
+    :ivar plain: the extensions announced without TLS, or ``None``
+    :ivar encrypted: the extensions announced with TLS, or ``None``
+    :ivar tls: the TLS parameters, or why there are none
+    """
 
     where: str
     greeting: SMTPResponse
     seconds: float
-    plain: dict[str, str] | None  # extensions announced without TLS
-    encrypted: dict[str, str] | None  # extensions announced with TLS
-    tls: "TLSFacts | str"  # or why there is none
+    plain: dict[str, str] | None
+    encrypted: dict[str, str] | None
+    tls: "TLSFacts | str"
 
 
 class TLSFacts(NamedTuple):
-    """What the handshake settled."""
+    """The parameters of a TLS connection.
+
+    :ivar by: how TLS began: by STARTTLS, or from the first byte
+    :ivar bits: the number of secret bits of the cipher
+    :ivar fingerprint: the SHA-256 digest of the server's certificate, in hexadecimal
+    :ivar certificate: the server's certificate as :meth:`ssl.SSLSocket.getpeercert` has it; empty if it
+        cannot be decoded
+    """
 
     by: str
     version: str
     cipher: str
     bits: int
     fingerprint: str
-    certificate: dict[str, Any]  # as ssl.SSLSocket.getpeercert has it; empty if it cannot be decoded
+    certificate: dict[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Connect to a server, and show its TLS facts and what it announces."
+    parser.description = "Connect to a server, and show its greeting, TLS parameters and extensions."
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("host", nargs="?", metavar="HOST", help="may be left out with --socket-path")
@@ -68,11 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Connect and print.
+    """Run the command: connect, and print the facts.
 
     :return: the exit code
-    :raises UsageError: if the command line makes no sense
-    :raises SMTPException: if there is no connection, or it cannot do what was asked for
+    :raises UsageError: if the command line is not valid
+    :raises SMTPException: if there is no connection, or the server does not support what was asked for
     """
     if not args.host and not args.socket_path:
         raise UsageError("Say which host to probe.")
@@ -80,20 +94,21 @@ def run(args: argparse.Namespace, console: Console) -> int:
     verified = "not asked for (--no-verify)" if args.no_verify else "yes, chain and name"
     code = Exit.OK
     try:
-        findings = run_async(_look(options, args, console))
+        findings = run_async(_probe(options, args, console))
     except SMTPConnectError as exc:
         if not isinstance(exc, ssl.SSLCertVerificationError):
             raise
         verified = f"NO: {exc.verify_message}"
         code = Exit.CONNECTION
-        findings = run_async(_look({**options, "validate_certs": False}, args, console))
+        findings = run_async(_probe({**options, "validate_certs": False}, args, console))
     _print_facts(findings, verified, console)
     _print_extensions(findings, console)
     return code
 
 
-async def _look(options: dict[str, Any], args: argparse.Namespace, console: Console) -> Findings:
-    # STARTTLS is done by hand, to see what is announced before it.
+async def _probe(options: dict[str, Any], args: argparse.Namespace, console: Console) -> Findings:
+    """The facts from a new connection with these options."""
+    # connect() would keep only the extensions that are announced after STARTTLS.
     client = SMTP(**{**options, "start_tls": False, "port": _port(args)})
     plain = encrypted = None
     tls: TLSFacts | str = "none"
@@ -119,13 +134,13 @@ async def _look(options: dict[str, Any], args: argparse.Namespace, console: Cons
         try:
             await client.quit()
         except SMTPException:
-            pass  # all there is to see has been seen
+            pass  # all facts are known
     where = args.socket_path or f"{args.host} port {client.port}"
     return Findings(where, greeting, seconds, plain, encrypted, tls)
 
 
 def _port(args: argparse.Namespace) -> int | None:
-    """A server is probed at the port where mail servers talk to each other, unless told otherwise."""
+    """The port to connect to: by default that of mail servers, 25, unless TLS is asked for."""
     if args.port or args.socket_path:
         port: int | None = args.port
         return port
@@ -142,7 +157,10 @@ def _tls_facts(client: SMTP, by: str) -> TLSFacts:
 
 
 def _decode(der: bytes) -> dict[str, Any]:
-    """A certificate that was not verified: the ssl module decodes those only for its own tests."""
+    """The contents of a certificate that was not verified.
+
+    The ssl module has a function for it, which is meant for its tests alone.
+    """
     decode: Any = getattr(importlib.import_module("_ssl"), "_test_decode_cert", None)
     if decode is None:  # pragma: no cover - every CPython from 3.10 to 3.14 has it
         return {}

@@ -1,6 +1,6 @@
-"""What ``python -m aiosmtplib`` does without arguments: ask, and send.
+"""``aiosmtplib`` without arguments: ask for a server, addresses and a message, and send it.
 
-Scripts pipe the answers in, so the questions, their order and what is printed stay as they have always been.
+Scripts pipe the answers in, so the questions, their order and the output must not change.
 """
 
 import sys
@@ -14,11 +14,11 @@ __all__ = ("run",)
 
 
 def run(console: Console) -> int:
-    """Ask for host, port, From, To and a message, and send it.
+    """Run the command: ask for host, port, From, To and a message, and send it.
 
     :return: the exit code
-    :raises UsageError: if an answer makes no sense
-    :raises SMTPException: if it is not sent for another reason than a refusal
+    :raises UsageError: if an answer is not valid
+    :raises SMTPException: if the message was not sent, or may not have been
     """
     try:
         host = input("SMTP server hostname [localhost]: ").strip() or "localhost"

@@ -1,7 +1,7 @@
-"""``aiosmtplib send``: a message from a file or standard input, and a line on what became of each recipient.
+"""``aiosmtplib send``: send a message from a file or standard input, and print the result for each recipient.
 
-A complete message (.eml) goes out byte for byte where that is possible, because signatures depend on it; only
-Bcc is taken out. Text gets the headers that a message needs.
+A complete message (.eml) is sent without changes if the server supports that, because signatures depend on
+it; only Bcc is removed. Text gets the header fields that a message needs.
 """
 
 import argparse
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = ("add_arguments", "run")
 
-#: Standard input is a complete message if its header block has one of these, and nothing but headers.
-TELLING = re.compile(
+#: The header fields of which standard input has at least one if it is a complete message.
+MESSAGE_FIELD = re.compile(
     rb"^(From|To|Subject|Date|Message-ID|MIME-Version|Received|Return-Path)[ \t]*:",
     re.IGNORECASE | re.MULTILINE,
 )
+#: Header fields up to an empty line or the end.
 HEADER_BLOCK = re.compile(rb"(?:[!-9;-~]+[ \t]*:.*\r\n(?:[ \t].*\r\n)*)+(?:\r\n|\Z)")
-BLIND = re.compile(rb"^(?:Resent-)?Bcc[ \t]*:.*\r\n(?:[ \t].*\r\n)*", re.IGNORECASE | re.MULTILINE)
+#: The header fields that are removed.
+BCC_FIELDS = re.compile(rb"^(?:Resent-)?Bcc[ \t]*:.*\r\n(?:[ \t].*\r\n)*", re.IGNORECASE | re.MULTILINE)
 
 EXAMPLES = """
 examples:
@@ -57,16 +59,22 @@ exit codes:
 
 
 class Outgoing(NamedTuple):
-    """What is to be sent, in the two forms of which the server decides."""
+    """A message and its envelope.
+
+    :ivar sender: the reverse-path; ``""`` is the null one
+    :ivar recipients: the forward-paths
+    :ivar message: the message as an object, which can be serialised for a server without 8BITMIME
+    :ivar content: the message as it was read, if it was complete
+    """
 
     sender: str
     recipients: list[str]
     message: "EmailMessage | Message"
-    content: bytes | None  # the bytes as they came, where they are a complete message
+    content: bytes | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Send one message, and say what became of it."
+    parser.description = "Send one message, and print the result for each recipient."
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="default: standard input")
@@ -101,11 +109,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Send what the command line asks for.
+    """Run the command: send the message, and print the results.
 
     :return: the exit code
-    :raises UsageError: if it cannot be meant
-    :raises SMTPException: if it is not sent for another reason than a refusal
+    :raises UsageError: if the command line or the message is not valid
+    :raises SMTPException: if the message was not sent for another reason than a refusal, or may not have been
     """
     raw = _read(args.file, console)
     outgoing = _complete(args, raw) if _is_complete(args, raw) else _text(args, raw)
@@ -143,7 +151,7 @@ async def _send(client: SMTP, outgoing: Outgoing, args: argparse.Namespace, cons
         try:
             await client.quit()
         except SMTPException:
-            pass  # what became of the message is known by now
+            pass  # the result of the message is known
         return code
 
 
@@ -153,12 +161,12 @@ async def _transaction(
     sender, recipients, message, content = outgoing
     options = list(args.mail_option)
     if not all(address.isascii() for address in (sender, *recipients)):
-        content = None  # may need SMTPUTF8
+        content = None  # sendmail() does not ask for SMTPUTF8 (RFC 6531), send_message() does
     elif content is not None and not content.isascii():
         if client.supports_extension("8bitmime") and _headers(content).isascii():
             options.append("BODY=8BITMIME")
         else:
-            content = None  # has to be written anew, in a form that the server takes
+            content = None  # without 8BITMIME (RFC 6152) it has to be serialised in ASCII
     if content is None:
         return await client.send_message(
             message,
@@ -195,11 +203,11 @@ def _is_complete(args: argparse.Namespace, raw: bytes) -> bool:
     if args.file.lower().endswith((".eml", ".txt")):
         return bool(args.file.lower().endswith(".eml"))
     block = HEADER_BLOCK.match(raw)
-    return block is not None and TELLING.search(block.group()) is not None
+    return block is not None and MESSAGE_FIELD.search(block.group()) is not None
 
 
 def _complete(args: argparse.Namespace, raw: bytes) -> Outgoing:
-    """A message that has its headers. Addresses on the command line are for the envelope alone."""
+    """A message that has its header fields. Addresses on the command line are for the envelope alone."""
     import email
     import email.policy
 
@@ -208,7 +216,7 @@ def _complete(args: argparse.Namespace, raw: bytes) -> Outgoing:
     headers = _headers(raw)
     added = "".join(f"{name}: {value}\r\n" for name, value in _added_headers(args)).encode()
     message = email.message_from_bytes(added + raw, policy=email.policy.SMTP)
-    content = added + BLIND.sub(b"", headers) + raw[len(headers) :]
+    content = added + BCC_FIELDS.sub(b"", headers) + raw[len(headers) :]
     if not (added + headers).isascii():
         _encode_fields(message)
     if args.sender is not None:
@@ -224,7 +232,7 @@ def _complete(args: argparse.Namespace, raw: bytes) -> Outgoing:
 
 
 def _text(args: argparse.Namespace, raw: bytes) -> Outgoing:
-    """A message made of text and the command line."""
+    """A message made of text, with the header fields of the command line."""
     import email.message
     import email.policy
     import email.utils
@@ -240,7 +248,7 @@ def _text(args: argparse.Namespace, raw: bytes) -> Outgoing:
     sender, recipients = _envelope_sender(args.sender), _recipients(args)
     if not recipients:
         raise UsageError("Say who gets the text with --to.")
-    # With this policy, text that is not ASCII is encoded so that every server takes it.
+    # With this policy, text that is not ASCII is encoded: not every server has 8BITMIME.
     message = email.message.EmailMessage(policy=email.policy.SMTP.clone(cte_type="7bit"))
     for name, value in _added_headers(args):
         message[name] = value
@@ -273,7 +281,7 @@ def _added_headers(args: argparse.Namespace) -> list[tuple[str, str]]:
 
 
 def _encode_fields(message: "EmailMessage") -> None:
-    """Have header fields in raw UTF-8 written as encoded words (RFC 2047), which every server takes."""
+    """Replace header fields in UTF-8 by encoded words (RFC 2047), which need no extension of SMTP."""
     fields = list(message.raw_items())
     for name, _ in fields:
         del message[name]

@@ -327,6 +327,16 @@ def test_server_is_silent(run: Run) -> None:
     assert "Timed out" in err
 
 
+def test_something_else_listens_there(run: Run) -> None:
+    with in_thread(Peer({"connect": b"HTTP/1.1 400 Bad Request\r\n"})) as peer:
+        code, _, err = run(*at(peer), stdin=EML)
+    assert code == 3
+    assert err == (
+        "aiosmtplib: error: The server sent no SMTP reply: "
+        "Malformed SMTP response line: HTTP/1.1 400 Bad Request\n"
+    )
+
+
 def test_nobody_knows_what_became_of_it(run: Run) -> None:
     with in_thread(Peer({".": cut})) as peer:
         code, _, err = run(*at(peer), stdin=EML)
