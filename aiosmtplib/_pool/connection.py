@@ -1,4 +1,4 @@
-"""The nouns of the pool: a connection, what is to be done about some, and the numbers that people see."""
+"""Pooled connections, the I/O that the pool asks for (:class:`Actions`), and its statistics."""
 
 import enum
 import math
@@ -13,9 +13,9 @@ Waiter = TypeVar("Waiter", bound=Hashable)
 
 
 class State(str, enum.Enum):
-    """Where a connection is in its life."""
+    """The state of a pooled connection; see :mod:`aiosmtplib._pool.state` for the transitions."""
 
-    # Text, for its hash: that of an enumeration alone is computed in Python, several times for each message.
+    # A str, for its hash: that of a plain Enum is computed in Python, several times for each message.
 
     OPENING = "opening"
     IDLE = "idle"
@@ -25,14 +25,14 @@ class State(str, enum.Enum):
 
 
 class Condition(enum.Enum):
-    """In which condition a connection is given back.
+    """The condition in which a connection is released.
 
     ``KEEP``
-        In step, also after a refused transaction: the RSET that asks for goes out with the next one.
+        Usable, also after a refused transaction: the RSET needed then goes out with the next one.
     ``LOST``
-        Closed by either side, or out of step.
+        Closed by either side, or replies no longer match commands.
     ``REPLACE``
-        In step, but the server wants no more on it ("too many messages"): to be closed with QUIT.
+        Usable, but the server takes no more messages on it ("too many messages"): to be closed with QUIT.
     """
 
     KEEP = "keep"
@@ -41,20 +41,20 @@ class Condition(enum.Enum):
 
 
 class PooledConnection(Generic[Client]):
-    """A connection, as the pool sees it.
+    """A connection of a pool. Times are in seconds of the clock of :class:`PoolState`.
 
-    :ivar client: what drives the connection; there from :meth:`PoolState.opened` on
-    :ivar state: where it is in its life
-    :ivar alive: False once the connection was lost while somebody had it
+    :ivar client: what drives the connection; set by :meth:`PoolState.opened`
+    :ivar state: one of :class:`State`
+    :ivar alive: False once the connection was lost while opening, busy or closing
     :ivar created_at: when it was opened
     :ivar expires_at: when it is too old to be used again
-    :ivar last_used: when a message was last sent on it
-    :ivar messages: mail transactions begun on it
-    :ivar limit_messages: how many there may be, or ``None``
-    :ivar rcptmax: how many recipients the server takes in one transaction (RFC 9422), or ``None``
-    :ivar attempt: the number of the last waiter that was there when it began to open
-    :ivar turn_at: when its present holder got it
-    :ivar turn_from: ``messages`` at that time
+    :ivar last_used: when a holder that sent a message on it last released it, or when it was opened
+    :ivar messages: the number of mail transactions begun on it
+    :ivar limit_messages: the maximum of ``messages``, or ``None``
+    :ivar rcptmax: the server's limit of recipients in one transaction (RFC 9422), or ``None``
+    :ivar attempt: the serial number of the last waiter that was there when opening began
+    :ivar held_since: when its present holder got it
+    :ivar held_from: ``messages`` at that time
     :ivar yielding: whether its present holder was asked to release it
     """
 
@@ -64,13 +64,13 @@ class PooledConnection(Generic[Client]):
         "client",
         "created_at",
         "expires_at",
+        "held_from",
+        "held_since",
         "last_used",
         "limit_messages",
         "messages",
         "rcptmax",
         "state",
-        "turn_at",
-        "turn_from",
         "yielding",
     )
 
@@ -85,19 +85,19 @@ class PooledConnection(Generic[Client]):
         self.limit_messages: int | None = None
         self.rcptmax: int | None = None
         self.attempt = attempt
-        self.turn_at = -math.inf
-        self.turn_from = 0
+        self.held_since = -math.inf
+        self.held_from = 0
         self.yielding = False
 
     def __repr__(self) -> str:
-        return f"<Slot {self.state.value}, {self.messages} messages>"
+        return f"<PooledConnection {self.state.value}, {self.messages} messages>"
 
     def begin(self) -> None:
-        """Count a mail transaction, before its MAIL is sent: servers count refused ones too (RFC 9422)."""
+        """Count a mail transaction, before its MAIL is sent: a refused MAIL counts too (RFC 9422)."""
         self.messages += 1
 
     def used_up(self, now: float) -> bool:
-        """Whether no transaction may begin on it any more: too many messages, or too old."""
+        """Whether no further transaction may begin on it: ``limit_messages`` or ``expires_at`` is reached."""
         return now >= self.expires_at or (
             self.limit_messages is not None and self.messages >= self.limit_messages
         )
@@ -105,12 +105,12 @@ class PooledConnection(Generic[Client]):
 
 @dataclass(frozen=True, slots=True)
 class Actions(Generic[Client, Waiter]):
-    """What follows from an event. False if that is nothing.
+    """The I/O to do after an event. False if there is none.
 
-    :ivar grant: waiters, each with the connection it gets: wake it, and let it :meth:`PoolState.claim`
+    :ivar grant: waiters, each with its connection: wake it, and have it call :meth:`PoolState.claim`
     :ivar fail: waiters, each with the error to raise in it
-    :ivar open: connections to open: report with :meth:`PoolState.opened` or :meth:`PoolState.open_failed`
-    :ivar close: connections to close politely: report with :meth:`PoolState.closed`
+    :ivar open: connections to open: report by :meth:`PoolState.opened` or :meth:`PoolState.open_failed`
+    :ivar close: connections to close with QUIT: report by :meth:`PoolState.closed`
     """
 
     grant: Sequence[tuple[Waiter, PooledConnection[Client]]] = ()
@@ -122,25 +122,25 @@ class Actions(Generic[Client, Waiter]):
         return bool(self.grant or self.fail or self.open or self.close)
 
 
-#: What most events come to.
+#: The result of most events: shared, so that they allocate none.
 NO_ACTIONS: Actions[Any, Any] = Actions()
 
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
-    """A pool at one moment, and what became of the messages given to it so far.
+    """The connections of a pool at one moment, and the results of the messages sent through it so far.
 
-    :ivar idle: open connections that nobody uses
+    :ivar idle: open connections that are not in use
     :ivar busy: connections in use
-    :ivar opening: connections being made
-    :ivar closing: connections saying goodbye
+    :ivar opening: connections being opened
+    :ivar closing: connections being closed, that wait for the reply to QUIT
     :ivar waiting: callers that wait for a connection
-    :ivar limit: how many connections there may be now: ``max_connections``, or what the server seems to allow
+    :ivar limit: the number of connections allowed now: ``max_connections``, or what the server seems to allow
     :ivar sent: messages accepted for at least one recipient
     :ivar refused: messages that got a final negative reply
     :ivar unknown: messages whose end was written and that got no reply
-    :ivar reconnects: connections opened in the place of one that was lost, used up or too old
-    :ivar bytes: content of the messages sent, refused and unknown
+    :ivar reconnects: connections opened in place of one that was lost, used up or too old
+    :ivar bytes: the size of the content of the messages sent, refused and unknown
     """
 
     idle: int

@@ -1,12 +1,12 @@
-"""How many connections the pool may have: what it was told, or fewer where the server allows fewer.
+"""The number of connections that a pool may have: ``max_connections``, or fewer if the server allows fewer.
 
-A server that has enough connections of a client greets the next one with 421 (RFC 5321 section 4.2.3), or
-does not take it; nothing says beforehand how many are enough. So an attempt that fails beside others
-is taken for that limit. Such limits are often per minute, or shared with others: one connection more is tried
-after a pause, which doubles with each try in vain.
+A server that limits the connections of a client greets one too many with 421 (RFC 5321 section 4.2.3), or
+does not accept it; it announces the limit nowhere. So an attempt that fails while there are other connections
+is taken for that limit, and their number for its value. Such limits are often per minute or shared with other
+clients, so one connection more is tried after a pause, which doubles with each attempt that fails.
 
-An attempt that fails with nothing beside it says nothing of a limit. Then one at a time is tried until one
-succeeds, rather than all of them against a server that is down.
+An attempt that fails without other connections says nothing of a limit. Then one connection at a time is
+tried until one is opened, rather than all of them against a server that is down.
 """
 
 import math
@@ -15,17 +15,18 @@ from .connection import Client, PooledConnection
 
 __all__ = ("ConnectionLimit",)
 
-#: Seconds before one connection more is tried: at first, and at most.
+#: The pause in seconds before one connection more is tried: the first, and the longest.
 FIRST_PAUSE = 5.0
 LAST_PAUSE = 300.0
 
 
 class ConnectionLimit:
-    """The number, and when it may grow.
+    """The number of connections allowed, and the time at which one more may be tried.
 
+    :param most: the maximum, ``max_connections``
     :ivar allowed: how many connections there may be now
-    :ivar retry_at: when one more may be tried; infinity while nothing asks for that, or one is being tried
-    :ivar trial: the one more that is being tried
+    :ivar retry_at: when one more may be tried, in seconds; infinity if none is to be, or one is being tried
+    :ivar trial: the connection more that is being tried, or ``None``
     """
 
     __slots__ = ("_most", "_pause", "_probing", "allowed", "retry_at", "trial")
@@ -39,31 +40,37 @@ class ConnectionLimit:
         self.trial: object = None
 
     def grow(self, now: float) -> bool:
-        """Allow one more, if it is time to. The caller then opens it, and sets :attr:`trial`."""
+        """Allow one connection more if :attr:`retry_at` is reached.
+
+        :return: whether it was; the caller then opens the connection and assigns it to :attr:`trial`
+        """
         if now < self.retry_at:
             return False
         self.allowed += 1
         self.retry_at = math.inf
         return True
 
-    def succeeded(self, slot: PooledConnection[Client], now: float) -> None:
-        """A connection was opened."""
+    def succeeded(self, pooled: PooledConnection[Client], now: float) -> None:
+        """Note that a connection was opened."""
         if self._probing:
             self._probing = False
             self.allowed = self._most
-        if slot is self.trial:
+        if pooled is self.trial:
             self.trial = None
             self._pause = FIRST_PAUSE
             if self.allowed < self._most:
                 self._wait(now)
 
-    def failed(self, slot: PooledConnection[Client], others: int, now: float) -> None:
-        """A connection could not be opened, beside ``others``."""
-        if slot is self.trial:
+    def failed(self, pooled: PooledConnection[Client], others: int, now: float) -> None:
+        """Note that a connection could not be opened.
+
+        :param others: how many other connections there are
+        """
+        if pooled is self.trial:
             self.trial = None
         if others:
             self.allowed = others
-            # Several that fail together are one sign, not several.
+            # Of several that fail together only the first sets the pause, or it would double with each.
             if self.trial is None and self.retry_at == math.inf:
                 self._wait(now)
         else:

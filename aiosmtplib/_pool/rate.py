@@ -1,9 +1,9 @@
-"""So many messages per second, evenly: what ``SMTPPool(rate=...)`` asks before each message.
+"""A rate limit in messages per second, for ``SMTPPool(rate=...)``: a token bucket of capacity one.
 
-Providers count per second or per minute, and punish bursts. So the bucket holds one token: permissions are at
-least ``1 / rate`` seconds apart, and what was not used in a quiet hour is not made up for.
+Providers count messages per second or per minute, and penalize bursts. With a capacity of one, permissions
+are at least ``1 / rate`` seconds apart, and time in which none was used is not made up for.
 
-The time is a parameter, in seconds of any clock that does not go back. Nothing here sleeps.
+The time is a parameter: seconds of any monotonic clock. Nothing here sleeps.
 """
 
 import heapq
@@ -13,10 +13,10 @@ __all__ = ("TokenBucket",)
 
 
 class TokenBucket:
-    """Permissions to send, at equal distances.
+    """Permissions to send one message each, at equal intervals.
 
     :param rate: permissions per second
-    :ivar interval: seconds between two of them
+    :ivar interval: seconds between two permissions
     :raises ValueError: if ``rate`` is not a positive number
     """
 
@@ -30,12 +30,12 @@ class TokenBucket:
         self._given_back: list[float] = []
 
     def reserve(self, now: float) -> float:
-        """Take the next permission.
+        """Take the next permission, in the order of the calls.
 
-        They are given in the order of the calls. One that was given back goes to the next caller, which may
-        then come before others that wait, but makes none of them wait longer.
+        One that was given back (:meth:`cancel`) goes to the next caller. It may be due earlier than those
+        of callers that already wait, and delays none of them.
 
-        :return: seconds from ``now`` until the permission holds
+        :return: seconds from ``now`` until the permission is due
         """
         while self._given_back:
             due = heapq.heappop(self._given_back)
@@ -48,6 +48,6 @@ class TokenBucket:
     def cancel(self, due: float) -> None:
         """Give back a permission that was not used.
 
-        :param due: when it would have held: the ``now`` of :meth:`reserve` plus its result
+        :param due: when it is due: the ``now`` of :meth:`reserve` plus its result
         """
         heapq.heappush(self._given_back, due)

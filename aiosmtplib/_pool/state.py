@@ -1,8 +1,8 @@
-"""What ``SMTPPool`` decides, without doing any of it: who gets which connection, and how many there are.
+"""The state of a connection pool, without I/O: which caller gets which connection, and how many there are.
 
-Every event is one synchronous call. It changes the state and returns what is to be done (``Actions``), so
-that no await lies between a decision and its record, and all of it can be tested without loop, server or
-clock. The time is a parameter, in seconds of any clock that does not go back.
+Each event is one synchronous call. It changes the state and returns the I/O to do (:class:`Actions`), so that
+no await lies between a decision and its record, and it can be tested without loop, server or clock. The time
+is a parameter: seconds of any monotonic clock.
 
 A connection is a :class:`PooledConnection`, and it is in one of these states::
 
@@ -14,13 +14,12 @@ A connection is a :class:`PooledConnection`, and it is in one of these states::
     open_failed         lost               closed        release LOST
        └─────────────────┴─────▶ GONE ◀──────┴────────────────────┘
 
-All but those gone count, also while they say goodbye: the server counts them too. The pool opens for waiters
-only, never ahead of them.
+All but those in state GONE count towards the limit, also those that wait for the reply to QUIT: the server
+counts them too. A connection is opened only if a caller waits for one.
 
-**When opening fails.** While there are other connections, nobody gets an error: the others serve those who
-wait, and their number is taken for the server's limit (``ConnectionLimit``). With no other left, all who were
-waiting when an attempt began get its error: one attempt is enough for all of them. For those who came later
-there is another.
+**When opening fails.** While there are other connections, no caller gets the error: the others serve the
+waiters, and their number is taken for the server's limit (:class:`ConnectionLimit`). Without another, each
+caller that was waiting when the attempt began gets its error; for those that came later a new one begins.
 """
 
 import math
@@ -36,30 +35,32 @@ from .limit import ConnectionLimit
 
 __all__ = ("MAX_MOVES", "PoolState")
 
-#: How often a message that was not sent is moved to another connection before its error is reported.
+#: How many times a message that was not sent is retried on another connection.
 MAX_MOVES = 3
 
-#: ``max_age`` differs by up to this part from connection to connection, so that those opened together do not
-#: all end together.
+#: The fraction by which ``max_age`` varies either way from connection to connection, so that those opened
+#: together are not all closed together.
 JITTER = 0.1
 
-#: Who sends many keeps the connection for so many messages or seconds, though others wait: filling the
-#: pipeline anew costs a round trip.
-TURN_MESSAGES = 16
-TURN_SECONDS = 1.0
+#: After so many messages or seconds, the holder of a connection is asked to release it to callers that wait.
+#: Not after each message: to fill the pipeline again costs a round trip.
+FAIR_MESSAGES = 16
+FAIR_SECONDS = 1.0
 
 
 class PoolState(Generic[Client, Waiter]):
-    """The connections of a pool and who waits for them.
+    """The connections of a pool, and the callers that wait for one.
 
-    A waiter is any hashable object that stands for one caller. Waiters are served in the order in which they
-    came, with the connection used last: it is the likeliest to be alive, and the others can grow old and go.
+    A waiter is any hashable object that stands for one caller. Waiters are served first come, first served,
+    with the connection that was used last: it is the likeliest to be alive, and those not needed reach
+    ``idle_timeout``.
 
-    :param max_connections: how many connections there may be at most
-    :param max_messages: transactions per connection; the server's MAILMAX may ask for fewer
-    :param max_age: seconds after which a connection is not used again, give or take a tenth
-    :param idle_timeout: seconds after which an unused connection is closed
-    :param rand: numbers from 0 to 1, for the tenth
+    :param max_connections: the maximum number of connections
+    :param max_messages: the maximum number of transactions on a connection, or ``None``; a lower MAILMAX of
+        the server (RFC 9422) holds instead
+    :param max_age: seconds after which a connection is not used again, plus or minus 10 %, or ``None``
+    :param idle_timeout: seconds after which an unused connection is closed, or ``None``
+    :param rand: returns random numbers from 0 to 1, for the variation of ``max_age``
     :raises ValueError: if a number is not positive
     """
 
@@ -78,7 +79,7 @@ class PoolState(Generic[Client, Waiter]):
             ("max_age", max_age, "more than 0 seconds, or None"),
             ("idle_timeout", idle_timeout, "more than 0 seconds, or None"),
         ):
-            # Written so that NaN is refused.
+            # Not "number <= 0", which accepts NaN.
             if number is not None and not number > 0:
                 raise ValueError(f"{name} must be {least}, not {number!r}")
         self._max_messages = max_messages
@@ -87,233 +88,235 @@ class PoolState(Generic[Client, Waiter]):
         self._rand = rand
 
         self._opening: dict[PooledConnection[Client], None] = {}
-        #: From the coldest to the warmest.
+        #: In the order of their last use, the latest at the end.
         self._idle: dict[PooledConnection[Client], None] = {}
         self._busy: dict[PooledConnection[Client], None] = {}
-        self._leaving: dict[PooledConnection[Client], None] = {}
-        self._homes = {
+        self._being_closed: dict[PooledConnection[Client], None] = {}
+        self._by_state = {
             State.OPENING: self._opening,
             State.IDLE: self._idle,
             State.BUSY: self._busy,
-            State.CLOSING: self._leaving,
+            State.CLOSING: self._being_closed,
         }
 
-        #: Who waits, with a number that tells which attempts to connect began while it did.
+        #: Each waiter with its serial number. Those up to ``attempt`` of a connection waited when it began.
         self._waiters: OrderedDict[Waiter, int] = OrderedDict()
         self._granted: dict[Waiter, PooledConnection[Client]] = {}
-        self._came = 0
+        self._last_waiter = 0
+        #: How many holders were asked to release their connection and have not done so.
         self._yielding = 0
 
         self.max_connections = max_connections
         self._limit = ConnectionLimit(max_connections)
-        #: The number of the last waiter for whom an attempt failed.
-        self._attempted = 0
+        #: The serial number of the last waiter that was there when an attempt that failed began.
+        self._last_failed = 0
 
         self.closing = False
         self._aborted = False
 
-        #: Connections that ended and were not yet replaced.
-        self._missing = 0
+        #: How many connections were lost, used up or too old, and have not been replaced yet.
+        self._unreplaced = 0
         self._reconnects = 0
         self._verdicts = dict.fromkeys(Delivery, 0)
         self._bytes = 0
 
-    # -- those who want a connection
+    # -- callers
 
     def take(self, now: float) -> PooledConnection[Client] | None:
-        """A connection for a caller that need not wait, or ``None``: then :meth:`wait`.
+        """Assign an idle connection to a caller; ``None`` where there is none: then call :meth:`wait`.
 
         :raises SMTPServerDisconnected: if the pool is closed
         """
         if self.closing:
             raise SMTPServerDisconnected("The pool is closed")
-        # Nobody is overtaken: where somebody waits, none is idle.
-        for slot in reversed(self._idle):
-            if now < self.stale_at(slot):
-                self._give(slot, now)
-                return slot
+        # No waiter is overtaken: while there is one, no connection is idle.
+        for pooled in reversed(self._idle):
+            if now < self.stale_at(pooled):
+                self._assign(pooled, now)
+                return pooled
         return None
 
     def wait(self, waiter: Waiter, now: float, *, again: bool = False) -> Actions[Client, Waiter]:
-        """Put a caller in the queue.
+        """Add a caller to the queue of waiters.
 
-        :param again: its connection was lost before the message was sent: it goes to the head of the queue,
-            also when the pool is being closed. To be called before the lost connection is released, lest the
-            pool count as drained in between.
-        :raises SMTPServerDisconnected: if the pool is closed
+        :param again: whether its connection was lost before the message was sent. It goes to the head of the
+            queue then, also while the pool is being closed. Call this before :meth:`release` of the lost
+            connection, or the pool counts as drained in between.
+        :raises SMTPServerDisconnected: if the pool is closed, or with ``again`` if it is aborted
         """
         if self._aborted or (self.closing and not again):
             raise SMTPServerDisconnected("The pool is closed")
-        self._came += 1
-        self._waiters[waiter] = self._came
+        self._last_waiter += 1
+        self._waiters[waiter] = self._last_waiter
         if again:
             self._waiters.move_to_end(waiter, last=False)
-        return self._settle(now)
+        return self._rebalance(now)
 
     def claim(self, waiter: Waiter) -> PooledConnection[Client]:
-        """Note that a waiter has taken the connection that was granted to it. It may have been lost since."""
+        """Hand a waiter the connection that was granted to it, which may have been lost since (``alive``)."""
         return self._granted.pop(waiter)
 
     def cancel(self, waiter: Waiter, now: float) -> Actions[Client, Waiter]:
-        """A caller gave up, at any time before :meth:`claim`. What was granted to it goes to the next one."""
-        slot = self._granted.pop(waiter, None)
-        if slot is not None:
-            return self.release(slot, Condition.KEEP, now)
+        """Remove a waiter, at any time before :meth:`claim`. A connection granted to it goes to the next."""
+        pooled = self._granted.pop(waiter, None)
+        if pooled is not None:
+            return self.release(pooled, Condition.KEEP, now)
         self._waiters.pop(waiter, None)
         return NO_ACTIONS
 
-    def should_yield(self, slot: PooledConnection[Client], now: float) -> bool:
-        """Whether somebody who sends many on a connection should release it after the messages in flight.
+    def should_yield(self, pooled: PooledConnection[Client], now: float) -> bool:
+        """Whether the holder of a connection should release it once the messages in flight are done.
 
-        True if it is used up or lost, or if others wait and it had its turn. Only as many connections are
-        asked for as there are waiters. To be asked after a message has begun, not before the first: so each
-        connection serves one at least.
+        True if the connection is used up or lost, or if others wait and it was held for ``FAIR_MESSAGES``
+        or ``FAIR_SECONDS``. At most as many holders are asked to release one as there are waiters. Call this
+        after a transaction has begun, so that each assignment serves at least one message.
         """
-        if slot.yielding or not slot.alive or slot.used_up(now):
+        if pooled.yielding or not pooled.alive or pooled.used_up(now):
             return True
-        if slot.messages - slot.turn_from < TURN_MESSAGES and now - slot.turn_at < TURN_SECONDS:
+        if pooled.messages - pooled.held_from < FAIR_MESSAGES and now - pooled.held_since < FAIR_SECONDS:
             return False
         if len(self._waiters) <= self._yielding:
             return False
-        slot.yielding = True
+        pooled.yielding = True
         self._yielding += 1
         return True
 
     def release(
-        self, slot: PooledConnection[Client], condition: Condition, now: float
+        self, pooled: PooledConnection[Client], condition: Condition, now: float
     ) -> Actions[Client, Waiter]:
-        """A caller is done with a connection."""
-        self._yielding -= slot.yielding
-        slot.yielding = False
-        if slot.messages > slot.turn_from:
-            slot.last_used = now
-        if condition is Condition.LOST or not slot.alive:
-            self._missing += 1
-            self._move(slot, State.GONE)
-        elif condition is Condition.REPLACE or slot.used_up(now):
-            self._missing += 1
-            self._move(slot, State.CLOSING)
-            return self._settle(now, close=[slot])
+        """Take back a connection from the caller that holds it."""
+        self._yielding -= pooled.yielding
+        pooled.yielding = False
+        if pooled.messages > pooled.held_from:
+            pooled.last_used = now
+        if condition is Condition.LOST or not pooled.alive:
+            self._unreplaced += 1
+            self._move(pooled, State.GONE)
+        elif condition is Condition.REPLACE or pooled.used_up(now):
+            self._unreplaced += 1
+            self._move(pooled, State.CLOSING)
+            return self._rebalance(now, close=[pooled])
         else:
-            self._move(slot, State.IDLE)
+            self._move(pooled, State.IDLE)
             if not self._waiters and not self.closing:
                 return NO_ACTIONS
-        return self._settle(now)
+        return self._rebalance(now)
 
     def finished(self, delivery: Delivery, octets: int) -> None:
-        """Count the verdict on a message, once, and the size of its content. ``NOT_SENT`` is none yet."""
+        """Count a message, once, by verdict and size of content. ``NOT_SENT`` is none: it may be retried."""
         if delivery is not Delivery.NOT_SENT:
             self._verdicts[delivery] += 1
             self._bytes += octets
 
-    # -- what happens to connections
+    # -- connections
 
     def opened(
-        self, slot: PooledConnection[Client], client: Client, now: float, *, mailmax: int | None = None
+        self, pooled: PooledConnection[Client], client: Client, now: float, *, mailmax: int | None = None
     ) -> Actions[Client, Waiter]:
-        """A connection is there. The caller has made sure that it still is: see :meth:`lost`.
+        """Add a connection that was opened. One lost before this call is reported by :meth:`open_failed`.
 
-        :param mailmax: the server's limit of transactions in a session (RFC 9422)
+        :param mailmax: the server's limit of transactions in a session, or ``None`` (RFC 9422)
         """
-        slot.client = client
-        slot.created_at = slot.last_used = now
-        slot.expires_at = now + self._max_age * (1 + JITTER * (2 * self._rand() - 1))
-        slot.limit_messages = min((n for n in (self._max_messages, mailmax) if n is not None), default=None)
-        if self._missing:
-            self._missing -= 1
+        pooled.client = client
+        pooled.created_at = pooled.last_used = now
+        pooled.expires_at = now + self._max_age * (1 + JITTER * (2 * self._rand() - 1))
+        pooled.limit_messages = min((n for n in (self._max_messages, mailmax) if n is not None), default=None)
+        if self._unreplaced:
+            self._unreplaced -= 1
             self._reconnects += 1
-        self._limit.succeeded(slot, now)
-        self._move(slot, State.IDLE)
-        return self._settle(now)
+        self._limit.succeeded(pooled, now)
+        self._move(pooled, State.IDLE)
+        return self._rebalance(now)
 
     def open_failed(
-        self, slot: PooledConnection[Client], error: Exception, now: float
+        self, pooled: PooledConnection[Client], error: Exception, now: float
     ) -> Actions[Client, Waiter]:
-        """A connection could not be opened."""
-        self._move(slot, State.GONE)
-        self._attempted = max(self._attempted, slot.attempt)
+        """Remove a connection that could not be opened; without another one, waiters get ``error``."""
+        self._move(pooled, State.GONE)
+        self._last_failed = max(self._last_failed, pooled.attempt)
         others = self._count()
-        self._limit.failed(slot, others, now)
+        self._limit.failed(pooled, others, now)
         if others:
-            return self._settle(now)
-        failed = [waiter for waiter, number in self._waiters.items() if number <= self._attempted]
+            return self._rebalance(now)
+        failed = [waiter for waiter, number in self._waiters.items() if number <= self._last_failed]
         for waiter in failed:
             del self._waiters[waiter]
-        return self._settle(now, fail=[(waiter, error) for waiter in failed])
+        return self._rebalance(now, fail=[(waiter, error) for waiter in failed])
 
-    def lost(self, slot: PooledConnection[Client], now: float) -> Actions[Client, Waiter]:
-        """The connection is closed, or has become unusable (EOF, 421, a reply nobody asked for), at any time.
+    def lost(self, pooled: PooledConnection[Client], now: float) -> Actions[Client, Waiter]:
+        """Note that a connection is closed or unusable (EOF, 421, a reply to no command), at any time.
 
-        Whoever uses, opens or closes it meets the same, and reports it.
+        Only an idle one is removed: whoever opens, uses or closes it meets the error and reports it.
         """
-        slot.alive = False
-        if slot.state is not State.IDLE:
+        pooled.alive = False
+        if pooled.state is not State.IDLE:
             return NO_ACTIONS
-        self._missing += 1
-        self._move(slot, State.GONE)
-        return self._settle(now)
+        self._unreplaced += 1
+        self._move(pooled, State.GONE)
+        return self._rebalance(now)
 
-    def closed(self, slot: PooledConnection[Client], now: float) -> Actions[Client, Waiter]:
-        """A connection has said goodbye, or tried to."""
-        self._move(slot, State.GONE)
-        return self._settle(now)
+    def closed(self, pooled: PooledConnection[Client], now: float) -> Actions[Client, Waiter]:
+        """Remove a connection that was closed, whether QUIT was answered or not."""
+        self._move(pooled, State.GONE)
+        return self._rebalance(now)
 
     # -- time
 
     def next_deadline(self) -> float | None:
-        """When :meth:`expire` has something to do, unless something else happens before."""
+        """When to call :meth:`expire`, unless another event comes first; ``None`` where it is not needed."""
         deadline = min(map(self.stale_at, self._idle), default=math.inf)
         if len(self._waiters) > len(self._opening):
             deadline = min(deadline, self._limit.retry_at)
         return None if deadline == math.inf else deadline
 
     def expire(self, now: float) -> Actions[Client, Waiter]:
-        """Close what was idle too long or is too old; try one connection more, if it is time to."""
-        return self._settle(now)
+        """Close connections that are too old or were idle too long; try one more where that is due."""
+        return self._rebalance(now)
 
-    # -- the end
+    # -- closing
 
     def close(self, now: float) -> Actions[Client, Waiter]:
-        """Take no new callers. Those who wait are served still; then each connection is closed."""
+        """Take no new callers. Those that wait are served; then each connection is closed."""
         self.closing = True
-        return self._settle(now)
+        return self._rebalance(now)
 
     def abort(self, error: Exception, now: float) -> Actions[Client, Waiter]:
-        """Take no callers at all; those who wait get ``error``.
+        """Take no callers at all; ``error`` is raised in those that wait.
 
-        What is busy or opening is for the caller to end (:meth:`slots`), and to report as usual.
+        The caller has to end the connections that are busy or opening (:meth:`slots`), and to report each
+        as usual.
         """
         self.closing = self._aborted = True
         fail = [(waiter, error) for waiter in self._waiters]
         self._waiters.clear()
-        return self._settle(now, fail=fail)
+        return self._rebalance(now, fail=fail)
 
     @property
     def opening(self) -> int:
-        """How many connections are being made."""
+        """The number of connections being opened."""
         return len(self._opening)
 
     @property
     def can_open(self) -> bool:
-        """Whether one more waiter would have a connection opened."""
+        """Whether a connection would be opened for one more waiter."""
         return not self.closing and self._limit.allowed > self._count()
 
     @property
     def drained(self) -> bool:
-        """Whether the pool is closed and no connection is left. Then nobody waits: one would be opened."""
-        return self.closing and not any(self._homes.values())
+        """Whether the pool is closed and no connection is left (nor a waiter: one would open for it)."""
+        return self.closing and not any(self._by_state.values())
 
     def slots(self, *states: State) -> list[PooledConnection[Client]]:
-        """The connections in these states."""
-        return [slot for state in states for slot in self._homes[state]]
+        """The connections in these states, by state in the order given."""
+        return [pooled for state in states for pooled in self._by_state[state]]
 
     def stats(self) -> PoolStats:
-        """The numbers of this moment."""
+        """The numbers at this moment."""
         return PoolStats(
             idle=len(self._idle),
             busy=len(self._busy),
             opening=len(self._opening),
-            closing=len(self._leaving),
+            closing=len(self._being_closed),
             waiting=len(self._waiters),
             limit=self._limit.allowed,
             sent=self._verdicts[Delivery.DELIVERED],
@@ -328,35 +331,39 @@ class PoolState(Generic[Client, Waiter]):
 
     # -- the decisions
 
-    def _settle(
+    def _rebalance(
         self,
         now: float,
         *,
         fail: Sequence[tuple[Waiter, Exception]] = (),
         close: Iterable[PooledConnection[Client]] = (),
     ) -> Actions[Client, Waiter]:
-        """Restore what always holds: nobody waits beside an idle connection, or with room to open one."""
+        """Restore the invariant: no caller waits while a connection is idle or one more may be opened.
+
+        ``fail`` and ``close`` (in state CLOSING already) are passed on to the result.
+        """
         close = list(close)
         grant = []
-        for slot in [slot for slot in self._idle if now >= self.stale_at(slot)]:
-            self._missing += now >= slot.expires_at
-            self._move(slot, State.CLOSING)
-            close.append(slot)
+        for pooled in [pooled for pooled in self._idle if now >= self.stale_at(pooled)]:
+            self._unreplaced += now >= pooled.expires_at
+            self._move(pooled, State.CLOSING)
+            close.append(pooled)
         while self._waiters and self._idle:
             waiter, _ = self._waiters.popitem(last=False)
-            slot = next(reversed(self._idle))
-            self._give(slot, now)
-            self._granted[waiter] = slot
-            grant.append((waiter, slot))
+            pooled = next(reversed(self._idle))
+            self._assign(pooled, now)
+            self._granted[waiter] = pooled
+            grant.append((waiter, pooled))
         if self.closing:
-            # Idle ones are left only where nobody waits.
-            for slot in list(self._idle):
-                self._move(slot, State.CLOSING)
-                close.append(slot)
+            # One is idle only where no caller waits.
+            for pooled in list(self._idle):
+                self._move(pooled, State.CLOSING)
+                close.append(pooled)
         opened = self._open(now)
         return Actions(grant, fail, opened, close) if grant or fail or opened or close else NO_ACTIONS
 
     def _open(self, now: float) -> Sequence[PooledConnection[Client]]:
+        """Add connections in state OPENING, one for each waiter without one, as far as the limit allows."""
         wanted = len(self._waiters) - len(self._opening)
         if wanted <= 0:
             return ()
@@ -364,29 +371,29 @@ class PoolState(Generic[Client, Waiter]):
         trial = room == 0 and self._limit.grow(now)
         if not room and not trial:
             return ()
-        slots: list[PooledConnection[Client]] = [
-            PooledConnection(self._came) for _ in range(min(wanted, room + trial))
+        opened: list[PooledConnection[Client]] = [
+            PooledConnection(self._last_waiter) for _ in range(min(wanted, room + trial))
         ]
-        self._opening.update(dict.fromkeys(slots))
+        self._opening.update(dict.fromkeys(opened))
         if trial:
-            self._limit.trial = slots[0]
-        return slots
+            self._limit.trial = opened[0]
+        return opened
 
     def _count(self) -> int:
-        return len(self._opening) + len(self._idle) + len(self._busy) + len(self._leaving)
+        return len(self._opening) + len(self._idle) + len(self._busy) + len(self._being_closed)
 
-    def stale_at(self, slot: PooledConnection[Client]) -> float:
-        """When an idle connection is to be closed."""
-        return min(slot.expires_at, slot.last_used + self._idle_timeout)
+    def stale_at(self, pooled: PooledConnection[Client]) -> float:
+        """The time at which an idle connection is to be closed."""
+        return min(pooled.expires_at, pooled.last_used + self._idle_timeout)
 
-    def _give(self, slot: PooledConnection[Client], now: float) -> None:
-        self._move(slot, State.BUSY)
-        slot.turn_at = now
-        slot.turn_from = slot.messages
+    def _assign(self, pooled: PooledConnection[Client], now: float) -> None:
+        self._move(pooled, State.BUSY)
+        pooled.held_since = now
+        pooled.held_from = pooled.messages
 
-    def _move(self, slot: PooledConnection[Client], state: State) -> None:
-        """The one place where a state changes. A slot that is not where it says it is raises ``KeyError``."""
-        del self._homes[slot.state][slot]
-        slot.state = state
+    def _move(self, pooled: PooledConnection[Client], state: State) -> None:
+        # Nothing else changes a state, and a state that contradicts the sets is a KeyError.
+        del self._by_state[pooled.state][pooled]
+        pooled.state = state
         if state is not State.GONE:
-            self._homes[state][slot] = None
+            self._by_state[state][pooled] = None

@@ -112,7 +112,7 @@ def test_stats() -> None:
     text = "1 idle, 1 busy, 2 sent, 1 refused, 1 unknown, 1 reconnects, 400 bytes"
     assert str(stats) == text
     assert repr(pool) == f"<PoolState {text}>"
-    assert repr(c) == "<Slot busy, 0 messages>"
+    assert repr(c) == "<PooledConnection busy, 0 messages>"
 
 
 def test_what_was_idle_too_long_is_not_missed() -> None:

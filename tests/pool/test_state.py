@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aiosmtplib._pool.connection import NO_ACTIONS, Condition, State
-from aiosmtplib._pool.state import MAX_MOVES, TURN_MESSAGES, TURN_SECONDS, PoolState
+from aiosmtplib._pool.state import FAIR_MESSAGES, FAIR_SECONDS, MAX_MOVES, PoolState
 
 from ..support.pool_states import Pool, free, granted, make
 
@@ -218,35 +218,35 @@ def test_a_busy_connection_that_is_lost_is_not_used_again() -> None:
 # -- sharing
 
 
-def test_a_turn_ends_when_somebody_waits() -> None:
+def test_a_holder_releases_when_somebody_waits() -> None:
     pool, (slot,) = make(1)
-    for _ in range(TURN_MESSAGES):
+    for _ in range(FAIR_MESSAGES):
         slot.begin()
     assert not pool.should_yield(slot, 0.5)
     pool.wait("a", 0.5)
     assert pool.should_yield(slot, 0.5)
     assert granted(pool.release(slot, Condition.KEEP, 0.6)) == ["a"]
     pool.wait("b", 0.6)
-    # It is the turn of "a" now, and then of "b".
+    # "a" holds it now, and "b" gets it next.
     assert not pool.should_yield(pool.claim("a"), 0.6)
-    assert pool.should_yield(slot, 0.5 + 2 * TURN_SECONDS)
+    assert pool.should_yield(slot, 0.5 + 2 * FAIR_SECONDS)
 
 
-def test_a_turn_lasts_for_some_messages() -> None:
+def test_a_holder_keeps_it_for_some_messages() -> None:
     pool, (slot,) = make(1)
     pool.wait("a", 0.0)
-    for _ in range(TURN_MESSAGES - 1):
+    for _ in range(FAIR_MESSAGES - 1):
         slot.begin()
-        assert not pool.should_yield(slot, TURN_SECONDS / 2)
+        assert not pool.should_yield(slot, FAIR_SECONDS / 2)
     slot.begin()
-    assert pool.should_yield(slot, TURN_SECONDS / 2)
+    assert pool.should_yield(slot, FAIR_SECONDS / 2)
 
 
-def test_a_turn_lasts_for_some_time() -> None:
+def test_a_holder_keeps_it_for_some_time() -> None:
     pool, (slot,) = make(1)
     pool.wait("a", 0.0)
-    assert not pool.should_yield(slot, TURN_SECONDS - 0.1)
-    assert pool.should_yield(slot, TURN_SECONDS)
+    assert not pool.should_yield(slot, FAIR_SECONDS - 0.1)
+    assert pool.should_yield(slot, FAIR_SECONDS)
 
 
 def test_as_many_yield_as_wait() -> None:
