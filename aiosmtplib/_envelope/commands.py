@@ -1,4 +1,4 @@
-"""Sender, recipients and parameters on their way into the commands of a mail transaction."""
+"""The MAIL and RCPT commands of a mail transaction, from sender, recipients and parameters (RFC 5321)."""
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,31 +12,43 @@ from .recipient import Recipient, plain, with_own
 
 __all__ = ("EnvelopeCommands", "smtputf8_of")
 
-#: Most often there are none.
+#: No parameters, as :func:`checked` returns them.
 _NONE: tuple[Sequence[str], bool] = (), False
 
 
 class _NoRecipientsError(SMTPRecipientsRefused, ValueError):
-    """Nobody to send to. What stock programs catch, and a :class:`ValueError`."""
+    """No recipient was given.
+
+    An :class:`SMTPRecipientsRefused`, which callers of ``sendmail`` handle, and a :class:`ValueError`.
+    """
 
     def __str__(self) -> str:
         return "No recipients given: pass at least one address"
 
 
 class EnvelopeCommands:
-    """Sender, recipients and parameters, checked and encoded.
+    """The MAIL and RCPT commands, checked and encoded.
 
-    Nothing is known of the server yet. Where a parameter depends on it, what is encoded at first is for one
-    that takes everything, so that what is wrong is found before anything is written. :meth:`adapt_to` then
-    makes it what this server takes.
+    They are encoded first for a server that supports every extension, so that errors are found before
+    anything is written. Where a parameter depends on the server, :meth:`adapt_to` encodes them again.
 
+    :param sender: the reverse-path, with or without a display name
+    :param recipients: one forward-path or several, with or without display names
+    :param mail_options: parameters of MAIL
+    :param rcpt_options: parameters of every RCPT
+    :raises SMTPRecipientsRefused: if there is no recipient; also a :class:`ValueError`
+    :raises ValueError: if an address or a parameter is malformed
+    :raises TypeError: if an address or a parameter is not a ``str``
+    :raises UnicodeEncodeError: if one has no ASCII form, and SMTPUTF8 is not among ``mail_options``
+
+    :ivar sender: the reverse-path, as given
     :ivar mail: the MAIL command up to the reverse-path
     :ivar parameters: its parameters, each with a blank before it
     :ivar rcpts: all RCPT command lines
-    :ivar recipients: the forward-paths, without their parameters
-    :ivar utf8: whether the SMTPUTF8 parameter is there
-    :ivar binary: whether the BODY=BINARYMIME parameter is there
-    :ivar open: whether something depends on the server
+    :ivar recipients: the forward-paths, as given, without their parameters
+    :ivar utf8: whether the SMTPUTF8 parameter is among those of MAIL
+    :ivar binary: whether BODY=BINARYMIME is among those of MAIL
+    :ivar open: whether a parameter depends on the server, so that :meth:`adapt_to` has to be called
     """
 
     __slots__ = ("_options", "binary", "mail", "open", "parameters", "rcpts", "recipients", "sender", "utf8")
@@ -74,12 +86,12 @@ class EnvelopeCommands:
         self._put(options if may_use_utf8 else others, shared, each)
 
     def adapt_to(self, extensions: Mapping[str, str], verified: bool) -> None:
-        """Leave out what the server does not take.
+        """Leave out the parameters that the server does not support.
 
-        :param extensions: what it announces
+        :param extensions: the extensions that it announces, as :attr:`SMTP.esmtp_extensions`
         :param verified: whether the connection uses TLS, with a certificate that was verified
-        :raises SMTPNotSupported: if it does not take a parameter that is required, or without SMTPUTF8 an
-            address or a parameter has no form that it takes
+        :raises SMTPNotSupported: if a required parameter is not supported, or if without SMTPUTF8 an address
+            or a parameter has no ASCII form
         """
         options, shared, each = self._options
         taken = functools.partial(available, extensions=extensions, verified=verified)
@@ -105,7 +117,7 @@ class EnvelopeCommands:
 
 @functools.lru_cache(maxsize=128)
 def _mail_command(sender: str, *options: str) -> tuple[bytes, bytes, bool, bool]:
-    # The sender of one message is most often that of the next.
+    # Cached: consecutive messages mostly have the same sender.
     upper = [option.upper() for option in options]
     utf8 = "SMTPUTF8" in upper
     mail = encode_command(b"MAIL", b"FROM:<%b>" % _path(sender, utf8))[:-2]
@@ -128,20 +140,21 @@ def _rcpts(recipients: Sequence[str], tail: bytes, utf8: bool) -> bytes:
 
 
 def _path(address: str, utf8: bool) -> bytes:
-    """What goes between the angle brackets. Without SMTPUTF8, a domain goes as A-labels if it must."""
+    """The path without its angle brackets. Without SMTPUTF8, a domain that is not ASCII is in A-labels."""
     if utf8:
         return envelope_path(address, "utf-8")
     try:
         address = ascii_address(address)
     except ValueError:
-        pass  # the next line says which character cannot be sent
+        pass  # the error of the next line names the character
     return envelope_path(address, "ascii")
 
 
 def smtputf8_of(options: Sequence[str]) -> tuple[Sequence[str], bool]:
-    """Take out what leaves the use of SMTPUTF8 to those who know whether a message needs it.
+    """Separate an SMTPUTF8 parameter that is not required: only a message that needs it is to have it.
 
-    :return: the other parameters, and whether it may be used
+    :param options: parameters of MAIL
+    :return: the other parameters, and whether SMTPUTF8 may be used
     """
     for option in options:
         if isinstance(option, SMTPUTF8) and not option.required:

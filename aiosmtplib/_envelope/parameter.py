@@ -1,8 +1,7 @@
-"""What the typed parameters of MAIL and RCPT have in common, and what is made of a list of parameters.
+"""The base class of typed parameters of MAIL and RCPT, and functions on lists of parameters (RFC 5321).
 
-A typed parameter is the text that goes on the wire, and knows besides which extension it belongs to and
-whether a message may go without it. Being a ``str``, it goes wherever a parameter went before there were
-typed ones: into the doors, and into programs that override them.
+A typed parameter is a ``str``, its text on the wire, with the extension that it belongs to and whether it is
+required. As a ``str`` it can be passed wherever a parameter is text, also to programs that override methods.
 """
 
 from collections import Counter
@@ -14,12 +13,12 @@ from .arguments import check_argument
 
 Self = TypeVar("Self", bound="Text")
 
-#: Parameters that exclude each other, besides each itself (RFC 4865 section 5).
+#: Keywords that count as another, because only one of the two may be given (RFC 4865 section 5).
 _SAME = {"HOLDUNTIL": "HOLDFOR"}
 
 
 class Text(str):
-    """Text with attributes that cannot be changed. It equals the plain text, whatever they are."""
+    """A ``str`` with read-only attributes. It equals the plain text, whatever their values."""
 
     __slots__ = ()
 
@@ -46,34 +45,36 @@ def _restore(cls: type[Text], text: str, attributes: dict[str, Any]) -> Text:
 
 
 class Parameter(Text):
-    """A parameter of MAIL or RCPT as a value, and as the text that goes on the wire.
+    """A parameter of MAIL or RCPT: a value that is also its text on the wire (base class).
 
     It cannot be changed. It equals its text, whether required or not.
 
-    :ivar required: whether the message must not go without it. If so, and the server does not take it,
-        :class:`SMTPNotSupported` is raised before anything of the message is sent; if not, it is left out.
+    :ivar required: whether the message must not be sent without it. If so, and the server does not support
+        it, :class:`SMTPNotSupported` is raised before anything of the message is sent. If not, the parameter
+        is left out.
     """
 
     __slots__ = ("required",)
 
     required: bool
 
-    #: The keyword of the parameter (RFC 5321 section 4.1.2), and that of the extension in the reply to EHLO.
+    #: The keyword of the parameter, upper case (RFC 5321 section 4.1.2).
     keyword: ClassVar[str]
+    #: The keyword of the extension in the reply to EHLO, lower case.
     extension: ClassVar[str]
-    #: The commands that take it.
+    #: The commands that it is defined for.
     verbs: ClassVar[tuple[str, ...]] = ("MAIL",)
 
     def __new__(cls, *args: object, **options: object) -> "Parameter":
-        raise TypeError(f"{cls.__name__} is what the parameters have in common: make one of those")
+        raise TypeError(f"{cls.__name__} is an abstract base class: use one of its subclasses")
 
     def __repr__(self) -> str:
         return f"<{self}, {'required' if self.required else 'if available'}>"
 
     def obstacle(self, extensions: Mapping[str, str], verified: bool) -> str | None:
-        """Why a server does not take it, or ``None`` if it does.
+        """Why the parameter cannot be sent to a server, or ``None`` if it can.
 
-        :param extensions: what the server announces, as :attr:`SMTP.esmtp_extensions`
+        :param extensions: the extensions that the server announces, as :attr:`SMTP.esmtp_extensions`
         :param verified: whether the connection uses TLS, with a certificate that was verified
         """
         if self.extension in extensions:
@@ -83,30 +84,30 @@ class Parameter(Text):
         return f"{self.keyword} is not supported by this server{belongs}"
 
     def _out_of_bounds(self, extensions: Mapping[str, str]) -> str | None:
-        """Which limit that the server announces it goes beyond."""
+        """Which limit announced by the server the value exceeds, in words, or ``None``."""
         return None
 
     def as_sent(self, utf8: bool) -> str:
-        """The text for the wire.
+        """The text on the wire.
 
-        :param utf8: whether the message goes with SMTPUTF8
+        :param utf8: whether the message is sent with SMTPUTF8
         """
         return str(self)
 
 
 def option_list(options: Iterable[str] | None, verb: str = "MAIL") -> list[str]:
-    """The parameters of a command, checked.
+    """The parameters of a command as a list, checked.
 
     :param verb: the command
-    :raises TypeError: if they are one ``str``, or one of them is none
-    :raises ValueError: if one could inject something, is given twice, or is none of this command. (What is
-        twice there as plain text is the caller's own affair.)
+    :raises TypeError: if ``options`` is a ``str``, or an item is not one
+    :raises ValueError: if one could inject a parameter or a command, or a typed one is given twice, also as
+        text, or is not defined for the command. Duplicates among texts are not checked.
     """
     return checked(options, verb)[0]
 
 
 def checked(options: Iterable[str] | None, verb: str) -> tuple[list[str], bool]:
-    """The same, and whether one of them is typed, so that it depends on the server."""
+    """:func:`option_list`, and whether one of the parameters is typed: that one depends on the server."""
     if options is None:
         return [], False
     if isinstance(options, str):
@@ -125,15 +126,15 @@ def checked(options: Iterable[str] | None, verb: str) -> tuple[list[str], bool]:
 
 
 def keyword_of(option: str) -> str:
-    """The keyword of a parameter; one for those that exclude each other."""
+    """The keyword of a parameter, upper case; the same one for parameters that exclude each other."""
     keyword = option.upper().partition("=")[0]
     return _SAME.get(keyword, keyword)
 
 
 def check_once(options: Iterable[str], among: Iterable[str] | None = None) -> None:
-    """Let pass only what has each parameter once (RFC 3461 section 4.5, for one).
+    """Check that no parameter is given twice (RFC 3461 section 4.5, for one).
 
-    :param among: the keywords to look at; ``None`` for all
+    :param among: the keywords to check; ``None`` for all
     :raises ValueError: if one is given twice
     """
     counted = Counter(map(keyword_of, options))
@@ -143,11 +144,11 @@ def check_once(options: Iterable[str], among: Iterable[str] | None = None) -> No
 
 
 def available(options: Sequence[str], extensions: Mapping[str, str], verified: bool) -> list[str]:
-    """The parameters that go to this server: all plain ones, and the typed ones that it takes.
+    """The parameters to send to a server: all plain ones, and the typed ones that it supports.
 
-    :param extensions: what the server announces
+    :param extensions: the extensions that the server announces
     :param verified: whether the connection uses TLS, with a certificate that was verified
-    :raises SMTPNotSupported: if it does not take one that is required
+    :raises SMTPNotSupported: if one that is required is not supported
     """
     taken = []
     for option in options:
@@ -160,15 +161,19 @@ def available(options: Sequence[str], extensions: Mapping[str, str], verified: b
 
 
 def sent(options: Iterable[str], utf8: bool) -> list[str]:
-    """The parameters as plain text for the wire.
+    """The parameters as plain texts, as on the wire.
 
-    :param utf8: whether the message goes with SMTPUTF8
+    :param utf8: whether the message is sent with SMTPUTF8
     """
     return [option.as_sent(utf8) if isinstance(option, Parameter) else option for option in options]
 
 
 def as_text(value: str, what: str) -> str:
-    """:raises TypeError: if ``value`` is none"""
+    """The plain ``str`` of a value.
+
+    :param what: the name of the value, for the error text
+    :raises TypeError: if ``value`` is not a ``str``
+    """
     if not isinstance(value, str):
         raise TypeError(f"The {what} must be a str, not {type(value).__name__}")
-    return str.__str__(value)  # whatever a class derived from it makes of str()
+    return str.__str__(value)  # a subclass may override __str__

@@ -1,4 +1,4 @@
-"""Recipients that have parameters of their own."""
+"""Recipients with RCPT parameters of their own (RFC 5321 section 4.1.1.3)."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,14 @@ __all__ = ("Recipient", "plain", "with_own")
 
 
 class Recipient(Text):
-    """A recipient with parameters of its own. It goes wherever an address goes, and equals it.
+    """A recipient with parameters of its own. It can be passed wherever an address can, and equals it.
 
     :param address: the forward-path, with or without a display name
-    :param options: parameters of its RCPT: values of this module, or ``str``
-    :ivar options: these, as a tuple
+    :param options: parameters of its RCPT: values of :mod:`aiosmtplib.parameters`, or ``str``
+    :raises ValueError: if ``address`` is not an address, or a parameter is malformed, given twice or not one
+        of RCPT
+    :raises TypeError: if ``address`` or a parameter is not a ``str``
+    :ivar options: the parameters, as a tuple
     """
 
     __slots__ = ("options",)
@@ -30,12 +33,12 @@ class Recipient(Text):
 
 
 def plain(recipient: str) -> str:
-    """The address alone of a recipient with parameters; any other as it is."""
+    """The address of a recipient, without its parameters."""
     return str(recipient) if isinstance(recipient, Recipient) else recipient
 
 
 def with_own(shared: Sequence[str], recipient: str) -> Sequence[str]:
-    """The parameters of every RCPT, and those that a recipient has of its own.
+    """The parameters of a recipient: those of every RCPT, and its own.
 
     :raises ValueError: if one is in both
     """

@@ -1,6 +1,6 @@
-"""Text inside of a parameter: xtext (RFC 3461 section 4), and unitext where it is not ASCII (RFC 6533).
+"""Encoding of text in a parameter: xtext (RFC 3461 section 4), and unitext for Unicode (RFC 6533 section 3).
 
-What comes out holds no blank, ``=`` or control character: it can end neither the parameter nor the line.
+The result holds no blank, ``=`` or control character: it can end neither the parameter nor the line.
 """
 
 import re
@@ -8,18 +8,19 @@ import re
 __all__ = ("unitext", "xtext")
 
 _NOT_PRINTABLE = re.compile(r"[^ -~]")
-# "<" and ">" may stand as they are. Without them, nothing that reads commands leniently can be led astray.
+# xtext allows "<" and ">". They are encoded too, for servers that parse commands leniently.
 _NOT_XCHAR = re.compile(r"[ +=<>]")
 
-# Besides controls, what ends a line for some, and halves of characters.
+# Besides control characters, U+2028 and U+2029, which end a line for some readers, and surrogates.
 _NOT_UNICODE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff<>]")
 _NOT_QCHAR = re.compile(r"[^!-*,-<>-\[\]-~]")
 _NOT_QUCHAR = re.compile(r"[ +=\\]")
 
 
 def xtext(value: str, what: str) -> str:
-    """Encode printable ASCII.
+    """Encode a text as xtext.
 
+    :param value: printable ASCII, blanks included
     :param what: the name of the value, for the error text
     :raises ValueError: if it is empty, or holds anything but printable ASCII and blanks
     :raises TypeError: if it is not a ``str``
@@ -29,11 +30,12 @@ def xtext(value: str, what: str) -> str:
 
 
 def unitext(value: str, what: str, *, ascii_only: bool) -> str:
-    """Encode an address with any characters.
+    """Encode an address of type ``utf-8``.
 
+    :param value: the address, of any characters
     :param what: the name of the value, for the error text
-    :param ascii_only: ``True`` for the 7-bit form, ``False`` for the one that goes with SMTPUTF8
-    :raises ValueError: if it is empty, or holds a control character or what stands for none, ``<`` or ``>``
+    :param ascii_only: ``True`` for the 7-bit form, ``False`` for the one used with SMTPUTF8
+    :raises ValueError: if it is empty, or holds a control character, a surrogate, ``<`` or ``>``
     :raises TypeError: if it is not a ``str``
     """
     _check(value, what, _NOT_UNICODE)

@@ -1,9 +1,9 @@
-"""Addresses in text: one, or a list of them, with or without display names (RFC 5322 section 3.4).
+"""A parser of addresses and address lists, with or without display names (RFC 5322 section 3.4).
 
-Addresses are read by a parser of our own. That of :mod:`email.utils` has become strict in the middle of
-several Python series, and where it is lenient it takes ``a@b> AUTH=<c`` for ``a@b``. This one gives the same
-on every Python: what is well-formed reads as it always did, what could be a second address or an injected
-parameter is refused. It also keeps :mod:`email.utils`, and with it sockets and dates, out of the import.
+It takes the place of :mod:`email.utils`, whose parser became strict within several Python series, and where
+it is lenient reads ``a@b> AUTH=<c`` as ``a@b``. This one gives the same results on every Python: it reads a
+well-formed address as :mod:`email.utils` does, and refuses a text that could hold a second address or inject
+a parameter. It also saves the import of :mod:`email.utils`, which loads sockets and dates.
 """
 
 import re
@@ -11,14 +11,14 @@ from collections.abc import Iterator
 
 from .._codec import plain_address
 
-#: So many characters of what is no address are repeated in an error.
+#: How many characters of a malformed address an error quotes.
 _ECHOED = 200
 _WHITE_SPACE = " \t\r\n"
 
-# The patterns are for what is not plain: they are compiled by ``re``, and kept by it, when that comes first.
+# The patterns are texts, which ``re`` compiles and caches on first use: plain addresses do not need them.
 
 # RFC 5322 section 3.2: quoted-string, domain-literal, atoms with their dots and at-signs, white space, and
-# what remains, one by one.
+# any other single character.
 _LEXEME = r"""(?xs)
       "[^"\\]*(?:\\.[^"\\]*)*"
     | \[[^][<>()"\\]*\]
@@ -29,8 +29,8 @@ _LEXEME = r"""(?xs)
 
 _SEPARATORS = frozenset(",;")
 
-# What may stand between < and > on the wire. More than the Mailbox of RFC 5321 section 4.1.2 allows: dots in
-# odd places or a missing domain are for the server to judge. Nothing in it can end the path or the line.
+# A path on the wire, without < and >. It allows more than the Mailbox of RFC 5321 section 4.1.2: the server
+# judges dots in odd places or a missing domain. Nothing that matches can end the path or the line.
 _CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 _QUOTED = rf'"(?:[^"\\{_CONTROL}]|\\[^{_CONTROL}])*"'
 _WORD = rf'[^][<>()",:;\\\s{_CONTROL}]+'
@@ -39,13 +39,13 @@ _PATH = rf"{_QUOTED}(?:@(?:{_WORD}|{_LITERAL})?)?|{_WORD}(?:(?<=@){_LITERAL})?"
 
 
 def parse_address(address: str) -> str:
-    """The one address in ``address``, with or without a display name, as it goes between ``<`` and ``>``.
+    """The address in a text, without display name and angle brackets (RFC 5321 section 4.1.2).
 
-    An empty string stays one: it is the null reverse-path (RFC 5321 section 4.5.5). The ``>`` may be missing
-    at the end.
+    An empty text gives ``""``, the null reverse-path (RFC 5321 section 4.5.5). A ``>`` at the end may be
+    missing.
 
-    :raises ValueError: if there is no address or more than one, or if it holds what could inject a parameter
-        or a command
+    :param address: one address, with or without a display name
+    :raises ValueError: if there is no address or more than one, or it could inject a parameter or a command
     :raises TypeError: if it is not a ``str``
     """
     if not isinstance(address, str):
@@ -69,18 +69,23 @@ def parse_address(address: str) -> str:
 def quote_address(address: str) -> str:
     """The path of an address: ``"<local@domain>"``, and ``"<>"`` for ``""`` (RFC 5321 section 4.1.2).
 
+    :param address: one address, with or without a display name
     :raises ValueError: as :func:`parse_address` does
+    :raises TypeError: if it is not a ``str``
     """
     return f"<{parse_address(address)}>"
 
 
 def _mailboxes(text: str) -> list[str]:
-    """The addresses of an address-list (RFC 5322 section 3.4), ``""`` for a ``<>``."""
+    """The addresses of an address-list (RFC 5322 section 3.4), ``""`` for ``<>``.
+
+    :raises ValueError: if it is malformed
+    """
     found: list[str] = []
     words: list[str] = []  # of the address, or of the display name before <
-    has_at = False  # in those words, outside of quotes
-    path: list[str] | None = None  # what comes after <
-    closed = False
+    has_at = False  # whether the words have an at-sign outside of quotes
+    path: list[str] | None = None  # after <
+    closed = False  # whether the > was read
     for piece in _pieces(text):
         if piece == "<":
             if path is not None:
@@ -107,11 +112,11 @@ def _mailboxes(text: str) -> list[str]:
 
 
 def _mailbox(text: str, words: list[str], has_at: bool, path: list[str] | None) -> list[str]:
-    """The address of one element of a list, as a list: an element may be empty."""
+    """The address of one element of an address-list; an empty list for an empty element."""
     if path is None:
         return [_path(text, words)] if words not in ([], [" "]) else []
     address = _path(text, path) if path not in ([], [" "]) else ""
-    # "x@y <a@b>" reads as either address, depending on who reads.
+    # Of "x@y <a@b>", one reader takes the first address and another the second.
     if has_at and "".join(words).strip() != address:
         raise _invalid(text, 'it has an "@" before "<"')
     return [address]
@@ -129,7 +134,7 @@ def _path(text: str, pieces: list[str]) -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """The pieces of a header field, a run of white space and comments as one blank."""
+    """The lexical tokens of a header field; a run of white space and comments is one blank."""
     next_piece = re.compile(_LEXEME).match
     position = 0
     after_blank = False
@@ -148,7 +153,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _end_of_comment(text: str, position: int) -> int:
-    # Comments nest (RFC 5322 section 3.2.2), and quotes mean nothing in them.
+    # Comments nest, and a quotation mark has no meaning in one (RFC 5322 section 3.2.2).
     next_mark = re.compile(r"(?s)\\.|[()]").search
     depth = 1
     while depth:

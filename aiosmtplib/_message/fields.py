@@ -16,9 +16,10 @@ _LIKELY_ADDRESS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+"
 
 
 def extract_addresses(header: "str | AddressHeader | Header") -> list[str]:
-    """The addresses in the value of one header field, in their order, groups dissolved, ``""`` for ``<>``.
+    """The addresses in the value of one header field, in order, those of groups included, ``""`` for ``<>``.
 
-    :raises ValueError: if the value is not a list of addresses, or reads as different ones
+    :raises ValueError: if the value is not a list of addresses, or is ambiguous
+    :raises TypeError: if it is neither a ``str`` nor an object of the ``email`` package
     """
     parsed = getattr(header, "addresses", None)
     if parsed is not None:
@@ -31,23 +32,25 @@ def extract_addresses(header: "str | AddressHeader | Header") -> list[str]:
 
 
 def extract_sender(message: "EmailMessage | Message") -> str | None:
-    """The address that the message comes from: ``Sender``, else the first in ``From``, or None.
+    """The sender of a message: the address in ``Sender``, else the first in ``From``, or None.
 
     RFC 5322 section 3.6.2. Where the message was resent, that of ``Resent-Sender`` or ``Resent-From``
     (section 3.6.6).
 
     :raises ValueError: for more than one Resent block, or a header field that is not a list of addresses
+    :raises TypeError: if ``message`` is not a message object
     """
     return sender_in(message, address_fields(message))
 
 
 def extract_recipients(message: "EmailMessage | Message") -> list[str]:
-    """All addresses in ``To``, ``Cc`` and ``Bcc``, in this order, repeated ones repeated.
+    """All addresses in ``To``, ``Cc`` and ``Bcc``, in this order, duplicates included.
 
     Where the message was resent, those of ``Resent-To``, ``Resent-Cc`` and ``Resent-Bcc`` (RFC 5322 section
     3.6.6).
 
     :raises ValueError: as :func:`extract_sender` does
+    :raises TypeError: as :func:`extract_sender` does
     """
     return recipients_in(message, address_fields(message))
 
@@ -58,7 +61,12 @@ _ALL_FIELDS = ("resent-date", *_FIELDS, *_RESENT)
 
 
 def address_fields(message: "EmailMessage | Message") -> list[list[Any]]:
-    """The values of ``Sender``, ``From``, ``To``, ``Cc`` and ``Bcc``, or of their Resent forms, as stored."""
+    """The values of ``Sender``, ``From``, ``To``, ``Cc`` and ``Bcc``, or of their Resent forms, as stored.
+
+    :return: for each of the five fields the list of its values
+    :raises ValueError: for more than one Resent block
+    :raises TypeError: if ``message`` is not a message object
+    """
     kind: type = type(message)
     if _is_stored(kind):
         all_found: list[list[Any]] = pick_fields(message.raw_items(), _ALL_FIELDS)
@@ -71,26 +79,28 @@ def address_fields(message: "EmailMessage | Message") -> list[list[Any]]:
         return all_found[1:6]
     if dates == 1:
         return all_found[6:]
-    raise ValueError("The message has more than one block of Resent- header fields: which one counts?")
+    raise ValueError(
+        "The message has more than one block of Resent- header fields: pass sender and recipients"
+    )
 
 
 @functools.lru_cache(maxsize=64)
 def _is_stored(kind: type) -> bool:
-    """Whether messages of this class give away what they store, which the policy need not have parsed."""
-    from .rules import Rules  # slow to import, and needed for the first message anyway
+    """Whether ``raw_items`` of this class returns the values as stored, without parsing by the policy."""
+    from .rules import Rules  # a slow import, not needed before the first message
 
     return Rules.accepts(kind)
 
 
 def sender_in(message: "EmailMessage | Message", fields: list[list[Any]]) -> str | None:
-    """What :func:`extract_sender` finds in them."""
+    """:func:`extract_sender`, for the result of :func:`address_fields`."""
     for place in (0, 1):
         for value in fields[place][:1]:
             try:
                 found = _addresses_in(message, _FIELDS[place], value)
             except ValueError:
-                # Old-style messages take any text for a header field. One with a line break in it has always
-                # been sent, from the address that can be made out; flatten_message keeps the rest harmless.
+                # Old-style messages accept any text as a header field. One with a line break has always been
+                # sent, from the first text that looks like an address; flatten_message folds the line break.
                 text = str(value)
                 likely = re.search(_LIKELY_ADDRESS, text)
                 if likely is None or ("\n" not in text and "\r" not in text):
@@ -102,7 +112,7 @@ def sender_in(message: "EmailMessage | Message", fields: list[list[Any]]) -> str
 
 
 def recipients_in(message: "EmailMessage | Message", fields: list[list[Any]]) -> list[str]:
-    """What :func:`extract_recipients` finds in them."""
+    """:func:`extract_recipients`, for the result of :func:`address_fields`."""
     found = []
     for place in (2, 3, 4):
         for value in fields[place]:
@@ -112,7 +122,7 @@ def recipients_in(message: "EmailMessage | Message", fields: list[list[Any]]) ->
 
 def _addresses_in(message: "EmailMessage | Message", name: str, value: Any) -> list[str]:
     """The addresses in the value of a field as the message stores it."""
-    # The text of a header object of the standard library is what it has parsed, written in the one way.
+    # The text of a header object of the standard library is its parsed value in normal form.
     if type(value) is str or (
         isinstance(value, str)
         and _is_of_the_registry(type(value).__bases__)
@@ -130,7 +140,10 @@ def _is_of_the_registry(bases: tuple[type, ...]) -> bool:
 
 
 def _parsed(message: "EmailMessage | Message", name: str, value: Any) -> Any:
-    """:raises ValueError: where the parser fails: on hostile text it raises whatever comes to it"""
+    """The value of a field as the policy of the message parses it.
+
+    :raises ValueError: where that fails: on malformed text the parser raises errors of any type
+    """
     try:
         return message.policy.header_fetch_parse(name, value)
     except Exception as error:
@@ -140,12 +153,14 @@ def _parsed(message: "EmailMessage | Message", name: str, value: Any) -> Any:
 
 
 def _check_unambiguous(header: Any) -> None:
-    """Refuse what the parser of the standard library gave up on, or read as more or less than is there.
+    """Refuse a value of which the parser of the standard library reads more or fewer addresses than it holds.
 
-    Where something follows an address, as in ``a@b <c@d>``, it takes the first and goes on; where it finds
-    none, as in ``a@b@c``, it leaves one out. An encoded word in an address (RFC 2047 section 5 forbids it) it
-    decodes and reads again, so that a comma in it makes two addresses of one. The mail would go to others
-    than are read. Our own reader has the last word: that the same address is there twice is no harm.
+    Of ``a@b <c@d>`` that parser takes the first address; ``a@b@c`` it skips. An encoded word in an address,
+    which RFC 2047 section 5 forbids, it decodes and parses again, so that a comma in it makes two addresses
+    of one. The mail would go to other recipients than a reader sees. So where the parser reports defects, an
+    encoded word in an address is refused, and :func:`_mailboxes` has to find the same addresses.
+
+    :raises ValueError: if the value is refused, or the addresses differ
     """
     if not header.defects:
         return
@@ -160,9 +175,9 @@ def _check_unambiguous(header: Any) -> None:
 
 
 def _holds(token: Any, *kinds: str, within: str = "") -> bool:
-    """Whether there is a part of one of these kinds, somewhere in a part of the kind ``within``."""
+    """Whether a parse tree has a part of one of these kinds, at any depth below a part of kind ``within``."""
     for part in token:
-        if isinstance(part, list):  # as every part is that has parts
+        if isinstance(part, list):  # a token with parts
             kind = getattr(part, "token_type", None)
             if kind in kinds and not within:
                 return True
@@ -172,7 +187,11 @@ def _holds(token: Any, *kinds: str, within: str = "") -> bool:
 
 
 def _header_text(header: object) -> str:
-    """The text of a header field that the message's policy did not parse."""
+    """The text of a header field that the policy of the message did not parse.
+
+    :raises ValueError: if it is not UTF-8
+    :raises TypeError: if it is neither a ``str`` nor a :class:`~email.header.Header`
+    """
     if isinstance(header, str):
         return _decode_surrogates(header)
     from email.header import Header, decode_header
@@ -180,7 +199,7 @@ def _header_text(header: object) -> str:
     if not isinstance(header, Header):
         raise TypeError(f"A header field must be a str or a Header, not {type(header).__name__}")
     try:
-        # A field with raw 8-bit bytes comes as a Header in "unknown-8bit", for which there is no codec.
+        # A field with raw 8-bit bytes is a Header in "unknown-8bit", for which there is no codec.
         return " ".join(
             chunk.decode("utf-8" if charset == "unknown-8bit" else charset)
             for chunk, charset in decode_header(header)
@@ -190,7 +209,10 @@ def _header_text(header: object) -> str:
 
 
 def _decode_surrogates(text: str) -> str:
-    """Undo what the parsers of the standard library do to 8-bit bytes in a header field."""
+    """Decode the surrogates by which the parsers of the standard library represent 8-bit bytes.
+
+    :raises ValueError: if the bytes are not UTF-8
+    """
     if text.isascii() or not re.search(r"[\ud800-\udfff]", text):
         return text
     try:
