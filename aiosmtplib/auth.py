@@ -1,7 +1,7 @@
-"""The client side of four SASL mechanisms as functions: credentials in, base64 for the wire out (RFC 4954).
+"""The client responses of four SASL mechanisms as functions: from credentials to base64 (RFC 4954).
 
-The functions know nothing of a connection. Neither their error texts nor their frames in a traceback hold a
-credential. The mechanisms themselves are in :mod:`aiosmtplib._sasl.mechanisms`.
+They do no I/O. Neither their error texts nor their frames in a traceback hold a credential. The mechanisms
+themselves are in :mod:`aiosmtplib._sasl.mechanisms`.
 """
 
 from ._sasl.base import InvalidChallengeError as InvalidChallengeError
@@ -13,13 +13,13 @@ __all__ = ("auth_crammd5_verify", "auth_login_encode", "auth_plain_encode", "aut
 
 
 def auth_crammd5_verify(username: str | bytes, password: str | bytes, challenge: str | bytes) -> bytes:
-    """The answer to a CRAM-MD5 challenge (RFC 2195 section 2).
+    """The response to a CRAM-MD5 challenge (RFC 2195 section 2).
 
     :param username: a ``str`` is encoded as UTF-8, here and in all functions of this module
-    :param challenge: what follows the 334, in base64
-    :return: base64 of the user name, a blank, and the keyed digest in hexadecimal
+    :param challenge: the text of the 334 reply, in base64
+    :return: base64 of the user name, a blank, and the HMAC in hexadecimal
     :raises ValueError: for a NUL in the user name or password, or where this Python's OpenSSL forbids MD5
-    :raises SMTPAuthenticationError: if the challenge is not base64. It is a ``ValueError``, too.
+    :raises SMTPAuthenticationError: if the challenge is not base64. It is also a ``ValueError``.
     """
     password = conceal(password)
     return bytes(CramMD5(username, password).respond(challenge))
@@ -28,16 +28,16 @@ def auth_crammd5_verify(username: str | bytes, password: str | bytes, challenge:
 def auth_plain_encode(username: str | bytes, password: str | bytes) -> bytes:
     """The initial response of PLAIN (RFC 4616 section 2), with an empty authorization identity.
 
-    :raises ValueError: for a NUL, which separates the fields
+    :raises ValueError: for a NUL in the user name or password: it separates the fields
     """
     password = conceal(password)
     return encode(Plain(username, password).initial())
 
 
 def auth_login_encode(username: str | bytes, password: str | bytes) -> tuple[bytes, bytes]:
-    """The two responses of LOGIN, which has no RFC: user name and password, each by itself.
+    """The two responses of LOGIN, which has no RFC: user name and password.
 
-    :raises ValueError: for a NUL, at which many servers stop reading
+    :raises ValueError: for a NUL in the user name or password: many servers ignore the rest
     """
     password = conceal(password)
     mechanism = Login(username, password)
@@ -48,7 +48,7 @@ def auth_xoauth2_encode(username: str | bytes, access_token: str | bytes) -> byt
     """The initial response of XOAUTH2, as Google and Microsoft document it.
 
     :param access_token: an OAuth 2.0 bearer token (RFC 6750 section 2.1)
-    :raises ValueError: for a control character: Control-A separates the fields, a token holds none
+    :raises ValueError: for a control character: Control-A separates the fields, and a token has none
     """
     access_token = conceal(access_token)
     return encode(XOAuth2(username, access_token).initial())

@@ -1,1 +1,1 @@
-"""Logging in: SASL mechanisms (RFC 4422) as SMTP AUTH uses them (RFC 4954)."""
+"""SASL mechanisms (RFC 4422) as SMTP AUTH uses them (RFC 4954)."""

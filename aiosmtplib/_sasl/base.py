@@ -1,4 +1,4 @@
-"""What SASL mechanisms have in common (RFC 4422), and the encoding of their messages (RFC 4954 section 4)."""
+"""The base class of SASL mechanisms (RFC 4422), and the encoding of their messages (RFC 4954 section 4)."""
 
 import re
 from binascii import a2b_base64, b2a_base64
@@ -8,37 +8,37 @@ from ..errors import SMTPAuthenticationError
 from ..status import SMTPStatus
 from .secret import SecretBytes, conceal, reveal
 
-#: RFC 4954 section 4: the longest line of base64 that a challenge may be.
+#: The maximum length of a challenge in base64, in octets (RFC 4954 section 4).
 MAX_CHALLENGE = 12288
 NUL = b"\0"
 CONTROLS = bytes(range(0x20)) + b"\x7f"
+#: How many octets of a challenge an error quotes.
 _ECHOED = 100
 
-# Neither alphabet nor padding are a matter of taste: what decodes leniently gets something else signed.
+# Alphabet and padding are strict: a lenient decoder would compute the response to another challenge than the
+# server sent.
 _BASE64 = rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 
 
 class InvalidChallengeError(SMTPAuthenticationError, ValueError):
-    """The server's challenge is not what the mechanism prescribes."""
+    """The server's challenge does not conform to the mechanism."""
 
 
 class MechanismUnavailable(ValueError):
-    """The mechanism cannot be used here, whatever the credentials are: this Python or this connection lacks
-    something that it needs.
-    """
+    """This Python or this connection lacks something that the mechanism needs, whatever the credentials."""
 
 
 class UntrustedServerError(InvalidChallengeError):
-    """The server did not prove that it knows the password, as the mechanism has it do."""
+    """The server did not prove that it knows the password, as the mechanism requires."""
 
 
 class Mechanism:
-    """One login by one mechanism: an instance is used once.
+    """One authentication exchange by a SASL mechanism (base class). An instance is used once.
 
-    :cvar name: as registered with IANA
-    :cvar slow: whether :meth:`respond` takes milliseconds, and so belongs into a thread
-    :cvar strict: whether a challenge that is no base64 is an error. It is not where none is read.
-    :ivar reason: what the server said about a failure besides its reply, if anything
+    :cvar name: the name registered with IANA
+    :cvar slow: whether :meth:`respond` takes milliseconds, and so has to run in a thread
+    :cvar strict: whether a challenge that is not base64 is an error; False where its content is not needed
+    :ivar reason: the server's explanation of a failure besides its reply, or ``None``
     """
 
     name: ClassVar[str]
@@ -52,40 +52,46 @@ class Mechanism:
         return getattr(self, "_password", None)
 
     def initial(self) -> bytes | None:
-        """The initial response, or ``None`` where the server speaks first."""
+        """The initial response, or ``None`` where the server sends first (RFC 4422 section 3)."""
         return None
 
     def answer(self, challenge: bytes) -> bytes:
-        """The response to the server's next challenge. By default there is to be none.
+        """The response to the next challenge, both without base64. By default, no challenge is valid.
 
-        :raises InvalidChallengeError: if the challenge is not what it should be
+        :raises InvalidChallengeError: if the challenge does not conform to the mechanism
+        :raises MechanismUnavailable: if this Python cannot compute the response
         """
         raise invalid(self.name, challenge)
 
     def check_success(self) -> None:
-        """Called when the server says that the login succeeded.
+        """Check, after the server's 235, that the mechanism agrees.
 
-        :raises UntrustedServerError: if it has to be proven first, and is not
+        :raises UntrustedServerError: if the server had to prove that it knows the password, and did not
         """
 
     def start(self) -> SecretBytes:
-        """What follows ``AUTH`` (RFC 4954 section 4): an initial response that is empty is an equals sign."""
+        """The arguments of AUTH: the name and the initial response, ``=`` if empty (RFC 4954 section 4)."""
         initial = self.initial()
         if initial is None:
             return SecretBytes(self.name.encode("ascii"))
         return SecretBytes(b"%b %b" % (self.name.encode("ascii"), encode(initial) or b"="))
 
     def respond(self, challenge: str | bytes) -> SecretBytes:
-        """The line that answers the text of a 334 reply.
+        """The response to the text of a 334 reply, both in base64.
 
-        :raises InvalidChallengeError: if the challenge is not what it should be
-        :raises MechanismUnavailable: if the mechanism cannot be used here
+        :raises InvalidChallengeError: if the challenge is not base64, or does not conform to the mechanism
+        :raises MechanismUnavailable: if this Python cannot compute the response
         """
         return SecretBytes(encode(self.answer(decode(self.name, challenge, self.strict))))
 
 
 def invalid(name: str, challenge: bytes, why: str = "") -> InvalidChallengeError:
-    """An error that quotes the beginning of a challenge."""
+    """An error that quotes the beginning of a challenge.
+
+    :param name: the name of the mechanism
+    :param challenge: as received, or decoded
+    :param why: what is wrong with it
+    """
     echo = challenge[:_ECHOED].decode("ascii", "backslashreplace")
     return InvalidChallengeError(
         SMTPStatus.auth_continue, f"Invalid {name} challenge from server: {echo!r}{why and f': {why}'}"
@@ -93,15 +99,16 @@ def invalid(name: str, challenge: bytes, why: str = "") -> InvalidChallengeError
 
 
 def encode(response: bytes) -> bytes:
-    """Base64 in one line."""
+    """Base64 without line breaks."""
     return b2a_base64(response, newline=False)
 
 
 def decode(name: str, challenge: str | bytes, strict: bool = True) -> bytes:
-    """What a challenge holds.
+    """Decode a challenge from base64.
 
-    :param strict: whether it has to be base64; if not, what is none is nothing
-    :raises InvalidChallengeError: if it is not, or is longer than RFC 4954 section 4 has it
+    :param name: the name of the mechanism, for the error text
+    :param strict: whether it has to be base64; if not, any other text is decoded to ``b""``
+    :raises InvalidChallengeError: if it is not base64, or longer than ``MAX_CHALLENGE`` octets
     """
     if isinstance(challenge, str):
         challenge = challenge.encode("utf-8", "backslashreplace")
@@ -116,17 +123,18 @@ def decode(name: str, challenge: str | bytes, strict: bool = True) -> bytes:
 
 
 def saslname(name: bytes) -> bytes:
-    """A name in the header of GS2, where two characters have a meaning (RFC 5801 section 4)."""
+    """A user name as a saslname: ``=`` and ``,`` are escaped (RFC 5801 section 4)."""
     return name.replace(b"=", b"=3D").replace(b",", b"=2C")
 
 
 def hmac_digest(key: Any, message: bytes, algorithm: str) -> bytes:
     """HMAC (RFC 2104).
 
-    :param key: a secret
+    :param key: the key, concealed or as bytes
+    :param algorithm: the name of the hash, such as ``"sha256"``
     :raises MechanismUnavailable: if this Python's OpenSSL forbids the algorithm
     """
-    # hmac loads OpenSSL: not at import, and not for those who never need it.
+    # Imported here because it loads OpenSSL, which most connections do not need for this.
     import hmac
 
     problem = ""
@@ -134,15 +142,18 @@ def hmac_digest(key: Any, message: bytes, algorithm: str) -> bytes:
         return hmac.new(reveal(key), message, algorithm).digest()
     except ValueError as error:  # as where only FIPS algorithms are allowed
         problem = str(error)
-    # Not in the handler: the frames of the first error hold the key.
+    # Raised outside of the handler: as context, it would have the first error, whose frames hold the key.
     raise MechanismUnavailable(f"This Python cannot compute HMAC with {algorithm}: {problem}")
 
 
 def octets(value: Any, what: str, forbidden: bytes) -> Any:
-    """A credential as bytes, concealed; a ``str`` is encoded as UTF-8.
+    """A credential as bytes, concealed.
 
-    :raises TypeError: if it is neither
-    :raises ValueError: if it holds a forbidden octet, or cannot be encoded. The text does not repeat it.
+    :param value: ``bytes``, or a ``str``, which is encoded as UTF-8; either may be concealed
+    :param what: its name, for the error text
+    :param forbidden: the octets that it must not hold
+    :raises TypeError: if it is neither ``str`` nor ``bytes``
+    :raises ValueError: if it holds a forbidden octet, or cannot be encoded. The text does not quote it.
     """
     result = _octets(reveal(value), what, forbidden)
     if isinstance(result, Exception):
@@ -152,9 +163,9 @@ def octets(value: Any, what: str, forbidden: bytes) -> Any:
 
 
 def _octets(value: object, what: str, forbidden: bytes) -> bytes | Exception:
-    # Returns its errors: this frame holds the secret.
+    # Errors are returned, not raised: this frame holds the secret.
     if isinstance(value, str):
-        # Not left to encode(): its error would carry the secret.
+        # Not left to encode(): its error holds the text.
         if re.search(r"[\ud800-\udfff]", value):
             return ValueError(f"The {what} holds a lone surrogate, which UTF-8 cannot encode")
         value = value.encode("utf-8")

@@ -1,15 +1,16 @@
-"""What ties a login to the TLS connection that it goes over: channel bindings (RFC 5056).
+"""Channel bindings of a TLS connection, which bind an authentication to it (RFC 5056).
 
-``tls-exporter`` (RFC 9266) needs a Python whose ``ssl`` module offers it. None up to 3.14 does, so
-``tls-server-end-point`` (RFC 5929 section 4) is what is used: a hash of the server's certificate.
+``tls-exporter`` (RFC 9266) needs a Python whose ``ssl`` module offers it. None up to 3.14 does. There,
+``tls-server-end-point`` (RFC 5929 section 4) is used: a hash of the server's certificate.
 """
 
 from typing import Any
 
 from .scram import ChannelBinding
 
-#: By the DER of the object identifier of the certificate's signature. RFC 5929 section 4.1 has SHA-256 take
-#: the place of MD5 and SHA-1. Ed25519 and Ed448 have no hash of their own, and so no binding.
+#: The hash of a binding, by the object identifier of the certificate's signature algorithm (the content
+#: octets of its DER). SHA-256 replaces MD5 and SHA-1 (RFC 5929 section 4.1). For Ed25519 and Ed448, which
+#: sign without a separate hash, no binding is defined.
 _HASHES = {
     bytes.fromhex(oid): name
     for oid, name in (
@@ -38,12 +39,13 @@ _SEQUENCE, _OID, _TAG_0 = 0x30, 0x06, 0xA0
 
 
 def channel_binding(tls: Any, offered: list[str]) -> ChannelBinding | None:
-    """The best binding that there is.
+    """The channel binding of a TLS connection: ``tls-exporter`` if possible, else ``tls-server-end-point``.
 
     :param tls: an :class:`ssl.SSLObject` after its handshake
-    :param offered: what the interpreter can compute: ``ssl.CHANNEL_BINDING_TYPES``
+    :param offered: the types that the interpreter can compute: ``ssl.CHANNEL_BINDING_TYPES``
+    :return: the binding, or ``None`` where there is none
     """
-    # Below TLS 1.3 it is only safe with an extension that nobody here can ask for (RFC 9266 section 4.2).
+    # Before TLS 1.3 it is safe only with an extension that ssl cannot ask for (RFC 9266 section 4.2).
     if "tls-exporter" in offered and tls.version() == "TLSv1.3":
         data = tls.get_channel_binding("tls-exporter")
         return None if data is None else ChannelBinding("tls-exporter", data)
@@ -53,21 +55,26 @@ def channel_binding(tls: Any, offered: list[str]) -> ChannelBinding | None:
 
 
 def end_point(certificate: bytes) -> bytes | None:
-    """The ``tls-server-end-point`` of a certificate (RFC 5929 section 4), if it is defined.
+    """The ``tls-server-end-point`` of a certificate (RFC 5929 section 4).
 
     :param certificate: in DER
+    :return: the hash, or ``None`` where it is not defined or the certificate cannot be parsed
     """
     import hashlib
 
     try:
         name = _hash_of(certificate)
-    except (IndexError, ValueError):  # no certificate in DER
+    except (IndexError, ValueError):  # not a certificate in DER
         return None
     return None if name is None else hashlib.new(name, certificate).digest()
 
 
 def _hash_of(certificate: bytes) -> str | None:
-    """The hash of the signature algorithm, which stands behind the signed part (RFC 5280 section 4.1)."""
+    """The name of the hash for a certificate, by its field signatureAlgorithm (RFC 5280 section 4.1.1.2).
+
+    :raises ValueError: if the certificate is not DER of the expected structure
+    :raises IndexError: if it is truncated
+    """
     whole, _ = _value(certificate, _SEQUENCE)
     _, rest = _value(whole, _SEQUENCE)
     algorithm, _ = _value(rest, _SEQUENCE)
@@ -83,17 +90,18 @@ def _hash_of(certificate: bytes) -> str | None:
 
 
 def _value(der: bytes, tag: int) -> tuple[bytes, bytes]:
-    """The first value in DER, which has to be of this type, and what follows it.
+    """The content octets of the first value in DER, and the octets after that value.
 
-    :raises ValueError: if it is of another
-    :raises IndexError: if it is cut off
+    :param tag: the identifier octet that the value has to have
+    :raises ValueError: if it has another
+    :raises IndexError: if it is truncated
     """
     if der[0] != tag:
-        raise ValueError("not the type that belongs here")
+        raise ValueError(f"expected the tag {tag}, not {der[0]}")
     length, start = der[1], 2
     if length & 0x80:
         start += length & 0x7F
         length = int.from_bytes(der[2:start], "big")
     if len(der) < start + length:
-        raise IndexError("cut off")
+        raise IndexError("truncated")
     return der[start : start + length], der[start + length :]

@@ -1,7 +1,7 @@
-"""The SASL mechanisms that need no more than a step or two, and what all of them have in common (RFC 4422).
+"""The SASL mechanisms other than SCRAM, without I/O (RFC 4422): PLAIN, LOGIN, CRAM-MD5, XOAUTH2, and others.
 
-One small class each: a name, an initial response, and an answer to a challenge. There is no connection in
-here. SCRAM, which is longer, is in :mod:`aiosmtplib._sasl.scram`.
+One class each: a name, an initial response, and an answer to a challenge. SCRAM is in
+:mod:`aiosmtplib._sasl.scram`.
 """
 
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from .secret import reveal
 class Plain(Mechanism):
     """PLAIN (RFC 4616), with an empty authorization identity.
 
-    :raises ValueError: for a NUL, which separates the fields
+    :raises ValueError: for a NUL in the user name or password: it separates the fields
     """
 
     name = "PLAIN"
@@ -29,9 +29,9 @@ class Plain(Mechanism):
 
 
 class Login(Mechanism):
-    """LOGIN, which has no RFC: user name and password, each by itself. What the server asks for is prose.
+    """LOGIN, which has no RFC: user name and password, each in a response. The challenges are free text.
 
-    :raises ValueError: for a NUL, at which many servers stop reading
+    :raises ValueError: for a NUL in the user name or password: many servers ignore the rest
     """
 
     name = "LOGIN"
@@ -50,7 +50,7 @@ class Login(Mechanism):
         if not self._left:
             raise invalid(self.name, challenge)
         if challenge.lower().startswith(b"user") and self._username is not None:
-            # The server did not take the initial response, and would log the password as a name.
+            # The server ignored the initial response and asks for the name: it might log the password as one.
             name: bytes = reveal(self._username)
             self._username = None
             return name
@@ -59,7 +59,7 @@ class Login(Mechanism):
 
 
 class CramMD5(Mechanism):
-    """CRAM-MD5 (RFC 2195): a keyed digest of the challenge.
+    """CRAM-MD5 (RFC 2195): the HMAC of the challenge with the password as key.
 
     :raises ValueError: for a NUL in the user name or password
     """
@@ -80,9 +80,14 @@ class CramMD5(Mechanism):
 
 
 class _Bearer(Mechanism):
-    """An OAuth 2.0 access token (RFC 6750). A refusal comes as a challenge that says why, in JSON."""
+    """An OAuth 2.0 bearer token (RFC 6750; base class).
+
+    The server refuses one with a challenge, which gives the reason in JSON, and after the response to that
+    with a negative reply (RFC 7628 section 3.2.3).
+    """
 
     strict = False
+    #: The response to the challenge that refuses.
     _acknowledgement: ClassVar[bytes]
 
     def __init__(self, username: str | bytes, access_token: Any) -> None:
@@ -103,7 +108,7 @@ class _Bearer(Mechanism):
 class XOAuth2(_Bearer):
     """XOAUTH2, as Google and Microsoft document it.
 
-    :raises ValueError: for a control character: Control-A separates the fields, a token holds none
+    :raises ValueError: for a control character: Control-A separates the fields, and a token has none
     """
 
     name = "XOAUTH2"
@@ -116,9 +121,9 @@ class XOAuth2(_Bearer):
 class OAuthBearer(_Bearer):
     """OAUTHBEARER (RFC 7628 section 3.1), the standard form of XOAUTH2.
 
-    :param host: the name of the server, as the client has it
-    :param port: its port, where it has one
-    :raises ValueError: for a control character: Control-A separates the fields, a token holds none
+    :param host: the host name that the client connected to, or ``None``
+    :param port: the port that it connected to, or ``None``
+    :raises ValueError: for a control character: Control-A separates the fields, and a token has none
     """
 
     name = "OAUTHBEARER"
@@ -139,9 +144,9 @@ class OAuthBearer(_Bearer):
 
 
 class External(Mechanism):
-    """EXTERNAL (RFC 4422 appendix A): the server knows who this is, usually from the TLS client certificate.
+    """EXTERNAL (RFC 4422 appendix A): credentials from another layer, usually the TLS client certificate.
 
-    :param authorization_id: whom to act as; ``""`` lets the server derive it
+    :param authorization_id: the identity to act as; ``""`` lets the server derive it
     :raises ValueError: for a NUL
     """
 
@@ -156,17 +161,17 @@ class External(Mechanism):
 
 
 def refused_credentials(error: SMTPAuthenticationError) -> bool:
-    """Whether the server says that the credentials are wrong (RFC 4954 section 6), and nothing else."""
+    """Whether an error says that the credentials are invalid: 535 or 5.7.8 (RFC 4954 section 6)."""
     return error.code == SMTPStatus.auth_failed or error.enhanced_code == (5, 7, 8)
 
 
 def token_expired(error: SMTPAuthenticationError, sure: bool) -> bool:
-    """Whether a newer access token may do better.
+    """Whether a refused access token may have expired, so that a new one is worth an attempt.
 
-    The server says so as ``invalid_token`` (RFC 7628 section 3.2.2) or, with XOAUTH2, as 401. Some only say
-    that the credentials are wrong.
+    The server says so by the status ``invalid_token`` (RFC 7628 section 3.2.2) or, with XOAUTH2, 401. Some
+    only say that the credentials are invalid.
 
-    :param sure: whether that is not enough
+    :param sure: whether one of these statuses is required; if not, invalid credentials suffice
     """
     import json
 

@@ -1,19 +1,19 @@
-"""SASLprep (RFC 4013): two spellings of a name or password that look the same become the same octets.
+"""SASLprep (RFC 4013): normalization of user names and passwords before they are compared or hashed.
 
-The tables of the standard library are loaded with the first text that is not ASCII.
+The Unicode tables of the standard library are imported with the first text that is not ASCII.
 """
 
 _FORBIDDEN = "It holds a character that SASLprep forbids (RFC 4013 section 2.3)"
 
 
 def saslprep(text: str, *, stored: bool) -> str:
-    """Prepare a user name or password.
+    """Normalize a user name or password.
 
-    :param stored: refuse code points that Unicode 3.2 has not assigned, as for stored strings (RFC 3454
-        section 7)
-    :raises ValueError: if it holds what must not be in one. The text does not repeat it.
+    :param stored: whether to refuse code points that Unicode 3.2 has not assigned, as for stored strings
+        (RFC 3454 section 7)
+    :raises ValueError: if it holds a forbidden character. The text does not quote it.
     """
-    if text.isascii():  # which nothing of what follows would change
+    if text.isascii():  # SASLprep changes nothing in it
         if text.isprintable():
             return text
         del text
@@ -41,14 +41,14 @@ def saslprep(text: str, *, stored: bool) -> str:
     bad = any(table(each) for each in prepared for table in forbidden)
     if not bad and not _mixes_directions(prepared):
         return prepared
-    del text, mapped, prepared  # they are not to be seen in the frame of an error
+    del text, mapped, prepared  # or the frame of the error would hold the secret
     if bad:
         raise ValueError(_FORBIDDEN)
     raise ValueError("It mixes directions of writing as SASLprep forbids (RFC 4013 section 2.4)")
 
 
 def _mixes_directions(text: str) -> bool:
-    """Whether RFC 3454 section 6 objects to right-to-left characters."""
+    """Whether a text violates the rules for right-to-left characters (RFC 3454 section 6)."""
     import stringprep
 
     right_to_left = [stringprep.in_table_d1(each) for each in text]

@@ -1,13 +1,13 @@
-"""SCRAM (RFC 5802, RFC 7677): the password never crosses the wire, and the server has to know it, too.
+"""SCRAM (RFC 5802, RFC 7677): client and server prove to each other that they know the password.
 
-    C: n,,n=user,r=<our nonce>
-    S: r=<our nonce><theirs>,s=<salt>,i=<iterations>
-    C: c=<the header, and the channel binding>,r=<both nonces>,p=<proof>
+    C: n,,n=user,r=<client nonce>
+    S: r=<client nonce><server nonce>,s=<salt>,i=<iterations>
+    C: c=<GS2 header, channel binding>,r=<both nonces>,p=<proof>
     S: v=<signature>
     C:
 
-The variants whose name ends in -PLUS bind the login to the TLS connection (RFC 5056): who sits in between,
-with a certificate that the client accepts, cannot pass it on.
+The password is not sent. The variants whose name ends in -PLUS bind the exchange to the TLS connection
+(RFC 5056): a man in the middle, even with a certificate that the client accepts, cannot relay it.
 """
 
 import re
@@ -30,8 +30,8 @@ from .base import (
 from .saslprep import saslprep
 from .secret import conceal, reveal
 
-#: A server that asks for more wants to keep this host busy. RFC 7677 section 4 recommends 15000 and more of
-#: SHA-256, RFC 5802 section 5.1 4096 of SHA-1; less is weak, and yet the server's choice.
+#: Without a limit, a server could occupy this host for hours. RFC 7677 section 4 recommends at least 15000
+#: with SHA-256, RFC 5802 section 5.1 at least 4096 with SHA-1. Fewer are weak, but the server's choice.
 MAX_ITERATIONS = 1_000_000
 
 _PRINTABLE = rb"[!-+\--~]+"  # RFC 5802 section 7: no blank, no comma
@@ -39,9 +39,11 @@ _NUMBER = rb"[1-9][0-9]{0,9}"
 
 
 class ChannelBinding(NamedTuple):
-    """What identifies a TLS connection at both of its ends.
+    """A channel binding: data that both ends derive from the same TLS connection (RFC 5056).
 
-    :ivar name: as registered with IANA: ``"tls-exporter"`` (RFC 9266), ``"tls-server-end-point"`` (RFC 5929)
+    :ivar name: the type, as registered with IANA: ``"tls-exporter"`` (RFC 9266) or ``"tls-server-end-point"``
+        (RFC 5929)
+    :ivar data: the binding data
     """
 
     name: str
@@ -49,16 +51,17 @@ class ChannelBinding(NamedTuple):
 
 
 class Scram(Mechanism):
-    """What the variants have in common.
+    """A SCRAM mechanism (base class).
 
-    :param binding: of the TLS connection; ``None`` where it has none
-    :param announced: whether the server announced a variant with channel binding. If it did not, and there is
-        one on this side, the server is told so: it notices if somebody else has taken it off its list.
-    :param nonce: ours, printable and without a comma; by default 144 random bits
-    :param max_iterations: refuse the challenge of a server that asks for more
-    :raises ValueError: if SASLprep (RFC 4013) forbids the user name or the password. ``bytes`` are taken as
-        they are.
-    :raises MechanismUnavailable: if a binding is needed and there is none
+    :param binding: the channel binding of the TLS connection, or ``None``
+    :param announced: whether the server announced a variant with channel binding. If it did not, and
+        ``binding`` is given, the GS2 header says so (``y``). From that, a server that did announce
+        one can tell that it was removed on the way (RFC 5802 section 6).
+    :param nonce: the client nonce, printable and without a comma; by default 144 random bits
+    :param max_iterations: the maximum iteration count; a challenge with more is refused
+    :raises ValueError: if SASLprep (RFC 4013) forbids the user name or the password, or the user name is
+        empty. ``bytes`` are not normalized.
+    :raises MechanismUnavailable: if the mechanism needs a binding and there is none
     """
 
     slow = True
@@ -89,7 +92,7 @@ class Scram(Mechanism):
         self._nonce = _new_nonce() if nonce is None else nonce
         self._first = b"n=%b,r=%b" % (saslname(name), self._nonce)
         self._max_iterations = max_iterations
-        #: What the server has to come up with. ``None`` until our proof is out.
+        #: The server signature to expect. ``None`` until the client proof was computed.
         self._signature: bytes | None = None
         self._proven = False
 
@@ -99,7 +102,7 @@ class Scram(Mechanism):
     def answer(self, challenge: bytes) -> bytes:
         if self._proven or self.reason is not None:
             raise invalid(self.name, challenge)
-        if challenge.startswith(b"e="):  # what is wrong; the refusal follows an empty line
+        if challenge.startswith(b"e="):  # server-error; the negative reply follows an empty response
             self.reason = challenge[2:].partition(b",")[0][:100].decode("ascii", "backslashreplace")
             return b""
         if self._signature is None:
@@ -112,6 +115,10 @@ class Scram(Mechanism):
             raise self._untrusted("Server did not prove that it knows the password")
 
     def _final(self, challenge: bytes) -> bytes:
+        """The client-final-message (RFC 5802 section 3).
+
+        :param challenge: the server-first-message
+        """
         nonce, salt, iterations = self._read(challenge)
         without_proof = b"c=%b,r=%b" % (encode(self._header + self._binding), nonce)
         message = b"%b,%b,%b" % (self._first, challenge, without_proof)
@@ -125,9 +132,14 @@ class Scram(Mechanism):
         return b"%b,p=%b" % (without_proof, encode(proof))
 
     def _read(self, challenge: bytes) -> tuple[bytes, bytes, int]:
-        """Nonce, salt and iterations. Extensions are ignored, unless mandatory (RFC 5802 section 5.1)."""
+        """The nonce, salt and iteration count of a server-first-message (RFC 5802 section 5.1).
+
+        Optional extensions are ignored.
+
+        :raises InvalidChallengeError: if it is malformed, demands an extension or exceeds the iteration limit
+        """
         if challenge.startswith(b"m="):
-            raise invalid(self.name, challenge, "it demands an extension that is not known here")
+            raise invalid(self.name, challenge, "it demands an extension that is not supported")
         match = re.fullmatch(
             rb"r=(%b),s=([A-Za-z0-9+/=]+),i=(%b)(?:,.*)?" % (_PRINTABLE, _NUMBER), challenge, re.DOTALL
         )
@@ -135,12 +147,16 @@ class Scram(Mechanism):
             raise invalid(self.name, challenge)
         nonce, salt, iterations = match[1], match[2], int(match[3])
         if not nonce.startswith(self._nonce) or nonce == self._nonce:
-            raise invalid(self.name, challenge, "its nonce does not continue ours")
+            raise invalid(self.name, challenge, "its nonce does not begin with the client's")
         if iterations > self._max_iterations:
             raise invalid(self.name, challenge, f"it asks for more than {self._max_iterations} iterations")
         return nonce, decode(self.name, salt), iterations
 
     def _verify(self, challenge: bytes, expected: bytes) -> None:
+        """Check the signature of a server-final-message.
+
+        :raises UntrustedServerError: if it is not the expected one
+        """
         import hmac
 
         match = re.fullmatch(rb"v=([A-Za-z0-9+/=]+)(?:,.*)?", challenge, re.DOTALL)
@@ -156,12 +172,16 @@ class Scram(Mechanism):
         return UntrustedServerError(SMTPStatus.auth_continue, f"{message} ({self.name})")
 
     def _salted(self, salt: bytes, iterations: int) -> bytes:
+        """SaltedPassword (RFC 5802 section 3).
+
+        :raises MechanismUnavailable: if this Python's OpenSSL refuses the parameters
+        """
         import hashlib
 
         problem = ""
         try:
             return hashlib.pbkdf2_hmac(self.algorithm, reveal(self._password), salt, iterations)
-        except ValueError as error:  # FIPS has minima for the length of each
+        except ValueError as error:  # FIPS sets minimum lengths
             problem = str(error)
         raise MechanismUnavailable(f"This Python cannot derive the key of {self.name}: {problem}")
 
@@ -199,6 +219,10 @@ def _new_nonce() -> bytes:
 
 
 def _prepared(value: Any, what: str, *, stored: bool) -> Any:
+    """A credential after SASLprep, concealed. ``bytes`` are returned as they are.
+
+    :raises ValueError: if SASLprep forbids it. The text does not quote it.
+    """
     if not isinstance(reveal(value), str):
         return value
     problem = ""

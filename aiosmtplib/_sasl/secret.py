@@ -1,21 +1,22 @@
-"""Secrets that do not show.
+"""Wrappers that keep passwords and tokens out of tracebacks and logs.
 
-A traceback may be printed with the values of all variables, and crash reporters do that by default. So the
-frames of this package hold passwords, tokens and what is made of them only in these two forms, from the first
-statement of each function that is given one.
+A traceback may be printed with the values of all variables; crash reporters do so by default. So each
+function that gets a secret wraps it in its first statement: no frame of this package holds a secret, or a
+value derived from one, in another form than these two.
 """
 
 from typing import Any
 
 from ..typing import Default
 
-#: What a server repeats may be cut off: so many octets of it are enough to know it by.
-_TELLING = 12
-_CHANCE = 8
+#: How many octets of a secret are searched for in a reply: the server may have cut off the rest.
+_SEARCHED = 12
+#: A shorter secret is not searched for: it may occur in a text by chance.
+_SHORTEST = 8
 
 
 class Secret:
-    """A value that has to be asked for."""
+    """A value that only :func:`reveal` returns: its ``repr`` does not show it, and it cannot be pickled."""
 
     __slots__ = ("_value",)
 
@@ -30,7 +31,7 @@ class Secret:
 
 
 class SecretBytes(bytes):
-    """Bytes for the wire that do not show in a ``repr``, be it their own or that of a tuple of them."""
+    """Bytes for the wire that their ``repr`` does not show."""
 
     __slots__ = ()
 
@@ -41,28 +42,28 @@ class SecretBytes(bytes):
 
 
 def conceal_arguments(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The parts of a command that holds a secret. What is no bytes is for others to object to."""
+    """The arguments of a command that holds a secret, concealed. Any that is not ``bytes`` is unchanged."""
     return tuple(SecretBytes(each) if isinstance(each, bytes) else each for each in args)
 
 
 def conceal(value: Any) -> Any:
-    """Wrap a secret. What stands for none, and what is wrapped already, comes back as it is."""
+    """Wrap a secret. ``None``, "not given" and a wrapped secret are returned as they are."""
     return value if value is None or isinstance(value, Default | Secret) else Secret(value)
 
 
 def withhold(text: str, *secrets: Any) -> str:
-    """What a server said, up to where it repeats one of these.
+    """The text of a reply, cut off where it repeats a secret.
 
-    :param secrets: as bytes, or concealed. What is shorter than a password should be comes up by chance.
+    :param secrets: as ``bytes``, or concealed; one of less than 8 octets is not searched for
     """
     for each in secrets:
-        beginning = bytes(reveal(each) or b"")[:_TELLING]
-        if len(beginning) >= _CHANCE:
+        beginning = bytes(reveal(each) or b"")[:_SEARCHED]
+        if len(beginning) >= _SHORTEST:
             kept, found, _ = text.partition(beginning.decode("utf-8", "surrogateescape"))
             text = f"{kept}<secret>" if found else text
     return text
 
 
 def reveal(value: Any) -> Any:
-    """What :func:`conceal` was given. To be called in an argument list, so that no variable holds it."""
+    """The value of a secret. Call it in an argument list, so that no variable holds the result."""
     return value._value if isinstance(value, Secret) else value
