@@ -1,6 +1,6 @@
-"""What client and server say to each other outside of a mail transaction, as generators: no loop, no socket.
+"""The dialogues outside of a mail transaction: greeting, single commands, EHLO and HELO (RFC 5321).
 
-Each function here is a dialogue in the sense of :mod:`aiosmtplib._session` and can be driven by hand:
+Each function is a dialogue in the sense of :mod:`aiosmtplib._session`, and can be run by hand:
 
 >>> dialogue = command(b"NOOP\\r\\n")
 >>> next(dialogue)
@@ -18,25 +18,29 @@ from . import MORE, Dialogue
 
 
 def greeting() -> Dialogue[SMTPResponse]:
-    """Wait for the reply that a server sends unasked when a connection opens (RFC 5321 section 3.1)."""
+    """The reply that the server sends when the connection opens, without a command (RFC 5321 section 3.1)."""
     (reply,) = yield b"", 1, MORE
     return reply
 
 
 def command(line: bytes) -> Dialogue[SMTPResponse]:
-    """Write one command line and return its reply."""
-    # It may hold credentials, and the frame of an error is not to show them.
-    unsaid = [line]
+    """One command and its reply.
+
+    :param line: the command line, with CRLF
+    """
+    # Popped, so that the frame of an error does not hold the line: it may be a credential.
+    unsent = [line]
     del line
-    (reply,) = yield unsaid.pop(), 1, MORE
+    (reply,) = yield unsent.pop(), 1, MORE
     return reply
 
 
 def hello(name: bytes, verb: bytes = b"EHLO") -> Dialogue[tuple[SMTPResponse, SMTPResponse | None]]:
-    """EHLO, and HELO where the server does not know EHLO (RFC 5321 section 3.2).
+    """EHLO, and HELO if the server refuses that (RFC 5321 section 3.2).
 
-    :param verb: ``LHLO`` for LMTP, which has nothing to fall back on (RFC 2033 section 4.1)
-    :return: the reply to EHLO, and the one to HELO if it was needed
+    :param name: the host name of the client, or its address literal
+    :param verb: ``LHLO`` for LMTP, which has no HELO to fall back to (RFC 2033 section 4.1)
+    :return: the reply to EHLO, and the one to HELO, or ``None`` if it was not needed
     """
     (ehlo,) = yield encode_command(verb, name), 1, MORE
     if verb != b"EHLO" or ehlo.code in (SMTPStatus.completed, SMTPStatus.domain_unavailable):

@@ -1,4 +1,4 @@
-"""The nouns of a mail transaction: a message that is ready for the wire, and what the server has of it."""
+"""Data of a mail transaction: the message as prepared for a server, and what the server has open."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ from .._codec.types import Data
 
 
 class ServerState:
-    """The transaction that the server may have open.
+    """The transaction that the server may have open (RFC 5321 section 4.1.4). One for each connection.
 
-    :ivar mail: its message, or ``None`` where it surely has none open
+    :ivar mail: its message, or ``None`` if the server has none open for certain
     """
 
     __slots__ = ("mail",)
@@ -18,16 +18,19 @@ class ServerState:
 
 
 class PreparedMail:
-    """One message with its envelope, ready for the wire.
+    """A message and its envelope, encoded for one server.
 
     :param sender: the reverse-path, as the caller gave it
     :param recipients: the forward-paths, as the caller gave them
     :param commands: the MAIL and RCPT command lines, in this order
-    :param content: for DATA stuffed and terminated, for BDAT one piece with CRLF line ends; ``None`` if it is
-        streamed
-    :param chunked: whether the content goes by BDAT
-    :param pipelined: whether commands may be grouped
-    :param per_recipient: whether each accepted recipient gets a final reply of its own (LMTP; never by BDAT)
+    :param content: for DATA with dot-stuffing and the final dot, for BDAT with CRLF line ends; ``None`` if it
+        is streamed
+    :param pipelined: whether commands may be sent in groups (RFC 2920)
+    :param chunked: whether the content is sent by BDAT (RFC 3030)
+    :param per_recipient: whether the server sends a final reply for each accepted recipient (LMTP, RFC 2033
+        section 4.2; not with BDAT)
+    :ivar aborted: whether streaming by BDAT was ended with RSET, because the source of the content failed or
+        the server refused a chunk
     """
 
     __slots__ = (
@@ -58,11 +61,10 @@ class PreparedMail:
         self.pipelined = pipelined
         self.chunked = chunked
         self.per_recipient = per_recipient
-        #: Set where a stream by BDAT ended with RSET, because its source failed.
         self.aborted = False
 
     @property
     def octets(self) -> int:
-        """How much content there is."""
+        """The size of the content in octets; 0 if it is streamed."""
         content = self.content
         return len(content) if isinstance(content, bytes) else sum(map(len, content or ()))

@@ -1,17 +1,18 @@
-"""The mail transaction as a dialogue: MAIL, RCPT, DATA or BDAT, and what became of the message.
+"""The mail transaction as a dialogue, and its delivery verdict: MAIL, RCPT, DATA or BDAT (RFC 5321).
 
-With PIPELINING (RFC 2920) a transaction is one group, ``[RSET] MAIL RCPT… DATA``, and after a 354 the
-content; with CHUNKING (RFC 3030) one group with the content in it. Without, groups of one command.
+With PIPELINING (RFC 2920), a transaction is the group ``[RSET] MAIL RCPT… DATA``, and after the 354 the
+content. With CHUNKING too (RFC 3030), it is one group, the content included. Without PIPELINING, a group is
+one command.
 
-Every status is checked. The first negative reply, in the order of the commands, is the error. Replies to
-the rest of the group are read and count where they decide what has to be written or believed:
+Every reply is checked. The error is the first negative reply in the order of the commands. The replies to the
+rest of the group are read too, and these two matter:
 
-* After a 354 the server waits for content. A lone dot is right only where no recipient was accepted. With
-  one accepted it would send an empty mail, so that the connection is dropped instead.
-* A server that refused MAIL or DATA and still took the content of a BDAT has delivered it.
+* After a 354 the server waits for content. A lone dot ends that safely only if no recipient was accepted.
+  Otherwise it would send an empty mail, so the connection is closed instead.
+* A server that refused MAIL, but accepted a recipient and the content of a BDAT, has delivered the message.
 
-:class:`~aiosmtplib._session.mail.ServerState` remembers whether the server may still have a transaction
-open. If so, the next group starts with RSET: recipients of one message must never get the next.
+:class:`~aiosmtplib._session.mail.ServerState` records whether the server may have a transaction open. If so,
+the next group starts with RSET: the recipients of one message must never get the next.
 """
 
 from collections.abc import Iterator
@@ -37,31 +38,38 @@ _COMPLETED = SMTPStatus.completed.value
 _START_INPUT = SMTPStatus.start_input.value
 _SERVICE_CLOSING = SMTPStatus.domain_unavailable.value
 
-#: Below this many bytes, content goes out in one piece with the commands before it.
+#: Content of fewer octets is joined with the commands before it, for one write; a copy of more costs more.
 _MAX_JOINED_CONTENT = 1 << 16
 
+#: The refused recipients with the replies to them.
 Refused = dict[str, SMTPResponse]
+#: The refused recipients, and the final reply.
 Outcome = tuple[Refused, SMTPResponse]
 
+#: The errors that a negative reply raises. Any other ends the transaction without one.
 _REFUSALS = (SMTPSenderRefused, SMTPRecipientsRefused, SMTPDataError)
 
 
-class _Progress:
-    """How far a mail transaction has come: what an error has to say about it."""
+class _Record:
+    """The replies of a mail transaction so far, and the error details that follow from them.
+
+    :ivar mail: the message
+    :ivar replies: the replies to MAIL, RCPT, DATA and the content, in this order; not that to RSET
+    :ivar handed_over: whether the end of the content was handed to the session, which may have written it
+    """
 
     __slots__ = ("handed_over", "mail", "replies")
 
     def __init__(self, mail: PreparedMail) -> None:
         self.mail = mail
-        #: Those to MAIL, RCPT, DATA and the content.
         self.replies: list[SMTPResponse] = []
-        #: Whether the end of the content is among what was to be written.
         self.handed_over = False
 
     def phase(self) -> str:
+        """The phase in which the transaction ends now, as in :attr:`SMTPException.phase`."""
         count = len(self.replies)
         if count and self.replies[-1][0] == _SERVICE_CLOSING:
-            count -= 1  # it happened at the command that this answers
+            count -= 1  # the phase is that of the command which the 421 answers
         if not count:
             return "mail"
         if count <= len(self.mail.recipients):
@@ -69,7 +77,7 @@ class _Progress:
         return "final" if self.handed_over else "data"
 
     def refusal(self) -> SMTPException | None:
-        """The first negative reply in the order of the commands, as the error that it is."""
+        """The error for a refused MAIL, or for recipients of which all were refused; ``None`` for neither."""
         replies, mail = self.replies, self.mail
         if not replies:
             return None
@@ -83,21 +91,25 @@ class _Progress:
         return None
 
     def annotate(self, error: SMTPException) -> None:
-        """Put verdict, phase and replies on ``error`` (design: what became of the message)."""
+        """Set ``delivery``, ``phase`` and ``replies`` of an error that ends the transaction."""
         error.replies = tuple(self.replies)
         if isinstance(error, _REFUSALS):
             taken = self._taken() if self.handed_over and self.mail.chunked else None
             if taken is not None:
                 error.delivery = taken
             elif error.phase != "final" and any(reply[0] == _SERVICE_CLOSING for reply in self.replies):
-                error.delivery = Delivery.NOT_SENT  # the server leaves: another connection may do better
+                error.delivery = Delivery.NOT_SENT  # a 421 closes the connection and refuses no message
             return
         error.phase = self.phase()
         if self.handed_over:
             error.delivery = Delivery.UNKNOWN
 
     def _taken(self) -> Delivery | None:
-        """The verdict where the server contradicts itself: MAIL refused, a recipient and the content not."""
+        """The verdict on content sent by BDAT although MAIL was refused, by a server that contradicts itself.
+
+        :return: ``DELIVERED`` if a recipient and the content were accepted, ``UNKNOWN`` if a recipient was
+            and the final reply is missing, else ``None``: the message is refused
+        """
         replies, count = self.replies, len(self.mail.recipients)
         if not any(_accepted(reply) for reply in replies[1 : count + 1]):
             return None
@@ -109,52 +121,58 @@ class _Progress:
 def transaction(mail: PreparedMail, server: ServerState) -> Dialogue[Outcome]:
     """One mail transaction (RFC 5321 section 3.3).
 
-    :param server: what the server may have open; kept up to date
+    Errors have ``delivery``, ``phase`` and ``replies``.
+
+    :param mail: the message
+    :param server: the state of the server, which the transaction updates
     :return: the refused recipients with the replies to them, and the final reply
     :raises SMTPSenderRefused: if MAIL is refused
     :raises SMTPRecipientsRefused: if every recipient is refused
     :raises SMTPDataError: if DATA or the content is refused
+    :raises SMTPException: if the connection is lost, or streaming is given up
     """
-    progress = _Progress(mail)
+    record = _Record(mail)
     reset = server.mail is not None
     server.mail = mail
     try:
         if mail.chunked:
-            return (yield from _by_bdat(progress, server, reset))
+            return (yield from _by_bdat(record, server, reset))
         if reset or not mail.pipelined or len(mail.recipients) > MAX_GROUP:
-            yield from _envelope(progress, reset, _DATA)
+            yield from _envelope(record, reset, _DATA)
         else:
-            progress.replies = yield mail.commands + _DATA, len(mail.recipients) + 2, MORE
-            if mail.content is not None and not mail.per_recipient and _wants_all(progress.replies):
-                # Nothing was refused: the same as below, without the detours.
+            record.replies = yield mail.commands + _DATA, len(mail.recipients) + 2, MORE
+            if mail.content is not None and not mail.per_recipient and _all_accepted(record.replies):
+                # The fast path, if nothing was refused: the same steps as in _content.
                 server.mail = None
-                progress.handed_over = True
-                progress.replies += yield mail.content, 1, LAST
-                return _judged(progress, server, {}, progress.replies[-1])
-        return (yield from _content(progress, server))
+                record.handed_over = True
+                record.replies += yield mail.content, 1, LAST
+                return _outcome(record, server, {}, record.replies[-1])
+        return (yield from _content(record, server))
     except SMTPException as error:
         if not isinstance(error, _REFUSALS):
-            progress.replies += error.replies[reset and not progress.replies :]
-        refusal = None if isinstance(error, _REFUSALS) else progress.refusal()
+            record.replies += error.replies[reset and not record.replies :]
+        refusal = None if isinstance(error, _REFUSALS) else record.refusal()
         if refusal is not None:
-            progress.annotate(refusal)
+            record.annotate(refusal)
             raise refusal from error
-        progress.annotate(error)
+        record.annotate(error)
         if isinstance(error, _REFUSALS) and not mail.pipelined:
             yield from _reset(server)
         raise
 
 
 def begin(mail: PreparedMail, server: ServerState) -> Dialogue[Outcome]:
-    """:func:`transaction` as the session runs it."""
+    """:func:`transaction`, with the fast path of the compiled twin where that is in use."""
     return start_transaction(mail, server, transaction)
 
 
 def data(content: bytes) -> Dialogue[SMTPResponse]:
     """DATA and, after a 354, the content (RFC 5321 section 4.1.1.4).
 
-    :param content: stuffed and terminated, as ``encode_data`` returns it
+    :param content: with dot-stuffing and the final dot, as ``encode_data`` returns it
+    :return: the final reply
     :raises SMTPDataError: if either is refused
+    :raises SMTPException: if the connection is lost
     """
     replies: list[SMTPResponse] = []
     phase = "data"
@@ -174,46 +192,51 @@ def data(content: bytes) -> Dialogue[SMTPResponse]:
         raise
 
 
-def _content(progress: _Progress, server: ServerState) -> Dialogue[Outcome]:
-    """What the replies to MAIL, RCPT and DATA ask for."""
-    mail = progress.mail
-    replies = progress.replies
-    accepted, refused = _sorted_out(progress)
+def _content(record: _Record, server: ServerState) -> Dialogue[Outcome]:
+    """The rest of a transaction by DATA, after the replies to MAIL, RCPT and DATA."""
+    mail = record.mail
+    replies = record.replies
+    accepted, refused = _divide(record)
     answer = replies[len(mail.recipients) + 1]
     if replies[0][0] != _COMPLETED or not accepted:
         if answer[0] == _START_INPUT:
             if accepted:
                 yield HANG_UP
             replies += yield _DOT, 1, MORE
-        raise _refusal(progress)
+        raise _refusal(record)
     if answer[0] != _START_INPUT:
         raise _data_error(answer, "data")
     finals = len(accepted) if mail.per_recipient else 1
-    server.mail = None  # the end of the content closes the transaction, whatever the reply (section 4.1.1.4)
-    progress.handed_over = True
+    # The end of the content closes the transaction, whatever the reply (RFC 5321 section 4.1.1.4).
+    server.mail = None
+    record.handed_over = True
     if mail.content is None:
         last = yield b"", finals, STREAM
     else:
         last = yield mail.content, finals, LAST if mail.pipelined else MORE
     replies += last
     if not mail.per_recipient:
-        return _judged(progress, server, refused, last[0])
-    takers = []
+        return _outcome(record, server, refused, last[0])
+    positive = []
     for recipient, reply in zip(accepted, last, strict=True):
         if _accepted(reply):
-            takers.append(reply)
+            positive.append(reply)
         else:
             refused[recipient] = reply
-    return _judged(progress, server, refused, takers[0] if takers else last[0])
+    return _outcome(record, server, refused, positive[0] if positive else last[0])
 
 
-def _by_bdat(progress: _Progress, server: ServerState, reset: bool) -> Dialogue[Outcome]:
-    mail = progress.mail
-    replies = progress.replies
+def _by_bdat(record: _Record, server: ServerState, reset: bool) -> Dialogue[Outcome]:
+    """A transaction with the content by BDAT (RFC 3030).
+
+    :param reset: whether to begin with RSET
+    """
+    mail = record.mail
+    replies = record.replies
     count = len(mail.recipients)
     content = mail.content
     if isinstance(content, bytes) and mail.pipelined and count <= MAX_GROUP:
-        progress.handed_over = True
+        record.handed_over = True
         header = b"%bBDAT %d LAST\r\n" % (mail.commands, len(content))
         if reset:
             header = RSET + header
@@ -221,15 +244,15 @@ def _by_bdat(progress: _Progress, server: ServerState, reset: bool) -> Dialogue[
         replies += yield data, count + 2 + reset, LAST
         if reset:
             yield from _check_reset(replies)
-        accepted, refused = _sorted_out(progress)
+        accepted, refused = _divide(record)
         if replies[0][0] != _COMPLETED or not accepted:
-            raise _refusal(progress)
+            raise _refusal(record)
     else:
-        yield from _envelope(progress, reset, b"")
-        accepted, refused = _sorted_out(progress)
+        yield from _envelope(record, reset, b"")
+        accepted, refused = _divide(record)
         if replies[0][0] != _COMPLETED or not accepted:
-            raise _refusal(progress)
-        progress.handed_over = True
+            raise _refusal(record)
+        record.handed_over = True
         if isinstance(content, bytes):
             replies += yield (
                 (b"BDAT %d LAST\r\n" % len(content), content),
@@ -239,18 +262,23 @@ def _by_bdat(progress: _Progress, server: ServerState, reset: bool) -> Dialogue[
         else:
             last = yield b"", 0, CHUNKS
             if mail.aborted:
-                yield from _give_up(progress, server, last)
+                yield from _give_up(record, server, last)
             replies += last
     if server.mail is mail:
         server.mail = None
-    return _judged(progress, server, refused, replies[-1])
+    return _outcome(record, server, refused, replies[-1])
 
 
-def _give_up(progress: _Progress, server: ServerState, replies: list[SMTPResponse]) -> Dialogue[None]:
-    """RSET went out instead of the last chunk: the source failed, or the server refused a chunk."""
-    progress.handed_over = False
+def _give_up(record: _Record, server: ServerState, replies: list[SMTPResponse]) -> Dialogue[None]:
+    """The end of a stream that was given up: RSET was sent in place of the last chunk.
+
+    :param replies: those to the chunks and to RSET
+    :raises SMTPDataError: if the server refused a chunk
+    :raises SMTPException: if the source of the content failed
+    """
+    record.handed_over = False
     chunks = replies[:-1]
-    progress.replies += chunks
+    record.replies += chunks
     if replies[-1][0] != _COMPLETED:
         yield HANG_UP
     server.mail = None
@@ -260,10 +288,16 @@ def _give_up(progress: _Progress, server: ServerState, replies: list[SMTPRespons
     raise SMTPException("The message was given up")
 
 
-def _envelope(progress: _Progress, reset: bool, data: bytes) -> Dialogue[None]:
-    """RSET, MAIL, RCPT and DATA where there is one, in as few groups as possible. Ends where it is no use."""
-    mail = progress.mail
-    replies = progress.replies
+def _envelope(record: _Record, reset: bool, data: bytes) -> Dialogue[None]:
+    """RSET if needed, MAIL, RCPT and DATA, in as few groups as possible, up to a refusal.
+
+    After a single group, the caller checks the replies. Of several, a refused MAIL, or recipients of which
+    all are refused, raise their error here.
+
+    :param data: the DATA command line, or ``b""`` with BDAT
+    """
+    mail = record.mail
+    replies = record.replies
     count = len(mail.recipients)
     if mail.pipelined and count <= MAX_GROUP:
         group = mail.commands + data
@@ -279,14 +313,15 @@ def _envelope(progress: _Progress, reset: bool, data: bytes) -> Dialogue[None]:
     for group, size in _groups(mail):
         replies += yield group, size, MORE
         if replies[0][0] != _COMPLETED:
-            raise _refusal(progress)
-    if (refusal := progress.refusal()) is not None:
+            raise _refusal(record)
+    if (refusal := record.refusal()) is not None:
         raise refusal
     if data:
         replies += yield data, 1, MORE
 
 
 def _groups(mail: PreparedMail) -> Iterator[tuple[bytes, int]]:
+    """The MAIL and RCPT command lines in groups, each with its number of commands."""
     lines = mail.commands.splitlines(keepends=True)
     size = MAX_GROUP if mail.pipelined else 1
     for start in range(0, len(lines), size):
@@ -295,33 +330,33 @@ def _groups(mail: PreparedMail) -> Iterator[tuple[bytes, int]]:
 
 
 def _check_reset(replies: list[SMTPResponse]) -> Dialogue[None]:
-    """Take the reply to RSET off the list. Where it is refused, recipients could get the wrong message."""
+    """Remove the reply to RSET from a list. If negative, hang up: recipients could get the wrong message."""
     if replies.pop(0)[0] != _COMPLETED:
         yield HANG_UP
 
 
 def _reset(server: ServerState) -> Dialogue[None]:
-    """RSET after a refusal, at once: without PIPELINING there is no group that it could be folded into."""
+    """RSET after a refusal, at once: without PIPELINING, to send it later saves no round trip."""
     try:
         if (yield RSET, 1, MORE)[0][0] != _COMPLETED:
             yield HANG_UP
         server.mail = None
     except SMTPException:
-        pass  # the first error is the one that says what happened
+        pass  # the refusal is the error to report
 
 
-def _wants_all(replies: list[SMTPResponse]) -> bool:
-    """Whether the server accepted sender and recipients, and waits for the content."""
+def _all_accepted(replies: list[SMTPResponse]) -> bool:
+    """Whether the server accepted the sender and every recipient, and replied 354 to DATA."""
     if replies[0][0] != _COMPLETED or replies[-1][0] != _START_INPUT:
         return False
     return all(map(_accepted, replies[1:-1]))
 
 
-def _sorted_out(progress: _Progress) -> tuple[list[str], Refused]:
-    """The recipients that were accepted, and those that were refused with the replies to them."""
+def _divide(record: _Record) -> tuple[list[str], Refused]:
+    """The accepted recipients, and the refused ones with the replies to them."""
     accepted = []
     refused = {}
-    for recipient, reply in zip(progress.mail.recipients, progress.replies[1:], strict=False):
+    for recipient, reply in zip(record.mail.recipients, record.replies[1:], strict=False):
         if 200 <= reply[0] < 300:
             accepted.append(recipient)
         else:
@@ -329,20 +364,23 @@ def _sorted_out(progress: _Progress) -> tuple[list[str], Refused]:
     return accepted, refused
 
 
-def _judged(progress: _Progress, server: ServerState, refused: Refused, final: SMTPResponse) -> Outcome:
-    """What the final reply means. Any 2yz is acceptance (RFC 5321 section 4.2.1: the first digit decides).
+def _outcome(record: _Record, server: ServerState, refused: Refused, final: SMTPResponse) -> Outcome:
+    """The result of a transaction by its final reply.
 
-    What was accepted must not look refused, or the caller sends it twice.
+    Any 2yz code is an acceptance: the first digit decides (RFC 5321 section 4.2.1). An accepted message that
+    is reported as refused would be sent twice.
+
+    :raises SMTPDataError: if the final reply is negative; the server may have the transaction open then
     """
     if _accepted(final):
         return refused, final
     if server.mail is None:
-        server.mail = progress.mail
+        server.mail = record.mail
     raise _data_error(final, "final")
 
 
-def _refusal(progress: _Progress) -> SMTPException:
-    refusal = progress.refusal()
+def _refusal(record: _Record) -> SMTPException:
+    refusal = record.refusal()
     assert refusal is not None
     return refusal
 

@@ -93,7 +93,7 @@ def test_a_wrong_part_is_seen(
 
 def test_a_wrong_transaction_is_seen(targets: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module("aiosmtplib._session.transaction")
-    monkeypatch.setattr(module, "_judged", lambda progress, server, refused, final: ({"x": final}, final))
+    monkeypatch.setattr(module, "_outcome", lambda record, server, refused, final: ({"x": final}, final))
     with pytest.raises(Difference):
         engines.plain("dialogue", 0, 10_000, seed=1)
 
