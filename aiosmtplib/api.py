@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._client.compose import envelope_of
+from ._client.content import Content, Form, form_of
 from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN
-from ._client.results import Content, SendResult
-from ._client.streaming import is_stream
+from ._client.results import SendResult
 from ._sasl.secret import conceal
 from ._trace.observer import CommandHook
 from .pool import SMTPPool
@@ -78,17 +78,17 @@ async def send(
         raise. Its ``delivery`` says what became of the message.
     """
     password = conceal(password)
-    ready: Any = message if isinstance(message, str | bytes) or is_stream(message) else None
-    built: Any = message
-    if ready is not None:
+    content: Any = message
+    is_object = form_of(message) is Form.OBJECT
+    if is_object:
+        sender, recipients = envelope_of(content, sender, recipients)
+    else:
         if not recipients:
             raise ValueError("Recipients must be provided with raw messages.")
         if not sender:
             raise ValueError("Sender must be provided with raw messages.")
         if isinstance(message, str):
-            ready = message.encode("ascii")
-    else:
-        sender, recipients = envelope_of(built, sender, recipients)
+            content = message.encode("ascii")
     client = SMTP(
         hostname=hostname,
         port=port,
@@ -116,9 +116,9 @@ async def send(
         on_command=on_command,
     )
     async with client:
-        if ready is not None:
-            return await client.sendmail(sender, recipients, ready, mail_options, rcpt_options)
-        return await client.send_message(built, sender, recipients, mail_options, rcpt_options)
+        if is_object:
+            return await client.send_message(content, sender, recipients, mail_options, rcpt_options)
+        return await client.sendmail(sender, recipients, content, mail_options, rcpt_options)
 
 
 def send_many(

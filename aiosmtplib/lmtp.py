@@ -1,11 +1,11 @@
 """LMTP, for handing mail to a local delivery agent: SMTP, with an answer for each recipient (RFC 2033)."""
 
-from ._client.commands import Timeout
-from ._client.options import SMTP_PORT
+from ._client.connection import Timeout
+from ._client.variant import LMTP_VARIANT
 from .errors import SMTPNotSupported
 from .response import SMTPResponse
 from .smtp import SMTP
-from .typing import _default
+from .typing import Default
 
 __all__ = ("LMTP",)
 
@@ -27,31 +27,16 @@ class LMTP(SMTP):
       ``socket_path``, ``sock`` or another ``port`` was given.
     """
 
-    _HELLO = b"LHLO"
-    _per_recipient = True
+    _variant = LMTP_VARIANT
 
-    @property
-    def _destination(self) -> str:
-        if self.port is None and self.socket_path is None and self.sock is None:
-            return f"{self._server_name} on a port not given"
-        return super()._destination
-
-    async def _open(self) -> SMTPResponse:
-        if self.socket_path is None and self.sock is None:
-            if self.port is None:
-                raise ValueError("LMTP has no default port: pass socket_path or port")
-            if self.port == SMTP_PORT:
-                raise ValueError("LMTP must not be used on port 25 (RFC 2033 section 5): pass another port")
-        return await super()._open()
-
-    async def helo(self, hostname: str | None = None, timeout: Timeout = _default) -> SMTPResponse:
+    async def helo(self, hostname: str | None = None, timeout: Timeout = Default.token) -> SMTPResponse:
         """Refused: LMTP has no HELO (RFC 2033 section 4.1). :meth:`ehlo` sends LHLO.
 
         :raises SMTPNotSupported: always; nothing has been sent
         """
         raise SMTPNotSupported("LMTP has no HELO (RFC 2033 section 4.1): use ehlo(), which sends LHLO")
 
-    async def data(self, message: str | bytes, timeout: Timeout = _default) -> SMTPResponse:
+    async def data(self, message: str | bytes, timeout: Timeout = Default.token) -> SMTPResponse:
         """Refused: its one reply cannot stand for those to each recipient (RFC 2033 section 4.2).
 
         :raises SMTPNotSupported: always; nothing has been sent

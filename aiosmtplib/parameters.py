@@ -72,7 +72,7 @@ class Ret(Parameter):
 
     def __new__(cls, what: str, *, required: bool = False) -> "Ret":
         what = _one_of(what, ("FULL", "HDRS"), cls.keyword)
-        return cls._make(f"RET={what}", what=what, required=required)
+        return cls.build(f"RET={what}", what=what, required=required)
 
 
 class EnvId(Parameter):
@@ -89,7 +89,7 @@ class EnvId(Parameter):
         text = f"ENVID={xtext(identifier, 'envelope identifier')}"
         if len(text) > _MAX_ENVID:
             raise ValueError(f"ENVID takes up to {_MAX_ENVID} characters (RFC 3461), not {len(text)}")
-        return cls._make(text, identifier=str.__str__(identifier), required=required)
+        return cls.build(text, identifier=str.__str__(identifier), required=required)
 
 
 class Notify(Parameter):
@@ -110,7 +110,7 @@ class Notify(Parameter):
             raise ValueError('NOTIFY needs a condition, such as "failure"')
         if len(set(names)) < len(names) or ("NEVER" in names and len(names) > 1):
             raise ValueError(f'NOTIFY takes "never" alone, or each condition once, not {", ".join(names)}')
-        return cls._make(f"NOTIFY={','.join(names)}", conditions=names, required=required)
+        return cls.build(f"NOTIFY={','.join(names)}", conditions=names, required=required)
 
 
 class Orcpt(Parameter):
@@ -143,7 +143,7 @@ class Orcpt(Parameter):
         text = f"ORCPT={address_type};{encoded}"
         if len(text) > _MAX_ORCPT:
             raise ValueError(f"ORCPT takes up to {_MAX_ORCPT} characters (RFC 3461), not {len(text)}")
-        return cls._make(text, address=address, address_type=address_type, required=required)
+        return cls.build(text, address=address, address_type=address_type, required=required)
 
     def as_sent(self, utf8: bool) -> str:
         if not utf8 or self.address.isascii():
@@ -167,7 +167,7 @@ class RequireTLS(Parameter):
     extension = "requiretls"
 
     def __new__(cls, *, required: bool = True) -> "RequireTLS":
-        return cls._make(cls.keyword, required=required)
+        return cls.build(cls.keyword, required=required)
 
     def obstacle(self, extensions: Mapping[str, str], verified: bool) -> str | None:
         if not verified:
@@ -198,7 +198,7 @@ class DeliverBy(Parameter):
         least = 1 if mode == "R" else -_MAX_SECONDS
         text = f"BY={_number(seconds, 'seconds of BY', least, _MAX_SECONDS)};{mode}{'T' if trace else ''}"
         required = mode == "R" if required is None else required
-        return cls._make(text, seconds=int(seconds), mode=mode, trace=bool(trace), required=required)
+        return cls.build(text, seconds=int(seconds), mode=mode, trace=bool(trace), required=required)
 
     def _out_of_bounds(self, extensions: Mapping[str, str]) -> str | None:
         least = parse_deliverby(extensions)
@@ -219,7 +219,7 @@ class HoldFor(Parameter):
 
     def __new__(cls, seconds: int, *, required: bool = True) -> "HoldFor":
         text = f"HOLDFOR={_number(seconds, 'seconds of HOLDFOR', 1, _MAX_SECONDS)}"
-        return cls._make(text, seconds=int(seconds), required=required)
+        return cls.build(text, seconds=int(seconds), required=required)
 
     def _out_of_bounds(self, extensions: Mapping[str, str]) -> str | None:
         most = parse_futurerelease(extensions)[0]
@@ -253,7 +253,7 @@ class HoldUntil(Parameter):
         except OverflowError as error:
             raise ValueError(f"{moment} is beyond what dates can be") from error
         text = f"HOLDUNTIL={utc.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
-        return cls._make(text, moment=utc, required=required)
+        return cls.build(text, moment=utc, required=required)
 
     def _out_of_bounds(self, extensions: Mapping[str, str]) -> str | None:
         latest = parse_futurerelease(extensions)[1]
@@ -275,7 +275,7 @@ class MTPriority(Parameter):
 
     def __new__(cls, priority: int, *, required: bool = False) -> "MTPriority":
         text = f"{cls.keyword}={_number(priority, 'priority', -_MAX_PRIORITY, _MAX_PRIORITY)}"
-        return cls._make(text, priority=int(priority), required=required)
+        return cls.build(text, priority=int(priority), required=required)
 
 
 # -- what the message is made of ---------------------------------------------------------------------
@@ -300,7 +300,7 @@ class SMTPUTF8(Parameter):
     def __new__(cls, use: Literal["required", "if available", "never"] = "required") -> "SMTPUTF8":
         if as_text(use, "use of SMTPUTF8") not in ("required", "if available", "never"):
             raise ValueError(f'The use of SMTPUTF8 is "required", "if available" or "never", not {use!a}')
-        return cls._make(cls.keyword, use=use, required=use == "required")
+        return cls.build(cls.keyword, use=use, required=use == "required")
 
     def __repr__(self) -> str:
         return f"<{self}, {self.use}>"
@@ -325,7 +325,7 @@ class Body(Parameter):
         if kind == "BINARYMIME" and required is False:
             raise ValueError("Content that is BINARYMIME cannot go without that parameter")
         required = kind != "7BIT" if required is None else required
-        return cls._make(f"BODY={kind}", kind=kind, required=required)
+        return cls.build(f"BODY={kind}", kind=kind, required=required)
 
     def obstacle(self, extensions: Mapping[str, str], verified: bool) -> str | None:
         extension = "binarymime" if self.kind == "BINARYMIME" else "8bitmime"

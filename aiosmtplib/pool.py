@@ -6,22 +6,24 @@ from collections.abc import AsyncIterable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._client.commands import Timeout
+from ._client.bulk import SendMany
 from ._client.compose import envelope_of
-from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN
-from ._client.results import Content
-from ._client.streaming import Progress, is_stream
+from ._client.connection import Timeout, effective_timeout
+from ._client.content import Content, Form, form_of
+from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN, destination_of
+from ._client.streaming import Progress
 from ._pool.connection import PoolStats
+from ._pool.dispatcher import Dispatcher
 from ._pool.manager import ConnectionManager
 from ._pool.rate import TokenBucket
-from ._pool.send_many import PoolSendMany
-from ._pool.send_one import Built, Ready, deliver
+from ._pool.send_one import ContentSubmission, ObjectSubmission, deliver
 from ._pool.state import PoolState
+from ._pool.streams import Streams
 from ._sasl.secret import conceal, reveal
 from ._trace.observer import CommandHook
 from .response import SMTPResponse
 from .smtp import SMTP
-from .typing import PlaintextAuth, SMTPTokenGenerator, SocketPathType, _default
+from .typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
 
 if TYPE_CHECKING:
     import email.message
@@ -136,7 +138,7 @@ class SMTPPool:
     def __repr__(self) -> str:
         if "_manager" not in vars(self):  # asked by who reports that the constructor failed
             return f"<{type(self).__name__}, not set up>"
-        return f"<{type(self).__name__} to {self._model._destination}: {self.stats()}>"
+        return f"<{type(self).__name__} to {destination_of(self._model)}: {self.stats()}>"
 
     def stats(self) -> PoolStats:
         """The numbers of this moment: connections, callers that wait, and what became of the messages."""
@@ -152,7 +154,7 @@ class SMTPPool:
         *,
         mail_options: Sequence[str] | None = None,
         rcpt_options: Sequence[str] | None = None,
-        timeout: Timeout = _default,
+        timeout: Timeout = Default.token,
     ) -> tuple[dict[str, SMTPResponse], str]:
         """Send one message, as :func:`aiosmtplib.send` does.
 
@@ -167,14 +169,14 @@ class SMTPPool:
         :raises SMTPException: whatever :meth:`SMTP.connect`, :meth:`SMTP.sendmail` and
             :meth:`SMTP.send_message` raise. Its ``delivery`` says what became of the message.
         """
-        built: Any = message
-        if isinstance(built, str | bytes) or is_stream(built):
-            if not recipients:
-                raise ValueError("Recipients must be provided with raw messages.")
-            if not sender:
-                raise ValueError("Sender must be provided with raw messages.")
-            return await self.sendmail(sender, recipients, built, mail_options, rcpt_options, timeout)
-        return await self.send_message(built, sender, recipients, mail_options, rcpt_options, timeout)
+        content: Any = message
+        if form_of(message) is Form.OBJECT:
+            return await self.send_message(content, sender, recipients, mail_options, rcpt_options, timeout)
+        if not recipients:
+            raise ValueError("Recipients must be provided with raw messages.")
+        if not sender:
+            raise ValueError("Sender must be provided with raw messages.")
+        return await self.sendmail(sender, recipients, content, mail_options, rcpt_options, timeout)
 
     async def sendmail(
         self,
@@ -183,7 +185,7 @@ class SMTPPool:
         message: Content,
         mail_options: Iterable[str] | None = None,
         rcpt_options: Iterable[str] | None = None,
-        timeout: Timeout = _default,
+        timeout: Timeout = Default.token,
         *,
         progress: Progress | None = None,
     ) -> tuple[dict[str, SMTPResponse], str]:
@@ -197,8 +199,8 @@ class SMTPPool:
         :raises SMTPException: and whatever else :meth:`SMTP.connect` and :meth:`SMTP.sendmail` raise
         """
         everyone = [recipients] if isinstance(recipients, str) else list(recipients)
-        work = Ready(sender, message, mail_options, rcpt_options, timeout, progress)
-        return await deliver(self._manager, work, everyone)
+        submission = ContentSubmission(sender, message, mail_options, rcpt_options, timeout, progress)
+        return await deliver(self._manager, submission, everyone)
 
     async def send_message(
         self,
@@ -207,7 +209,7 @@ class SMTPPool:
         recipients: str | Sequence[str] | None = None,
         mail_options: Iterable[str] | None = None,
         rcpt_options: Iterable[str] | None = None,
-        timeout: Timeout = _default,
+        timeout: Timeout = Default.token,
     ) -> tuple[dict[str, SMTPResponse], str]:
         """Send a message object, as :meth:`SMTP.send_message` does, with its options.
 
@@ -215,16 +217,16 @@ class SMTPPool:
         :raises SMTPException: and whatever else :meth:`SMTP.connect` and :meth:`SMTP.send_message` raise
         """
         sender, everyone = envelope_of(message, sender, recipients)
-        work = Built(sender, message, mail_options, rcpt_options, timeout)
-        return await deliver(self._manager, work, everyone)
+        submission = ObjectSubmission(sender, message, mail_options, rcpt_options, timeout)
+        return await deliver(self._manager, submission, everyone)
 
     def send_many(
         self,
         messages: Iterable[Item] | AsyncIterable[Item],
         *,
         window: int = 256,
-        timeout: Timeout = _default,
-    ) -> PoolSendMany[Item]:
+        timeout: Timeout = Default.token,
+    ) -> SendMany[Item]:
         """Send many messages over as many connections as there may be.
 
         >>> async for result in pool.send_many(messages):
@@ -243,7 +245,13 @@ class SMTPPool:
         :raises TypeError: if ``messages`` is a single one, or ``window`` is no number
         :raises ValueError: if ``window`` is less than 1
         """
-        return PoolSendMany(self._manager, messages, window, self._model._seconds(timeout))
+        seconds = effective_timeout(self._model, timeout)
+        manager = self._manager
+
+        async def open_dispatcher() -> Dispatcher:
+            return Dispatcher(manager, Streams(manager, seconds), window, seconds)
+
+        return SendMany(messages, window, open_dispatcher)
 
     # -- the end -------------------------------------------------------------------------------------
 

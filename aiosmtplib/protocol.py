@@ -1,25 +1,16 @@
-"""The rim between asyncio and the session: a connection as an :class:`asyncio.Protocol`.
+"""A connection to a server as an :class:`asyncio.Protocol`, and the bounds on what a server may send.
 
-The rules of SMTP are in :mod:`aiosmtplib._session`, the queue of dialogues and the writing in
-:mod:`aiosmtplib._transport`. Here are the callbacks of asyncio and the methods that callers use.
+The rules of SMTP are in :mod:`aiosmtplib._session`, the queue of exchanges and the writing in
+:mod:`aiosmtplib._transport`.
 """
 
 import asyncio
-import logging
-import ssl
 from collections.abc import Callable
-from typing import cast
+from typing import Final
 
-from ._codec import encode_command, encode_data, normalize_newlines
-from ._session import dialogues
-from ._session.transaction import data
-from ._trace.observer import log_connected, log_tls
-from ._transport.base_protocol import BaseProtocol, injected_before_tls
-from ._transport.timers import in_time
+from ._codec import normalize_newlines
+from ._transport.client_protocol import ClientProtocol
 from ._transport.writer import FlowControlMixin as FlowControlMixin
-from .errors import SMTPException, SMTPResponseException, SMTPServerDisconnected, SMTPTimeoutError
-from .response import SMTPResponse
-from .status import SMTPStatus
 
 __all__ = ("SMTPProtocol",)
 
@@ -27,11 +18,8 @@ __all__ = ("SMTPProtocol",)
 MAX_LINE_LENGTH = 8192
 MAX_RESPONSE_LENGTH = MAX_LINE_LENGTH * 4
 
-#: How long the server may take to close its side after a goodbye, in seconds.
-_CLOSE_TIMEOUT = 1.0
-
 #: What one read takes at most, in bytes. Replies are short.
-_RECEIVED = 1 << 13
+_READ_SIZE: Final = 1 << 13
 
 
 def normalize_message_line_endings(message: bytes) -> bytes:
@@ -39,7 +27,7 @@ def normalize_message_line_endings(message: bytes) -> bytes:
     return normalize_newlines(message)
 
 
-class SMTPProtocol(BaseProtocol, asyncio.BufferedProtocol):
+class SMTPProtocol(ClientProtocol, asyncio.BufferedProtocol):
     """An SMTP client connection as an :class:`asyncio.Protocol`.
 
     Usually :class:`aiosmtplib.SMTP` drives it. By hand: pass the class to ``loop.create_connection``, then
@@ -56,187 +44,18 @@ class SMTPProtocol(BaseProtocol, asyncio.BufferedProtocol):
     ) -> None:
         super().__init__(loop)
         self._connection_lost_callback = connection_lost_callback
-        self._buffer = memoryview(bytearray(_RECEIVED))
-        self._gone = False
-        self._closed: asyncio.Future[None] | None = None
-
-    # -- asyncio's side ------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        if self._lost:  # closed while it was being opened
-            self.transport.abort()
-            return
-        log_connected(self.number, transport.get_extra_info)
-        self._listen()
+        self._read_buffer = memoryview(bytearray(_READ_SIZE))
 
     # Without a buffer of ours, asyncio allocates 256 KiB for every read, which costs more than all of SMTP.
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer
+        return self._read_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.data_received(bytes(self._buffer[:nbytes]))
+        self.data_received(bytes(self._read_buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
-        if self.trace is not None:
-            self.trace("S", data)
-        if self._reserved_for is self:  # between the 220 to STARTTLS and the handshake (RFC 3207 section 6)
-            self._lose(injected_before_tls(), level=logging.WARNING)
-            return
-        if self._observer is None:
-            self._received(data, MAX_LINE_LENGTH, MAX_RESPONSE_LENGTH)
-        else:
-            self._observer.received(data)
-            self._received(data, MAX_LINE_LENGTH, MAX_RESPONSE_LENGTH)
-            self._observer.deliver()
-
-    def eof_received(self) -> bool:
-        self._lose(SMTPServerDisconnected("Unexpected EOF received"))
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        error = SMTPServerDisconnected("Connection lost")
-        error.__cause__ = exc
-        self._lose(error)
-        self._gone = True
-        if self._closed is not None and not self._closed.done():
-            self._closed.set_result(None)
-
-    # -- the caller's side ---------------------------------------------------------------------------
-
-    def write(self, data: bytes) -> None:
-        """Write ``data`` as it is, without waiting.
-
-        :raises SMTPServerDisconnected: if not connected
-        """
-        self._check_connected()
-        self._session.write(data)
-        self._flush()
-        self._deliver()
-
-    async def read_response(self, timeout: float | None = None) -> SMTPResponse:
-        """Wait for the next reply.
-
-        :param timeout: seconds, or ``None`` for no limit
-        :raises SMTPServerDisconnected: if the connection is, or gets, lost
-        :raises SMTPReadTimeoutError: after ``timeout``; the connection is closed
-        :raises SMTPResponseException: with code -1, if what comes is no SMTP reply; the connection is closed
-        """
-        greeting = self._session.take_greeting()
-        if greeting is not None:  # it came before anyone asked, perhaps with the end of the connection
-            return greeting
-        return await self.run(dialogues.greeting(), timeout)
-
-    async def execute_command(self, *args: bytes, timeout: float | None = None) -> SMTPResponse:
-        """Send one command, its parts joined by blanks, and wait for the reply.
-
-        :param timeout: seconds, or ``None`` for no limit
-        :raises ValueError: if an argument holds a control character; nothing has been sent
-        :raises SMTPServerDisconnected: if the connection is, or gets, lost
-        :raises SMTPReadTimeoutError: after ``timeout``; the connection is closed
-        :raises SMTPResponseException: with code -1, if what comes is no SMTP reply; the connection is closed
-        """
-        # In one expression: a variable would show the command, and with AUTH a secret, in a traceback.
-        return await self.run(dialogues.command(encode_command(*args)), timeout, reserve=True)
-
-    async def execute_data_command(self, message: bytes, timeout: float | None = None) -> SMTPResponse:
-        """Send DATA and, after a 354, ``message``: line ends normalised, dots stuffed, terminated.
-
-        :param timeout: seconds for each reply, or ``None`` for no limit
-        :raises SMTPDataError: if the server refuses DATA or the message
-        :raises SMTPServerDisconnected: if the connection is, or gets, lost
-        :raises SMTPReadTimeoutError: after ``timeout``; the connection is closed
-        """
-        return await self.run(data(encode_data(message)), timeout)
-
-    async def start_tls(
-        self,
-        tls_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> SMTPResponse:
-        """Send STARTTLS and do the TLS handshake (RFC 3207).
-
-        :param server_hostname: name to verify the certificate against
-        :param timeout: seconds for the reply, and again for the handshake; ``None`` for no limit
-        :raises SMTPResponseException: if the server refuses, or sends anything before the handshake
-        :raises SMTPServerDisconnected: if the connection is, or gets, lost
-        :raises SMTPTimeoutError: if the handshake takes longer; the connection is closed
-        :raises ssl.SSLError: if the handshake fails; the connection is closed
-        """
-        reply = await self.run(dialogues.command(b"STARTTLS\r\n"), timeout, upgrade=True)
-        if reply.code != SMTPStatus.ready:
-            refused = SMTPResponseException(*reply)
-            self.attach_transcript(refused)
-            raise refused
-        try:
-            await self._handshake(tls_context, server_hostname, timeout)
-        except BaseException as error:
-            lost = SMTPServerDisconnected("Connection lost")
-            lost.__cause__ = error
-            if isinstance(error, SMTPException):
-                self.attach_transcript(error)
-            self._lose(lost)
-            assert self.transport is not None
-            self.transport.abort()  # if it was lost before, this is another one
-            raise
-        self._reserved_for = None
-        # Whoever queued up meanwhile did so by what the server had said before (RFC 3207 section 4.2).
-        self._withdraw(list(self._waiting))
-        return reply
-
-    def close(self) -> None:
-        """Close the connection. Whoever waits for a reply gets ``SMTPServerDisconnected``."""
-        self._lose(SMTPServerDisconnected("Connection lost"), abort=False)
-
-    async def wait_closed(self) -> None:
-        """After :meth:`close`: wait until the transport is gone.
-
-        TLS ends with an exchange of its own. A program whose event loop ended before it would leave a socket
-        behind. A server that takes no part in it is not waited for.
-        """
-        if self.transport is None or self._gone:
-            return
-        self._closed = asyncio.get_running_loop().create_future()
-        try:
-            await in_time(self._closed, _CLOSE_TIMEOUT)
-        except asyncio.TimeoutError:
-            pass
-        finally:
-            if not self._gone:
-                self.transport.abort()
+        self.receive(data, MAX_LINE_LENGTH, MAX_RESPONSE_LENGTH)
 
     def _on_lost(self) -> None:
         if self._connection_lost_callback is not None:
             self._connection_lost_callback(self)
-
-    # -- TLS -----------------------------------------------------------------------------------------
-
-    async def _handshake(
-        self, tls_context: ssl.SSLContext, server_hostname: str | None, timeout: float | None
-    ) -> None:
-        assert self._loop is not None and self.transport is not None
-        loop, plain = self._loop, self.transport
-
-        async def upgrade() -> None:
-            # On a connection that has ended, asyncio would begin all the same, and keep a timer for a minute.
-            if not self._lost:
-                secured = await loop.start_tls(plain, self, tls_context, server_hostname=server_hostname)
-                self.transport = secured or plain  # also if nobody waits any more: it has to be closed
-
-        try:
-            await in_time(upgrade(), timeout)
-        except asyncio.TimeoutError as error:
-            raise SMTPTimeoutError("Timed out while upgrading transport") from error
-        if self._lost or self.transport is plain:
-            raise self._interruption()
-        # All that was known about the server is forgotten (RFC 3207 section 4.2); no second greeting comes.
-        self._session = self._session.renewed()
-        self._written = 0
-        log_tls(self.number, self.transport.get_extra_info)
-
-    def _interruption(self) -> SMTPException:
-        """Why there was no handshake."""
-        error = injected_before_tls()
-        return error if self._session.lost == error.message else SMTPServerDisconnected("Connection lost")

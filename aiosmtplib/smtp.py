@@ -7,16 +7,20 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
-from ._client.commands import Timeout
+from ._client.authentication import Authentication
+from ._client.bulk import SendMany
+from ._client.commands import Commands
+from ._client.connection import Timeout, effective_timeout, introduced_protocol
+from ._client.lifetime import connect, forget_closed_loop
 from ._client.options import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
 from ._client.options import SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
-from ._client.send_many import SendMany
+from ._client.pipeline import Pipeline
 from ._client.sending import Sending
 from ._sasl.secret import conceal
 from ._trace.observer import CommandHook
 from .errors import SMTPException
 from .response import SMTPResponse
-from .typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType, _default
+from .typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
 
 __all__ = ("SMTP", "SMTP_PORT", "SMTP_STARTTLS_PORT", "SMTP_TLS_PORT")
 
@@ -25,7 +29,7 @@ Item = TypeVar("Item")
 Self = TypeVar("Self", bound="SMTP")
 
 
-class SMTP(Sending):
+class SMTP(Sending, Commands, Authentication):
     """An SMTP client, and the connection that it has open.
 
     As an asynchronous context manager it connects and, at the end, says QUIT and closes:
@@ -33,8 +37,8 @@ class SMTP(Sending):
     >>> async with aiosmtplib.SMTP("localhost", 1025) as client:
     ...     await client.send_message(message)
 
-    A client has one connection, and a connection does one thing at a time: tasks that share a client take
-    turns. The options are stored, and may be assigned between connects.
+    A client has one connection, and a connection does one thing at a time: tasks that share a client wait
+    for each other. The options are stored, and may be assigned between connects.
     """
 
     # -- connecting ----------------------------------------------------------------------------------
@@ -42,30 +46,30 @@ class SMTP(Sending):
     async def connect(
         self,
         *,
-        hostname: str | Literal[Default.token] | None = _default,
-        port: int | Literal[Default.token] | None = _default,
-        username: str | bytes | Literal[Default.token] | None = _default,
-        password: str | bytes | Literal[Default.token] | None = _default,
-        source_address: tuple[str, int] | Literal[Default.token] | None = _default,
-        timeout: Timeout = _default,
-        loop: asyncio.AbstractEventLoop | Literal[Default.token] | None = _default,
+        hostname: str | Literal[Default.token] | None = Default.token,
+        port: int | Literal[Default.token] | None = Default.token,
+        username: str | bytes | Literal[Default.token] | None = Default.token,
+        password: str | bytes | Literal[Default.token] | None = Default.token,
+        source_address: tuple[str, int] | Literal[Default.token] | None = Default.token,
+        timeout: Timeout = Default.token,
+        loop: asyncio.AbstractEventLoop | Literal[Default.token] | None = Default.token,
         use_tls: bool | None = None,
-        start_tls: bool | Literal[Default.token] | None = _default,
+        start_tls: bool | Literal[Default.token] | None = Default.token,
         validate_certs: bool | None = None,
-        client_cert: str | Literal[Default.token] | None = _default,
-        client_key: str | Literal[Default.token] | None = _default,
-        tls_context: ssl.SSLContext | Literal[Default.token] | None = _default,
-        cert_bundle: str | Literal[Default.token] | None = _default,
-        socket_path: SocketPathType | Literal[Default.token] | None = _default,
-        sock: socket.socket | Literal[Default.token] | None = _default,
-        oauth_token_generator: SMTPTokenGenerator | Literal[Default.token] | None = _default,
-        local_hostname: str | Literal[Default.token] | None = _default,
-        pipelining: bool | Literal[Default.token] | None = _default,
-        chunking: bool | Literal[Default.token] | None = _default,
-        minimum_tls_version: ssl.TLSVersion | Literal[Default.token] | None = _default,
-        allow_plaintext_auth: PlaintextAuth | Literal[Default.token] = _default,
-        stop_on_auth_failure: bool | Literal[Default.token] = _default,
-        on_command: CommandHook | Literal[Default.token] | None = _default,
+        client_cert: str | Literal[Default.token] | None = Default.token,
+        client_key: str | Literal[Default.token] | None = Default.token,
+        tls_context: ssl.SSLContext | Literal[Default.token] | None = Default.token,
+        cert_bundle: str | Literal[Default.token] | None = Default.token,
+        socket_path: SocketPathType | Literal[Default.token] | None = Default.token,
+        sock: socket.socket | Literal[Default.token] | None = Default.token,
+        oauth_token_generator: SMTPTokenGenerator | Literal[Default.token] | None = Default.token,
+        local_hostname: str | Literal[Default.token] | None = Default.token,
+        pipelining: bool | Literal[Default.token] | None = Default.token,
+        chunking: bool | Literal[Default.token] | None = Default.token,
+        minimum_tls_version: ssl.TLSVersion | Literal[Default.token] | None = Default.token,
+        allow_plaintext_auth: PlaintextAuth | Literal[Default.token] = Default.token,
+        stop_on_auth_failure: bool | Literal[Default.token] = Default.token,
+        on_command: CommandHook | Literal[Default.token] | None = Default.token,
     ) -> SMTPResponse:
         """Connect, upgrade to TLS and log in, as the options say.
 
@@ -86,11 +90,9 @@ class SMTP(Sending):
         :raises ValueError: if options exclude each other
         """
         password = conceal(password)
-        self._leave_closed_loop()
-        if self.is_connected:
-            raise SMTPException("SMTP instance is already connected")
-        seconds = self._seconds(timeout)
-        self._store(
+        return await connect(
+            self,
+            timeout,
             hostname=hostname,
             port=port,
             username=username,
@@ -115,13 +117,9 @@ class SMTP(Sending):
             stop_on_auth_failure=stop_on_auth_failure,
             on_command=on_command,
         )
-        async with self._opening_connection(seconds):
-            greeting = await self._open()
-            await self._login_as_chosen()
-        return greeting
 
     async def __aenter__(self: Self) -> Self:
-        self._leave_closed_loop()
+        forget_closed_loop(self)
         if not self.is_connected:
             await self.connect()
         return self
@@ -152,7 +150,7 @@ class SMTP(Sending):
         messages: Iterable[Item] | AsyncIterable[Item],
         *,
         window: int = 64,
-        timeout: Timeout = _default,
+        timeout: Timeout = Default.token,
     ) -> SendMany[Item]:
         """Send many messages over this connection, without waiting for one before the next.
 
@@ -175,7 +173,12 @@ class SMTP(Sending):
         :raises TypeError: if ``messages`` is a single one, or ``window`` is no number
         :raises ValueError: if ``window`` is less than 1
         """
-        return SendMany(self, messages, window, self._seconds(timeout))
+        seconds = effective_timeout(self, timeout)
+
+        async def open_pipeline() -> Pipeline:
+            return Pipeline(self, await introduced_protocol(self), window, seconds)
+
+        return SendMany(messages, window, open_pipeline)
 
     # -- for programs without an event loop ----------------------------------------------------------
 

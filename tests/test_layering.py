@@ -42,15 +42,18 @@ LAYERS = {
         *within("_envelope", "commands"),
     ],
     "session": within("_session", "__init__ dialogues mail transaction"),
-    "transport": [*within("_transport", "wakeup timers exchange writer base_protocol tls"), "protocol"],
+    "transport": [
+        *within("_transport", "wakeup timers exchange writer base_protocol client_protocol tls"),
+        "protocol",
+    ],
     "client": [
-        *within("_client", "results options error_context connection security authentication commands"),
-        *within("_client", "streaming compose sending pipeline send_many"),
+        *within("_client", "content results variant options error_context security connector compose"),
+        *within("_client", "connection authentication lifetime commands streaming sending"),
+        *within("_client", "bulk pipeline"),
         "smtp",
     ],
     "pool": [
         *within("_pool", "rate connection limit state manager retry send_one streams jobs dispatcher"),
-        *within("_pool", "send_many"),
         "pool",
     ],
     "faces": ["lmtp", "api", "", "testing"],
@@ -82,7 +85,12 @@ PATHS = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 FOLDERS = {name for name, path in PATHS.items() if path.name == "__init__.py"} - set(RANK)
 MODULES = sorted(set(PATHS) - FOLDERS)
 
+#: Private names of the standard library: those of a NamedTuple and of messages.
+FOREIGN = {"_fields", "_headers", "_payload"}
+
 MAX_LINES = 400
+#: So many modules may import each other in a row, from the package itself down to one that imports none.
+MAX_CHAIN = 14
 SOURCES = sorted(
     path
     for folder in ("aiosmtplib", "_speedups", "tests", "benchmarks", "fuzz")
@@ -95,9 +103,12 @@ def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Yield the absolute name of everything imported, and whether a test of the version guards it."""
-    tree = parse(path)
+def imports(path: Path, source: str | None = None) -> Iterator[tuple[str, bool]]:
+    """Yield the absolute name of everything imported, and whether a test of the version guards it.
+
+    :param source: a part of the file, to look at that alone
+    """
+    tree = parse(path) if source is None else ast.parse(source)
     guarded = {
         inner
         for node in ast.walk(tree)
@@ -120,10 +131,10 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
 
 
 @cache
-def siblings(name: str) -> frozenset[str]:
-    """Return the modules of the package that a module imports."""
+def siblings(name: str, source: str | None = None) -> frozenset[str]:
+    """Return the modules of the package that a module imports, or a part of it."""
     found = set()
-    for imported, _ in imports(PATHS[name]):
+    for imported, _ in imports(PATHS[name], source):
         package, _, rest = imported.partition(".")
         if package == "aiosmtplib":
             while rest and rest not in RANK:
@@ -145,6 +156,70 @@ def test_folders_only_hold_modules(name: str) -> None:
 def test_imports_point_down_or_to_the_left(name: str) -> None:
     upwards = {other for other in siblings(name) if RANK[other] >= RANK[name]}
     assert not upwards
+
+
+def folder_of(name: str) -> str:
+    """The folder in which a module is, or which it is."""
+    return name if PATHS[name].name == "__init__.py" else name.rpartition(".")[0]
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__") and name not in FOREIGN
+
+
+def defined_names(tree: ast.Module) -> Iterator[str]:
+    """Yield every private name that a module gives to something of its own."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.Attribute(attr=name, ctx=ast.Store()) | ast.Name(id=name, ctx=ast.Store()):
+                yield name
+
+
+def used_names(tree: ast.Module) -> Iterator[str]:
+    """Yield every private name that a module asks of something, or imports from a sibling."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            yield from (alias.name for alias in node.names)
+
+
+@cache
+def private_names() -> dict[str, set[str]]:
+    """By private name, the folders that define it."""
+    found: dict[str, set[str]] = {}
+    for name, path in PATHS.items():
+        for defined in filter(is_private, defined_names(parse(path))):
+            found.setdefault(defined, set()).add(folder_of(name))
+    return found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_private_names_stay_in_their_folder(name: str) -> None:
+    known = private_names()
+    used = {used for used in filter(is_private, used_names(parse(PATHS[name]))) if used in known}
+    # A folder, such as _client, is no private name, though its own begins with an underscore.
+    elsewhere = {each for each in used if folder_of(name) not in known[each] and each not in FOLDERS}
+    assert not elsewhere
+
+
+def test_private_names_are_seen() -> None:
+    assert private_names()["_attach_transcript"] == {"_client"}
+    assert private_names()["_on_lost"] == {"_transport", ""}
+
+
+@cache
+def longest_chain(name: str) -> tuple[str, ...]:
+    """Return the modules that are imported in a row when this one is, the longest way."""
+    top = ast.Module([node for node in parse(PATHS[name]).body if isinstance(node, ast.ImportFrom)], [])
+    below = [other for other in siblings(name, ast.unparse(top)) if other in PATHS]
+    return (name, *max(map(longest_chain, below), key=len, default=()))
+
+
+def test_imports_are_not_deep() -> None:
+    assert len(longest_chain("")) <= MAX_CHAIN, " ".join(longest_chain(""))
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name in WITHOUT_IO])

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from .._client.connection import introduced_protocol
 from ..errors import SMTPConnectError, SMTPException
 from ..response import SMTPResponse
 from ..smtp import SMTP, SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
@@ -116,7 +117,7 @@ async def _probe(options: dict[str, Any], args: argparse.Namespace, console: Con
         started = time.perf_counter()
         greeting = await client.connect()
         seconds = time.perf_counter() - started
-        await client._ehlo_or_helo_if_needed()
+        await introduced_protocol(client)
         if args.tls:
             encrypted = client.esmtp_extensions
             tls = _tls_facts(client, "from the first byte")
@@ -128,7 +129,7 @@ async def _probe(options: dict[str, Any], args: argparse.Namespace, console: Con
                 tls = "none: STARTTLS is not announced"
             else:
                 await client.starttls()
-                await client._ehlo_or_helo_if_needed()
+                await introduced_protocol(client)
                 encrypted = client.esmtp_extensions
                 tls = _tls_facts(client, "by STARTTLS")
         try:

@@ -10,6 +10,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from .._client.connection import introduced_protocol
 from .._codec import normalize_newlines
 from .._message.addresses import parse_address
 from .._message.fields import extract_recipients, extract_sender
@@ -125,7 +126,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 async def _send(client: SMTP, outgoing: Outgoing, args: argparse.Namespace, console: Console) -> int:
     with closing(client, args, console):
         await client.connect()
-        await client._ehlo_or_helo_if_needed()
+        await introduced_protocol(client)
         try:
             refused, reply = await _transaction(client, outgoing, args)
         except SMTPSenderRefused as exc:

@@ -1,9 +1,11 @@
 """Logging in: one method for each SASL mechanism, and the choice between them (RFC 4954)."""
 
 import asyncio
-from typing import Any, Final, Literal, TypeAlias
+import ssl
+from typing import Any, Final
 
 from .._sasl.base import InvalidChallengeError, Mechanism, UntrustedServerError
+from .._sasl.channel_binding import channel_binding
 from .._sasl.mechanisms import (
     CramMD5,
     External,
@@ -19,21 +21,19 @@ from .._sasl.secret import SecretBytes, conceal, reveal, withhold
 from ..errors import SMTPAuthenticationError, SMTPException
 from ..response import SMTPResponse
 from ..status import SMTPStatus
-from ..typing import Default, SMTPTokenGenerator, _default
-from .error_context import in_phase, told
-from .security import Trust
-
-Timeout: TypeAlias = float | Literal[Default.token] | None
+from ..typing import Default, SMTPTokenGenerator
+from .connection import Connection, Timeout
+from .error_context import attach_transcript, in_phase
 
 _METHODS: Final = ("cram-md5", "plain", "login")
 #: Tried before those, unless a program has chosen its own: they do not give the password away.
 _SCRAM: Final = ("scram-sha-256-plus", "scram-sha-256", "scram-sha-1")
 
 
-class Authentication(Trust):
+class Authentication(Connection):
     """AUTH (RFC 4954), by password, token or certificate.
 
-    The methods raise, besides what :class:`Verbs` has them raise,
+    The methods raise, besides what :class:`Commands` has them raise,
 
     * :class:`SMTPAuthenticationError` if the server refuses,
     * that and :class:`ValueError` if its challenge is not what the mechanism prescribes; the exchange has
@@ -59,7 +59,7 @@ class Authentication(Trust):
         return [method for method in methods if method in self.server_auth_methods]
 
     async def login(
-        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
+        self, username: str | bytes, password: str | bytes, timeout: Timeout = Default.token
     ) -> SMTPResponse:
         """Log in with the first mechanism of ``AUTH_METHODS`` that the server announced and that works.
 
@@ -73,7 +73,7 @@ class Authentication(Trust):
             ``allow_plaintext_auth`` forbids to log in
         """
         password = conceal(password)
-        with told(self):
+        with attach_transcript(self):
             self._check_may_authenticate()
             await self._ehlo_or_helo_if_needed()
             if not self.supports_extension("auth"):
@@ -102,44 +102,10 @@ class Authentication(Trust):
                     break
             raise refused or unusable or SMTPException("No suitable authentication method found.")
 
-    async def _login_as_chosen(self) -> None:
-        """Log in as the options say."""
-        if self._username is None:
-            return
-        if self._oauth_token_generator is not None:
-            await self._login_with_token(self._username, self._oauth_token_generator)
-        else:
-            await self.login(self._username, "" if self._password is None else reveal(self._password))
-
-    async def _login_with_token(self, username: str | bytes, generate: SMTPTokenGenerator) -> None:
-        """Log in by XOAUTH2 or OAUTHBEARER. Where the token has expired, ask once for a newer one."""
-        self._check_may_authenticate()
-        await self._ehlo_or_helo_if_needed()
-        if "xoauth2" in self.server_auth_methods:
-            authenticate = self.auth_xoauth2
-        elif "oauthbearer" in self.server_auth_methods:
-            authenticate = self.auth_oauthbearer
-        else:
-            raise SMTPException(
-                "oauth_token_generator provided but server does not support XOAUTH2 or OAUTHBEARER"
-            )
-        token = conceal(await generate())
-        try:
-            await authenticate(username, reveal(token))
-            return
-        except SMTPAuthenticationError as error:
-            if not self.is_connected or not token_expired(error, sure=self.stop_on_auth_failure):
-                raise
-            refused = error
-        newer = conceal(await generate())
-        if reveal(newer) == reveal(token):
-            raise refused
-        await authenticate(username, reveal(newer))
-
     # -- by password ---------------------------------------------------------------------------------
 
     async def auth_scramsha256plus(
-        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
+        self, username: str | bytes, password: str | bytes, timeout: Timeout = Default.token
     ) -> SMTPResponse:
         """Log in with SCRAM-SHA-256-PLUS (RFC 7677), bound to the TLS connection.
 
@@ -154,7 +120,7 @@ class Authentication(Trust):
         return await self._scram(ScramSHA256Plus, username, password, timeout)
 
     async def auth_scramsha256(
-        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
+        self, username: str | bytes, password: str | bytes, timeout: Timeout = Default.token
     ) -> SMTPResponse:
         """Log in with SCRAM-SHA-256 (RFC 7677).
 
@@ -165,7 +131,7 @@ class Authentication(Trust):
         return await self._scram(ScramSHA256, username, password, timeout)
 
     async def auth_scramsha1(
-        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
+        self, username: str | bytes, password: str | bytes, timeout: Timeout = Default.token
     ) -> SMTPResponse:
         """Log in with SCRAM-SHA-1 (RFC 5802).
 
@@ -176,7 +142,7 @@ class Authentication(Trust):
         return await self._scram(ScramSHA1, username, password, timeout)
 
     async def auth_crammd5(
-        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
+        self, username: str | bytes, password: str | bytes, timeout: Timeout = Default.token
     ) -> SMTPResponse:
         """Log in with CRAM-MD5 (RFC 2195).
 
@@ -186,7 +152,7 @@ class Authentication(Trust):
         return await self._authenticate(CramMD5(username, password), timeout)
 
     async def auth_plain(
-        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
+        self, username: str | bytes, password: str | bytes, timeout: Timeout = Default.token
     ) -> SMTPResponse:
         """Log in with PLAIN (RFC 4616). The password is as safe as the connection is.
 
@@ -196,7 +162,7 @@ class Authentication(Trust):
         return await self._authenticate(Plain(username, password), timeout)
 
     async def auth_login(
-        self, username: str | bytes, password: str | bytes, timeout: Timeout = _default
+        self, username: str | bytes, password: str | bytes, timeout: Timeout = Default.token
     ) -> SMTPResponse:
         """Log in with LOGIN, which is older than PLAIN and no better.
 
@@ -208,7 +174,7 @@ class Authentication(Trust):
     # -- by other means ------------------------------------------------------------------------------
 
     async def auth_xoauth2(
-        self, username: str | bytes, access_token: str | bytes, timeout: Timeout = _default
+        self, username: str | bytes, access_token: str | bytes, timeout: Timeout = Default.token
     ) -> SMTPResponse:
         """Log in with an OAuth 2.0 access token, as Google and Microsoft want it.
 
@@ -218,7 +184,7 @@ class Authentication(Trust):
         return await self._authenticate(XOAuth2(username, access_token), timeout)
 
     async def auth_oauthbearer(
-        self, username: str | bytes, access_token: str | bytes, timeout: Timeout = _default
+        self, username: str | bytes, access_token: str | bytes, timeout: Timeout = Default.token
     ) -> SMTPResponse:
         """Log in with an OAuth 2.0 access token by OAUTHBEARER (RFC 7628).
 
@@ -232,7 +198,7 @@ class Authentication(Trust):
         )
 
     async def auth_external(
-        self, username: str | bytes = "", password: object = None, timeout: Timeout = _default
+        self, username: str | bytes = "", password: object = None, timeout: Timeout = Default.token
     ) -> SMTPResponse:
         """Log in with EXTERNAL (RFC 4422 appendix A): by the TLS client certificate, as a rule.
 
@@ -243,17 +209,18 @@ class Authentication(Trust):
         password = conceal(password)
         return await self._authenticate(External(username), timeout)
 
-    # -- the exchange --------------------------------------------------------------------------------
+    # -- the exchange of challenges and responses ----------------------------------------------------
 
     async def _scram(
         self, kind: type[Scram], username: str | bytes, password: str | bytes, timeout: Timeout
     ) -> SMTPResponse:
         await self._ehlo_or_helo_if_needed()
         announced = any(m.startswith("scram-") and m.endswith("-plus") for m in self.server_auth_methods)
+        tls = self.get_transport_info("ssl_object")
         mechanism = kind(
             username,
             password,
-            binding=self._channel_binding(),
+            binding=None if tls is None else channel_binding(tls, ssl.CHANNEL_BINDING_TYPES),
             announced=announced,
             max_iterations=self.MAX_SCRAM_ITERATIONS,
         )
@@ -261,17 +228,17 @@ class Authentication(Trust):
 
     async def _authenticate(self, mechanism: Mechanism, timeout: Timeout) -> SMTPResponse:
         """Let a mechanism have its exchange with the server."""
-        with told(self):
+        with attach_transcript(self):
             self._check_may_authenticate()
             await self._ehlo_or_helo_if_needed()
             sent = [mechanism.secret]
             try:
-                return await self._exchange(mechanism, sent, timeout)
+                return await self._negotiate(mechanism, sent, timeout)
             except SMTPException as error:
                 _withhold(error, sent)
                 raise
 
-    async def _exchange(self, mechanism: Mechanism, sent: list[Any], timeout: Timeout) -> SMTPResponse:
+    async def _negotiate(self, mechanism: Mechanism, sent: list[Any], timeout: Timeout) -> SMTPResponse:
         """:param sent: takes the responses of the mechanism, concealed"""
         start = mechanism.start()
         sent.append(SecretBytes(start.partition(b" ")[2]))
@@ -320,6 +287,44 @@ class Authentication(Trust):
             return  # what went wrong before says more
         if response.code == SMTPStatus.auth_continue:
             self.close()
+
+
+async def login_as_chosen(client: Authentication) -> None:
+    """Log in as the options say."""
+    if client._username is None:
+        return
+    if client._oauth_token_generator is not None:
+        await _login_with_token(client, client._username, client._oauth_token_generator)
+    else:
+        await client.login(client._username, "" if client._password is None else reveal(client._password))
+
+
+async def _login_with_token(
+    client: Authentication, username: str | bytes, generate: SMTPTokenGenerator
+) -> None:
+    """Log in by XOAUTH2 or OAUTHBEARER. Where the token has expired, ask once for a newer one."""
+    client._check_may_authenticate()
+    await client._ehlo_or_helo_if_needed()
+    if "xoauth2" in client.server_auth_methods:
+        authenticate = client.auth_xoauth2
+    elif "oauthbearer" in client.server_auth_methods:
+        authenticate = client.auth_oauthbearer
+    else:
+        raise SMTPException(
+            "oauth_token_generator provided but server does not support XOAUTH2 or OAUTHBEARER"
+        )
+    token = conceal(await generate())
+    try:
+        await authenticate(username, reveal(token))
+        return
+    except SMTPAuthenticationError as error:
+        if not client.is_connected or not token_expired(error, sure=client.stop_on_auth_failure):
+            raise
+        refused = error
+    newer = conceal(await generate())
+    if reveal(newer) == reveal(token):
+        raise refused
+    await authenticate(username, reveal(newer))
 
 
 def _without(secrets: list[Any], reply: SMTPResponse) -> SMTPResponse:

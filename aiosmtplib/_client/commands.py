@@ -1,6 +1,5 @@
-"""One method for each SMTP command but those that log in."""
+"""One method for each SMTP command but AUTH and STARTTLS."""
 
-import ssl
 from collections.abc import Iterable
 
 from .._codec import encode_command, encode_data
@@ -12,13 +11,13 @@ from .._session import dialogues, transaction
 from ..errors import SMTPHeloError, SMTPRecipientRefused, SMTPResponseException, SMTPSenderRefused
 from ..response import SMTPResponse
 from ..status import SMTPStatus
-from ..typing import _default
-from .authentication import Authentication
-from .authentication import Timeout as Timeout
-from .error_context import in_phase, with_transcript
+from ..typing import Default
+from .connection import Connection, Timeout, connected_protocol
+from .error_context import attaches_transcript, in_phase
+from .security import is_verified
 
 
-class Verbs(Authentication):
+class Commands(Connection):
     """The commands of RFC 5321 section 4.1.1.
 
     Every method takes ``timeout``: seconds to wait for each reply, ``None`` for no limit; by default the
@@ -32,14 +31,14 @@ class Verbs(Authentication):
 
     # -- session (RFC 5321 sections 4.1.1.1 and 4.1.1.5 to 4.1.1.10) ---------------------------------
 
-    @with_transcript
-    async def helo(self, hostname: str | None = None, timeout: Timeout = _default) -> SMTPResponse:
+    @attaches_transcript
+    async def helo(self, hostname: str | None = None, timeout: Timeout = Default.token) -> SMTPResponse:
         """Introduce this host with HELO.
 
         :param hostname: what to call this host; by default ``local_hostname``
         :raises SMTPHeloError: for any reply but 250
         """
-        self._connected_protocol()
+        connected_protocol(self)
         name = await self._hello_name(hostname)
         with in_phase("ehlo"):
             response = await self._run(dialogues.command(encode_command(b"HELO", name)), timeout)
@@ -48,24 +47,24 @@ class Verbs(Authentication):
             raise SMTPHeloError(*response)
         return response
 
-    @with_transcript
-    async def ehlo(self, hostname: str | None = None, timeout: Timeout = _default) -> SMTPResponse:
+    @attaches_transcript
+    async def ehlo(self, hostname: str | None = None, timeout: Timeout = Default.token) -> SMTPResponse:
         """Introduce this host with EHLO, and learn what the server can do.
 
         :param hostname: what to call this host; by default ``local_hostname``
         :raises SMTPHeloError: for any reply but 250
         """
-        self._connected_protocol()
+        connected_protocol(self)
         name = await self._hello_name(hostname)
         with in_phase("ehlo"):
-            response = await self._run(dialogues.command(encode_command(self._HELLO, name)), timeout)
+            response = await self._run(dialogues.command(encode_command(self._variant.hello, name)), timeout)
         self._learn(response, None)
         if response.code != SMTPStatus.completed:
             raise SMTPHeloError(*response)
         return response
 
-    @with_transcript
-    async def help(self, timeout: Timeout = _default) -> str:
+    @attaches_transcript
+    async def help(self, timeout: Timeout = Default.token) -> str:
         """Ask for help.
 
         :return: the text of the reply
@@ -73,8 +72,8 @@ class Verbs(Authentication):
         """
         return (await self._command((b"HELP",), timeout, 211, 214, 250)).message
 
-    @with_transcript
-    async def rset(self, timeout: Timeout = _default) -> SMTPResponse:
+    @attaches_transcript
+    async def rset(self, timeout: Timeout = Default.token) -> SMTPResponse:
         """Abandon the mail transaction.
 
         :raises SMTPResponseException: for any reply but 250
@@ -84,17 +83,17 @@ class Verbs(Authentication):
             self.protocol.server.mail = None
         return response
 
-    @with_transcript
-    async def noop(self, timeout: Timeout = _default) -> SMTPResponse:
+    @attaches_transcript
+    async def noop(self, timeout: Timeout = Default.token) -> SMTPResponse:
         """Do nothing, and see that the server is there.
 
         :raises SMTPResponseException: for any reply but 250
         """
         return await self._command((b"NOOP",), timeout, 250)
 
-    @with_transcript
+    @attaches_transcript
     async def vrfy(
-        self, address: str, options: Iterable[str] | None = None, timeout: Timeout = _default
+        self, address: str, options: Iterable[str] | None = None, timeout: Timeout = Default.token
     ) -> SMTPResponse:
         """Ask whether there is such a mailbox.
 
@@ -104,9 +103,9 @@ class Verbs(Authentication):
         arguments = await self._arguments("VRFY", options, "ascii")
         return await self._command((b"VRFY", path, *arguments), timeout, 250, 251, 252)
 
-    @with_transcript
+    @attaches_transcript
     async def expn(
-        self, address: str, options: Iterable[str] | None = None, timeout: Timeout = _default
+        self, address: str, options: Iterable[str] | None = None, timeout: Timeout = Default.token
     ) -> SMTPResponse:
         """Ask for the members of a mailing list.
 
@@ -116,13 +115,13 @@ class Verbs(Authentication):
         arguments = await self._arguments("EXPN", options, "ascii")
         return await self._command((b"EXPN", path, *arguments), timeout, 250)
 
-    @with_transcript
-    async def quit(self, timeout: Timeout = _default) -> SMTPResponse:
+    @attaches_transcript
+    async def quit(self, timeout: Timeout = Default.token) -> SMTPResponse:
         """Say goodbye and close the connection.
 
         :raises SMTPResponseException: for any reply but 221 or 250
         """
-        protocol = self._connected_protocol()
+        protocol = connected_protocol(self)
         response = await self.execute_command(b"QUIT", timeout=timeout)
         if response.code not in (SMTPStatus.closing, SMTPStatus.completed):
             raise SMTPResponseException(*response)
@@ -132,13 +131,13 @@ class Verbs(Authentication):
 
     # -- mail transaction (RFC 5321 sections 4.1.1.2 to 4.1.1.4) -------------------------------------
 
-    @with_transcript
+    @attaches_transcript
     async def mail(
         self,
         sender: str,
         options: Iterable[str] | None = None,
         encoding: str = "ascii",
-        timeout: Timeout = _default,
+        timeout: Timeout = Default.token,
     ) -> SMTPResponse:
         """Begin a mail transaction.
 
@@ -150,7 +149,7 @@ class Verbs(Authentication):
         """
         path = envelope_path(sender, encoding)
         args = (b"MAIL", b"FROM:<%b>" % path, *await self._arguments("MAIL", options, encoding))
-        if self._connected_protocol().server.mail is not None:  # of a message that was refused
+        if connected_protocol(self).server.mail is not None:  # of a message that was refused
             await self.rset(timeout)
         with in_phase("mail"):
             response = await self.execute_command(*args, timeout=timeout)
@@ -158,13 +157,13 @@ class Verbs(Authentication):
             raise SMTPSenderRefused(*response, sender)
         return response
 
-    @with_transcript
+    @attaches_transcript
     async def rcpt(
         self,
         recipient: str,
         options: Iterable[str] | None = None,
         encoding: str = "ascii",
-        timeout: Timeout = _default,
+        timeout: Timeout = Default.token,
     ) -> SMTPResponse:
         """Add a recipient to the mail transaction.
 
@@ -184,8 +183,8 @@ class Verbs(Authentication):
             raise SMTPRecipientRefused(*response, plain(recipient))
         return response
 
-    @with_transcript
-    async def data(self, message: str | bytes, timeout: Timeout = _default) -> SMTPResponse:
+    @attaches_transcript
+    async def data(self, message: str | bytes, timeout: Timeout = Default.token) -> SMTPResponse:
         """Send the content of the mail transaction: line ends normalised, dots stuffed, terminated.
 
         :param message: a ``str`` must be ASCII
@@ -203,13 +202,8 @@ class Verbs(Authentication):
         await self._ehlo_or_helo_if_needed()
         if not typed:
             return encoded
-        taken = available(options, self.esmtp_extensions, self._is_verified())
+        taken = available(options, self.esmtp_extensions, is_verified(self.transport))
         return [option.encode(encoding) for option in sent(taken, utf8)]
-
-    def _is_verified(self) -> bool:
-        """Whether the connection uses TLS, with a certificate that was verified."""
-        tls = self.get_transport_info("ssl_object")
-        return tls is not None and tls.context.verify_mode != ssl.CERT_NONE
 
     async def _command(self, args: tuple[bytes, ...], timeout: Timeout, *accepted: int) -> SMTPResponse:
         await self._ehlo_or_helo_if_needed()

@@ -1,14 +1,176 @@
-"""Messages as a server takes them: their envelope, their content, and the parameters that go with both."""
+"""Messages made ready for one server: which extensions it has decides their form and their parameters."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from .._codec import encode_message, normalize_newlines
+from .._codec.types import Data
 from .._envelope.arguments import ascii_address
+from .._envelope.commands import EnvelopeCommands, smtputf8_of
+from .._envelope.parameter import option_list
 from .._message.fields import address_fields, recipients_in, sender_in
-from ..errors import SMTPNotSupported
+from .._session.mail import PreparedMail
+from ..email import flatten_for, flatten_message
+from ..errors import SMTPNotSupported, SMTPSenderRefused
+from ..esmtp import parse_size_limit
+from ..status import SMTPStatus
 
 if TYPE_CHECKING:
     import email.message
+
+
+class Composer:
+    """What a server takes, and so how messages are composed for it.
+
+    :param extensions: what it announces, as :func:`aiosmtplib.esmtp.parse_esmtp_extensions` returns it
+    :param verified: whether the connection uses TLS, with a certificate that was verified
+    :param pipelining: the option of that name
+    :param chunking: the option of that name
+    :param per_recipient: whether each accepted recipient gets a final reply of its own (LMTP, RFC 2033
+        section 4.2)
+    """
+
+    __slots__ = ("_announced", "_limit", "chunking", "extensions", "per_recipient", "pipelining", "verified")
+
+    def __init__(
+        self,
+        extensions: Mapping[str, str],
+        *,
+        verified: bool = False,
+        pipelining: bool | None = None,
+        chunking: bool | None = None,
+        per_recipient: bool = False,
+    ) -> None:
+        self.extensions = extensions
+        self.verified = verified
+        self.pipelining = pipelining
+        self.chunking = chunking
+        self.per_recipient = per_recipient
+        # The parameter of SIZE, and the limit that it states: parsed once.
+        self._announced: str | None = None
+        self._limit: int | None = None
+
+    def compose(self, envelope: EnvelopeCommands, content: bytes, *, many: bool = False) -> PreparedMail:
+        """A message whose content is at hand, as this server takes it.
+
+        :param many: whether other messages go before and after it
+        :raises SMTPNotSupported: if it needs an extension that the server does not announce
+        :raises SMTPSenderRefused: if it is larger than the server takes
+        """
+        chunked = self._by_bdat(envelope, many)
+        if not chunked:
+            wire, size = encode_message(content)
+            return self._mail(envelope, wire, size, chunked)
+        if envelope.binary:
+            content = bytes(content)
+        else:  # what arrives must not depend on how it went, and by DATA the last line has an end
+            content = normalize_newlines(content)
+            if not content.endswith(b"\r\n"):
+                content += b"\r\n"
+        return self._mail(envelope, content, len(content), chunked)
+
+    def compose_stream(self, envelope: EnvelopeCommands, size: int | None) -> PreparedMail:
+        """The same for content that comes in pieces.
+
+        :param size: its octets, as far as that is known
+        """
+        return self._mail(envelope, None, size, self._by_bdat(envelope, size is None))
+
+    def compose_object(
+        self,
+        message: "email.message.EmailMessage | email.message.Message",
+        sender: str,
+        recipients: Sequence[str],
+        mail_options: Iterable[str] | None,
+        rcpt_options: Iterable[str] | None,
+        *,
+        many: bool = False,
+    ) -> tuple[PreparedMail, int]:
+        """The same for a message object, which is written once, for the wire.
+
+        :return: the message, and the octets of its content
+        """
+        utf8, cte_type, options = self._form(sender, recipients, option_list(mail_options))
+        envelope = EnvelopeCommands(sender, recipients, options, rcpt_options)
+        if envelope.binary:
+            binary = flatten_message(message, utf8, cte_type)
+            return self.compose(envelope, binary, many=many), len(binary)
+        chunked = self._by_bdat(envelope, many)
+        content, size = flatten_for(message, utf8, cte_type, chunked)
+        return self._mail(envelope, content, size, chunked), size
+
+    def flatten(
+        self,
+        message: "email.message.EmailMessage | email.message.Message",
+        sender: str,
+        recipients: Sequence[str],
+        mail_options: Iterable[str] | None,
+    ) -> tuple[bytes, Sequence[str]]:
+        """The bytes of a message object for this server, and the parameters of MAIL that go with them."""
+        utf8, cte_type, options = self._form(sender, recipients, option_list(mail_options))
+        return flatten_message(message, utf8, cte_type), options
+
+    def _mail(
+        self, envelope: EnvelopeCommands, content: Data | None, size: int | None, chunked: bool
+    ) -> PreparedMail:
+        extensions = self.extensions
+        if envelope.open:
+            envelope.adapt_to(extensions, self.verified)
+        if envelope.utf8 and "smtputf8" not in extensions:
+            raise SMTPNotSupported("SMTPUTF8 is not supported by this server")
+        parameters = envelope.parameters
+        if size is not None and (announced := extensions.get("size")) is not None:
+            if announced != self._announced:
+                self._announced, self._limit = announced, parse_size_limit(extensions)
+            if self._limit is not None and size > self._limit:
+                raise self._too_large(size, envelope.sender)
+            parameters = b" size=%d%b" % (size, parameters)
+        return PreparedMail(
+            envelope.sender,
+            envelope.recipients,
+            b"%b%b\r\n%b" % (envelope.mail, parameters, envelope.rcpts),
+            content,
+            self.pipelining is not False and "pipelining" in extensions,
+            chunked,
+            self.per_recipient,
+        )
+
+    def _too_large(self, size: int, sender: str) -> SMTPSenderRefused:
+        """What the server would reply to the SIZE of this message (RFC 1870 section 6.1)."""
+        return SMTPSenderRefused(
+            SMTPStatus.storage_exceeded.value,
+            f"The message is {size} bytes long, and the server takes no more than {self._limit}",
+            sender,
+        )
+
+    def _by_bdat(self, envelope: EnvelopeCommands, many: bool) -> bool:
+        possible = "chunking" in self.extensions and not self.per_recipient
+        if envelope.binary:
+            if not possible or self.chunking is False or "binarymime" not in self.extensions:
+                raise SMTPNotSupported("BINARYMIME is not supported by this server, or not without chunking")
+            return True
+        return possible and bool(self.chunking or (many and self.chunking is None))
+
+    def _form(
+        self, sender: str, recipients: Sequence[str], options: Sequence[str]
+    ) -> tuple[bool, str, Sequence[str]]:
+        """How this server takes a message object: with UTF-8 header fields or not, in 7 or 8 bits.
+
+        :return: the arguments of :func:`flatten_message`, and the parameters of MAIL that go with them
+        """
+        options, may_use_utf8 = smtputf8_of(options)
+        utf8 = may_use_utf8 and not (sender.isascii() and all(who.isascii() for who in recipients))
+        if utf8 and "smtputf8" not in self.extensions:
+            _check_a_labels_suffice(sender, *recipients)
+            utf8 = False
+        given = {option.upper().partition("=")[0] for option in options} if options else ()
+        if utf8 and "SMTPUTF8" not in given:
+            options = [*options, "SMTPUTF8"]
+        seven_bit = "BODY" in given and any(option.upper() == "BODY=7BIT" for option in options)
+        eight_bit = "8bitmime" in self.extensions and not seven_bit
+        if eight_bit and "BODY" not in given:
+            options = [*options, "BODY=8BITMIME"]
+        return utf8, "8bit" if eight_bit else "7bit", options
 
 
 def envelope_of(
@@ -32,17 +194,6 @@ def envelope_of(
             if not recipients:
                 raise ValueError("No recipient headers provided in message")
     return sender, [recipients] if isinstance(recipients, str) else list(recipients)
-
-
-def content_of(message: Any) -> bytes:
-    if isinstance(message, bytes | bytearray | memoryview):
-        return message  # type: ignore[return-value]  # the codec takes all three
-    if isinstance(message, str):
-        return message.encode("ascii")
-    raise TypeError(
-        f"sendmail takes a message as str or bytes, not {type(message).__name__}; "
-        "send_message takes the objects of the email package"
-    )
 
 
 def _check_a_labels_suffice(*addresses: str) -> None:

@@ -1,38 +1,34 @@
-"""Opening, securing and closing the connection of a client, and what is known about the server at its end."""
+"""The connection of a client: opened, secured and closed, and what is known about the server at its end."""
 
 import asyncio
-import contextlib
-import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from .._envelope.arguments import check_argument
+from .._sasl.secret import conceal_arguments
 from .._session import Dialogue, dialogues
 from .._trace.transcript import EMPTY_TRANSCRIPT
 from .._transport.timers import in_time
-from .._transport.tls import tls_error
-from ..errors import (
-    SMTPConnectError,
-    SMTPConnectResponseError,
-    SMTPConnectTimeoutError,
-    SMTPException,
-    SMTPHeloError,
-    SMTPReadTimeoutError,
-    SMTPResponseException,
-    SMTPServerDisconnected,
-    SMTPTimeoutError,
-)
+from .._transport.tls import TLSInfo
+from ..errors import SMTPException, SMTPHeloError, SMTPServerDisconnected, SMTPTimeoutError
 from ..esmtp import parse_esmtp_extensions
 from ..protocol import SMTPProtocol
 from ..response import SMTPResponse
 from ..status import SMTPStatus
-from ..typing import Default, _default
-from .error_context import in_phase, told, with_transcript
-from .options import Options, check_timeout
+from ..typing import Default
+from .connector import create_connection, read_greeting, upgrade
+from .error_context import attach_transcript, attaches_transcript, in_phase
+from .options import Options, check_timeout, destination_of, store_options
+from .security import check_may_authenticate, check_tls_version, tls_of
+
+if TYPE_CHECKING:
+    from .compose import Composer
 
 T = TypeVar("T")
+
+Timeout: TypeAlias = float | Literal[Default.token] | None
 
 
 class Connection(Options):
@@ -47,23 +43,21 @@ class Connection(Options):
     :ivar supports_esmtp: whether the server accepted EHLO
     """
 
-    #: The command that introduces this host and asks what the server can do.
-    _HELLO = b"EHLO"
-
     def _set_up(self) -> None:
         self.protocol: SMTPProtocol | None = None
         self.transport: asyncio.Transport | None = None
         self._fqdn: str | None = None
-        self._trace: Callable[[str, bytes], None] | None = None
         # Held from the start of connecting until the connection is gone.
         self._connect_lock = asyncio.Lock()
         #: Why the last connection ended, if that was the server's doing and no call has told it yet.
         self._lost_because: SMTPException | None = None
         self._last_transcript = EMPTY_TRANSCRIPT
-        #: Told that the connection is of no more use, as soon as that is known.
+        #: Called when the connection is of no more use, as soon as that is known.
         self._lost_callback: Callable[[], None] | None = None
         self._opening = False
         self._opening_timeout: float | None = None
+        #: Makes messages what the server takes; made when the first one is sent.
+        self._composer: Composer | None = None
         self._forget_server()
 
     def _forget_server(self) -> None:
@@ -77,7 +71,9 @@ class Connection(Options):
 
     def __repr__(self) -> str:
         state = "connected" if self.is_connected else "not connected"
-        return f"<{type(self).__name__} to {self._destination}, {state}>"
+        return f"<{type(self).__name__} to {destination_of(self)}, {state}>"
+
+    # -- what is known -------------------------------------------------------------------------------
 
     @property
     def is_connected(self) -> bool:
@@ -106,41 +102,31 @@ class Connection(Options):
         """Whether the server announced an extension, in any case (``"starttls"``, ``"SMTPUTF8"``)."""
         return extension.lower() in self.esmtp_extensions
 
+    @property
+    def tls(self) -> TLSInfo | None:
+        """What protects the connection, or ``None`` while it is not encrypted, or not there."""
+        return tls_of(self.transport)
+
     def get_transport_info(self, key: str) -> Any:
         """Ask the transport, as :meth:`asyncio.BaseTransport.get_extra_info` does.
 
         :raises SMTPServerDisconnected: if not connected
         """
-        self._connected_protocol()
+        connected_protocol(self)
         assert self.transport is not None
         return self.transport.get_extra_info(key)
-
-    def _connected_protocol(self) -> SMTPProtocol:
-        protocol = self.protocol
-        if protocol is None or not protocol.is_connected:
-            reason = "" if self._lost_because is None else f": {self._lost_because}"
-            with told(self):
-                raise SMTPServerDisconnected(f"Server not connected{reason}")
-        return protocol
 
     def _attach_transcript(self, error: SMTPException) -> None:
         """Let an error carry what was said on the connection, or on the last one, unless it does already."""
         if error.transcript is EMPTY_TRANSCRIPT:
             error.transcript = self.protocol.transcript if self.protocol else self._last_transcript
 
-    def _seconds(self, timeout: float | Literal[Default.token] | None) -> float | None:
-        """The timeout to use where one may be given."""
-        if timeout is _default:
-            return self._opening_timeout if self._opening else self.timeout
-        check_timeout(timeout)
-        return timeout
+    # -- commands ------------------------------------------------------------------------------------
 
-    async def _run(self, dialogue: Dialogue[T], timeout: float | Literal[Default.token] | None) -> T:
-        return await self._connected_protocol().run(dialogue, self._seconds(timeout))
+    async def _run(self, dialogue: Dialogue[T], timeout: Timeout) -> T:
+        return await connected_protocol(self).run(dialogue, effective_timeout(self, timeout))
 
-    async def execute_command(
-        self, *args: bytes, timeout: float | Literal[Default.token] | None = _default
-    ) -> SMTPResponse:
+    async def execute_command(self, *args: bytes, timeout: Timeout = Default.token) -> SMTPResponse:
         """Send one command, its parts joined by blanks, and wait for the reply.
 
         :param timeout: seconds, ``None`` for no limit; by default the client's
@@ -149,21 +135,33 @@ class Connection(Options):
         :raises SMTPServerDisconnected: if the connection is not there, or gets lost
         :raises SMTPReadTimeoutError: after ``timeout``; the connection is closed
         :raises SMTPResponseException: with code -1, if what comes is no SMTP reply; the connection is closed
+        :raises SMTPException: for AUTH where ``allow_plaintext_auth`` forbids it; nothing has been sent
         """
-        return await self._connected_protocol().execute_command(*args, timeout=self._seconds(timeout))
+        verb = next((arg for arg in args if arg.strip()), b"")  # servers skip blanks
+        if verb.lstrip()[:4].upper() == b"AUTH":
+            self._check_may_authenticate()
+            args = conceal_arguments(args)
+        protocol = connected_protocol(self)
+        return await protocol.execute_command(*args, timeout=effective_timeout(self, timeout))
 
-    @with_transcript
+    def _check_may_authenticate(self) -> None:
+        """:raises SMTPException: if credentials must not go over this connection"""
+        connected_protocol(self)
+        with attach_transcript(self), in_phase("auth"):
+            check_may_authenticate(self.transport, self.allow_plaintext_auth, destination_of(self))
+
+    @attaches_transcript
     async def _ehlo_or_helo_if_needed(self) -> None:
-        """Introduce ourselves, unless that has been done on this connection.
+        """Introduce this host, unless that has been done on this connection.
 
         :raises SMTPHeloError: if the server refuses EHLO and HELO
         """
         if not self.is_ehlo_or_helo_needed:
             return
-        self._connected_protocol()
+        connected_protocol(self)
         name = await self._hello_name(None)
         with in_phase("ehlo"):
-            ehlo, helo = await self._run(dialogues.hello(name, self._HELLO), _default)
+            ehlo, helo = await self._run(dialogues.hello(name, self._variant.hello), Default.token)
             last = helo or ehlo
             if last.code != SMTPStatus.completed:
                 raise SMTPHeloError(*last)
@@ -183,7 +181,7 @@ class Connection(Options):
         if name is None:
             lookup = asyncio.get_running_loop().run_in_executor(None, socket.getfqdn)
             try:
-                name = await in_time(lookup, self._seconds(_default))
+                name = await in_time(lookup, effective_timeout(self, Default.token))
             except asyncio.TimeoutError as error:
                 raise SMTPTimeoutError(
                     "Timed out looking up the name of this host: pass it as local_hostname"
@@ -194,32 +192,11 @@ class Connection(Options):
             raise ValueError("The hostname must not hold a blank")
         return name.encode("ascii")
 
-    @contextlib.asynccontextmanager
-    async def _opening_connection(self, timeout: float | None) -> AsyncIterator[None]:
-        """While the connection is being opened, ``timeout`` is the default, and a failure closes it."""
-        await self._connect_lock.acquire()
-        self._opening = True
-        self._opening_timeout = timeout
-        try:
-            with told(self):
-                yield
-        except BaseException:
-            self._abort()
-            raise
-        finally:
-            self._opening = False
-            if self.protocol is None:
-                self._connect_lock.release()
-
-    def _leave_closed_loop(self) -> None:
-        """Forget a connection, and a lock, that belong to an event loop that is no more."""
-        if self.loop is not None and self.loop.is_closed():
-            self.loop = self.protocol = self.transport = None
-            self._connect_lock = asyncio.Lock()
-            self._forget_server()
+    # -- opening -------------------------------------------------------------------------------------
 
     async def _open(self) -> SMTPResponse:
         """Connect, read the greeting, and upgrade to TLS where that was chosen."""
+        self._check_port()
         may_upgrade = not self.use_tls and self._start_tls is not False
         context = None
         if self.use_tls or self._must_upgrade or (may_upgrade and self._tls_files_named):
@@ -228,11 +205,11 @@ class Connection(Options):
         timeout = self._opening_timeout
         deadline = None if timeout is None else loop.time() + timeout
         with in_phase("connect"):
-            protocol = await self._connect(loop, context if self.use_tls else None, timeout)
+            protocol = await self._connect(context if self.use_tls else None, timeout)
         with in_phase("greeting"):
             # Not 0, which would be the caller's wish to time out.
             rest = None if deadline is None else max(deadline - loop.time(), 0.001)
-            greeting = await self._read_greeting(protocol, rest)
+            greeting = await read_greeting(protocol, rest, destination_of(self))
         if may_upgrade:
             await self._ehlo_or_helo_if_needed()
             if self._must_upgrade or self.supports_extension("starttls"):
@@ -240,67 +217,17 @@ class Connection(Options):
                 self._auto_starttls_response = response
         return greeting
 
-    async def _connect(
-        self, loop: asyncio.AbstractEventLoop, tls_context: ssl.SSLContext | None, timeout: float | None
-    ) -> SMTPProtocol:
-        """Resolve the name, connect, and do the TLS handshake where a context is given."""
+    async def _connect(self, tls_context: ssl.SSLContext | None, timeout: float | None) -> SMTPProtocol:
         self._lost_because = None
         self._last_transcript = EMPTY_TRANSCRIPT
-        protocol = self.protocol = SMTPProtocol(loop, self._on_connection_lost)
-        protocol.trace = self._trace
+        protocol = self.protocol = SMTPProtocol(self.loop, self._on_connection_lost)
         protocol.on_command = self.on_command
-        try:
-            await in_time(self._create_connection(loop, protocol, tls_context, timeout), timeout)
-        except asyncio.TimeoutError as error:
-            raise SMTPConnectTimeoutError(f"Timed out connecting to {self._destination}") from error
-        except ssl.SSLError as error:
-            raise tls_error(f"Error connecting to {self._destination}", error) from error
-        except OSError as error:
-            raise SMTPConnectError(f"Error connecting to {self._destination}: {error}") from error
+        await create_connection(self, protocol, tls_context, timeout)
         if protocol is self.protocol:  # else it is lost again
             self.transport = protocol.transport
-        return protocol
-
-    async def _read_greeting(self, protocol: SMTPProtocol, timeout: float | None) -> SMTPResponse:
-        try:
-            greeting = await protocol.read_response(timeout)
-        except SMTPReadTimeoutError as error:
-            raise SMTPConnectTimeoutError("Timed out waiting for server ready message") from error
-        except SMTPServerDisconnected as error:
-            raise SMTPConnectError(f"Error connecting to {self._destination}: {error}") from error
-        except SMTPResponseException as error:
-            raise SMTPConnectResponseError(error.code, error.message) from error
-        if greeting.code != SMTPStatus.ready:
-            raise SMTPConnectResponseError(*greeting)
-        return greeting
-
-    async def _create_connection(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        protocol: SMTPProtocol,
-        tls_context: ssl.SSLContext | None,
-        timeout: float | None,
-    ) -> None:
-        tls: dict[str, Any] = {}
         if tls_context is not None:
-            tls = {
-                "ssl": tls_context,
-                "server_hostname": self._server_name,
-                "ssl_handshake_timeout": timeout if timeout is not None and timeout > 0 else None,
-            }
-        if self.sock is not None:
-            await loop.create_connection(lambda: protocol, sock=self.sock, **tls)
-        elif self.socket_path is not None:
-            path = os.fspath(self.socket_path)
-            await loop.create_unix_connection(lambda: protocol, path, **tls)  # type: ignore[arg-type]
-        else:
-            await loop.create_connection(
-                lambda: protocol,
-                host=self._server_name,
-                port=self._effective_port,
-                local_addr=self.source_address,
-                **tls,
-            )
+            self._check_tls_version()
+        return protocol
 
     async def _upgrade(
         self, server_hostname: str, context: ssl.SSLContext | None, timeout: float | None
@@ -311,29 +238,30 @@ class Connection(Options):
                 raise SMTPException("SMTP STARTTLS extension not supported by server.")
             if context is None:
                 context = await self._get_tls_context()
-            protocol = self._connected_protocol()
-            try:
-                response = await protocol.start_tls(context, server_hostname, timeout)
-            except SMTPException:
-                raise
-            except ssl.SSLError as error:
-                raise tls_error(f"TLS handshake with {self._destination} failed", error) from error
-            except OSError as error:
-                raise SMTPServerDisconnected(f"Connection lost during the TLS handshake: {error}") from error
-        self.transport = protocol.transport
-        self._forget_server()
+            protocol = connected_protocol(self)
+            response = await upgrade(protocol, context, server_hostname, timeout, destination_of(self))
+            self.transport = protocol.transport
+            self._forget_server()
+            self._check_tls_version()
         return response
 
-    @with_transcript
+    def _check_tls_version(self) -> None:
+        try:
+            check_tls_version(self.transport, self.minimum_tls_version, destination_of(self))
+        except SMTPException:
+            self.close()
+            raise
+
+    @attaches_transcript
     async def starttls(
         self,
         server_hostname: str | None = None,
         validate_certs: bool | None = None,
-        client_cert: str | Literal[Default.token] | None = _default,
-        client_key: str | Literal[Default.token] | None = _default,
-        cert_bundle: str | Literal[Default.token] | None = _default,
-        tls_context: ssl.SSLContext | Literal[Default.token] | None = _default,
-        timeout: float | Literal[Default.token] | None = _default,
+        client_cert: str | Literal[Default.token] | None = Default.token,
+        client_key: str | Literal[Default.token] | None = Default.token,
+        cert_bundle: str | Literal[Default.token] | None = Default.token,
+        tls_context: ssl.SSLContext | Literal[Default.token] | None = Default.token,
+        timeout: Timeout = Default.token,
     ) -> SMTPResponse:
         """Upgrade the connection to TLS (RFC 3207). The next command sends EHLO again.
 
@@ -351,12 +279,12 @@ class Connection(Options):
         :raises SMTPTimeoutError: if it takes too long; the connection is closed
         :raises SMTPServerDisconnected: if the connection is not there, or gets lost
         """
-        self._connected_protocol()
         if self.get_transport_info("sslcontext") is not None:
             if self._no_tls_asked and self._start_tls is None and self._auto_starttls_response is not None:
                 return self._auto_starttls_response
             raise SMTPException("Connection already using TLS")
-        self._store(
+        store_options(
+            self,
             validate_certs=validate_certs,
             client_cert=client_cert,
             client_key=client_key,
@@ -365,7 +293,8 @@ class Connection(Options):
         )
         context = await self._get_tls_context() if self._tls_files_named else None
         await self._ehlo_or_helo_if_needed()
-        return await self._upgrade(server_hostname or self._server_name, context, self._seconds(timeout))
+        name = server_hostname or self._server_name
+        return await self._upgrade(name, context, effective_timeout(self, timeout))
 
     # -- closing -------------------------------------------------------------------------------------
 
@@ -374,16 +303,6 @@ class Connection(Options):
         if self.protocol is not None:
             self.protocol.close()
         self._lost_because = None
-
-    def _abort(self) -> None:
-        """Close it and wait for nothing, neither for what is buffered to be read nor for the end of TLS.
-
-        A server that does neither, as Exim while it waits for a command, would hold on to the socket.
-        """
-        transport = None if self.protocol is None else self.protocol.transport
-        self.close()
-        if transport is not None:
-            transport.abort()
 
     def _on_connection_lost(self, protocol: SMTPProtocol) -> None:
         if protocol is self.protocol:
@@ -395,3 +314,42 @@ class Connection(Options):
                 self._connect_lock.release()
             if self._lost_callback is not None:
                 self._lost_callback()
+
+
+def effective_timeout(client: Connection, timeout: Timeout) -> float | None:
+    """The timeout to use where one may be given: that one, or the client's.
+
+    :return: seconds, or ``None`` for no limit
+    :raises TypeError: if it is neither
+    """
+    if timeout is Default.token:
+        return client._opening_timeout if client._opening else client.timeout
+    check_timeout(timeout)
+    return timeout
+
+
+def connected_protocol(client: Connection) -> SMTPProtocol:
+    """The protocol of the open connection.
+
+    :raises SMTPServerDisconnected: if there is none; it says why the last one was lost
+    """
+    protocol = client.protocol
+    if protocol is None or not protocol.is_connected:
+        reason = "" if client._lost_because is None else f": {client._lost_because}"
+        error = SMTPServerDisconnected(f"Server not connected{reason}")
+        client._attach_transcript(error)
+        raise error
+    return protocol
+
+
+async def introduced_protocol(client: Connection) -> SMTPProtocol:
+    """The protocol of the open connection, after EHLO.
+
+    :raises SMTPHeloError: if the server refuses EHLO and HELO
+    :raises SMTPServerDisconnected: if the connection is not there, or gets lost
+    """
+    protocol = connected_protocol(client)
+    if client.is_ehlo_or_helo_needed:
+        await client._ehlo_or_helo_if_needed()
+        protocol = connected_protocol(client)
+    return protocol

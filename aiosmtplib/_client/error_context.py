@@ -22,39 +22,40 @@ def in_phase(phase: str) -> Iterator[None]:
         raise
 
 
-class Teller(Protocol):
-    """Who has a connection, or had one."""
+class HasTranscript(Protocol):
+    """A client that has a connection, or had one."""
 
     def _attach_transcript(self, error: SMTPException) -> None: ...
 
 
-Self = TypeVar("Self", bound=Teller)
+Self = TypeVar("Self", bound=HasTranscript)
 
 
-def with_transcript(
+@contextlib.contextmanager
+def attach_transcript(client: HasTranscript) -> Iterator[None]:
+    """Errors that leave the block carry what was said on the connection."""
+    try:
+        yield
+    except SMTPException as error:
+        client._attach_transcript(error)
+        raise
+
+
+def attaches_transcript(
     method: Callable[Concatenate[Self, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[Self, P], Coroutine[Any, Any, T]]:
-    """Errors that leave the method carry what was said.
+    """Errors that leave the method carry what was said on the connection.
 
-    Not for a method that is given secrets, which the frame would show: there is :func:`told` for those.
+    Not for a method that is given secrets, which the frame of the wrapper would show: those have
+    :func:`attach_transcript` for a block.
     """
 
     @functools.wraps(method)
-    async def telling(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def attaching(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await method(self, *args, **kwargs)
         except SMTPException as error:
             self._attach_transcript(error)
             raise
 
-    return telling
-
-
-@contextlib.contextmanager
-def told(client: Teller) -> Iterator[None]:
-    """The same for a block."""
-    try:
-        yield
-    except SMTPException as error:
-        client._attach_transcript(error)
-        raise
+    return attaching

@@ -1,4 +1,4 @@
-"""What a caller can choose about a connection: stated once, checked once, before anything is sent.
+"""The connection options of a client: stated once, checked once, before anything is sent.
 
 The options live as attributes of the client, because programs read and assign them between connects.
 ``SMTP.connect`` and ``aiosmtplib.send`` repeat the names in their signatures, so that editors and type
@@ -19,7 +19,8 @@ from .._envelope.arguments import check_argument
 from .._sasl.secret import conceal, reveal
 from .._trace.observer import CommandHook, check_hook
 from .._transport.tls import make_tls_context
-from ..typing import PlaintextAuth, SMTPTokenGenerator, SocketPathType, _default
+from ..typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
+from .variant import SMTP_VARIANT, Variant
 
 SMTP_PORT = 25
 SMTP_TLS_PORT = 465
@@ -89,6 +90,8 @@ class Options:
     :raises TypeError: if an option is of the wrong type
     """
 
+    _variant: Variant = SMTP_VARIANT
+
     def __init__(
         self,
         hostname: str | None = None,
@@ -145,7 +148,8 @@ class Options:
         #: Whether the caller wrote ``use_tls=False`` (the recipe of the 1.1 series; see ``starttls``).
         self._no_tls_asked = False
         self._set_up()
-        self._store(
+        store_options(
+            self,
             hostname=hostname,
             port=port,
             username=username,
@@ -173,38 +177,7 @@ class Options:
         check_timeout(timeout)
 
     def _set_up(self) -> None:
-        """Give the layers above their own state, so that this is the one constructor."""
-
-    def _store(self, **given: Any) -> None:
-        """Store options, unless together with those stored before they make no sense.
-
-        ``_default`` stands for "not given", as does ``None`` for the two that are never ``None``.
-        """
-        before = vars(self).copy()
-        if given.pop("loop", None) not in (None, _default):
-            _deprecated("The loop option does nothing any more: the running event loop is used.")
-        source_address = given.get("source_address")
-        if isinstance(source_address, str):
-            _deprecated("A source_address that is a name is deprecated: pass it as local_hostname.")
-            given["source_address"] = None
-            if given.get("local_hostname") in (None, _default):
-                given["local_hostname"] = source_address
-        port = given.get("port")
-        if isinstance(port, str) and port.isdecimal():  # as it comes from an environment variable
-            given["port"] = int(port)
-        for name in ("use_tls", "validate_certs"):
-            if given.get(name) is None:
-                given.pop(name, None)
-        for name, value in given.items():
-            if value is not _default:
-                setattr(self, _PRIVATE.get(name, name), value)
-        if "use_tls" in given:
-            self._no_tls_asked = not self.use_tls
-        try:
-            self._check_options()
-        except (TypeError, ValueError):
-            vars(self).update(before)
-            raise
+        """Set the attributes of a derived class: so this is the one constructor, with the one signature."""
 
     def _check_options(self) -> None:
         for name, types in _TYPES.items():
@@ -240,7 +213,7 @@ class Options:
                 raise ValueError("An oauth_token_generator needs the username that it is for")
 
     def _check_trust(self) -> None:
-        """What a slip could turn into its opposite."""
+        """Check what decides whether credentials and mail are protected: here nothing is taken for true."""
         if not isinstance(self.stop_on_auth_failure, bool):
             raise TypeError("The stop_on_auth_failure option is True or False")
         if not isinstance(self.allow_plaintext_auth, bool | str):
@@ -266,21 +239,24 @@ class Options:
         return self.hostname or "localhost"
 
     @property
-    def _effective_port(self) -> int:
-        if self.port is not None:
+    def _effective_port(self) -> int | None:
+        if self.port is not None or not self._variant.has_default_port:
             return self.port
         if self.use_tls:
             return SMTP_TLS_PORT
         return SMTP_STARTTLS_PORT if self._must_upgrade else SMTP_PORT
 
-    @property
-    def _destination(self) -> str:
-        """Where a connection goes, in the words of error messages."""
-        if self.socket_path is not None:
-            return os.fsdecode(self.socket_path)
-        if self.sock is not None:
-            return f"{self._server_name} on the given socket"
-        return f"{self._server_name} on port {self._effective_port}"
+    def _check_port(self) -> None:
+        """:raises ValueError: if a connection by TCP needs another port, or any"""
+        if self.socket_path is not None or self.sock is not None:
+            return
+        name = self._variant.name
+        if self._effective_port is None:
+            raise ValueError(f"{name} has no default port: pass socket_path or port")
+        if self.port is not None and self.port == self._variant.forbidden_port:
+            raise ValueError(
+                f"{name} must not be used on port {self.port} (RFC 2033 section 5): pass another port"
+            )
 
     @property
     def _tls_files_named(self) -> bool:
@@ -306,6 +282,48 @@ class Options:
             self.client_key,
             self.minimum_tls_version,
         )
+
+
+def store_options(options: Options, **given: Any) -> None:
+    """Store options, unless together with those stored before they make no sense.
+
+    ``Default.token`` stands for "not given", as does ``None`` for the two that are never ``None``.
+    """
+    before = vars(options).copy()
+    if given.pop("loop", None) not in (None, Default.token):
+        _deprecated("The loop option does nothing any more: the running event loop is used.")
+    source_address = given.get("source_address")
+    if isinstance(source_address, str):
+        _deprecated("A source_address that is a name is deprecated: pass it as local_hostname.")
+        given["source_address"] = None
+        if given.get("local_hostname") in (None, Default.token):
+            given["local_hostname"] = source_address
+    port = given.get("port")
+    if isinstance(port, str) and port.isdecimal():  # as it comes from an environment variable
+        given["port"] = int(port)
+    for name in ("use_tls", "validate_certs"):
+        if given.get(name) is None:
+            given.pop(name, None)
+    for name, value in given.items():
+        if value is not Default.token:
+            setattr(options, _PRIVATE.get(name, name), value)
+    if "use_tls" in given:
+        options._no_tls_asked = not options.use_tls
+    try:
+        options._check_options()
+    except (TypeError, ValueError):
+        vars(options).update(before)
+        raise
+
+
+def destination_of(options: Options) -> str:
+    """Where a connection goes, as error messages name it."""
+    if options.socket_path is not None:
+        return os.fsdecode(options.socket_path)
+    if options.sock is not None:
+        return f"{options._server_name} on the given socket"
+    port = options._effective_port
+    return f"{options._server_name} on {'a port not given' if port is None else f'port {port}'}"
 
 
 _PRIVATE = {

@@ -1,12 +1,13 @@
 """What goes in and what comes out where many messages are sent: ``Envelope`` and ``SendResult``."""
 
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..errors import SMTPException
+from ..errors import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 from ..response import SMTPResponse
 from ..status import Delivery
+from .content import Content
 
 if TYPE_CHECKING:
     import email.message
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 __all__ = ("Envelope", "SendResult")
 
 Item = TypeVar("Item")
-
-#: Header and body, at hand as a whole or in pieces.
-Content: TypeAlias = str | bytes | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +75,14 @@ class SendResult(Generic[Item]):
 def delivery_of(error: BaseException) -> Delivery:
     """The verdict that goes with an error. What is no error of this package came before anything was sent."""
     return error.delivery if isinstance(error, SMTPException) else Delivery.NOT_SENT
+
+
+def failed(index: int, item: Any, error: Exception) -> SendResult[Any]:
+    """The result for a message that was not accepted."""
+    response = None
+    refused = {}
+    if isinstance(error, SMTPResponseException) and error.code > 0:
+        response = SMTPResponse(error.code, error.message)
+    elif isinstance(error, SMTPRecipientsRefused):
+        refused = {each.recipient: SMTPResponse(each.code, each.message) for each in error.recipients}
+    return SendResult(index, item, delivery_of(error), response, refused, error)

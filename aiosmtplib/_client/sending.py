@@ -1,27 +1,21 @@
-"""Messages become mail transactions: what sends one, and the steps shared with what sends many."""
+"""Sending one message: as octets, as a stream, or as an object of the email package."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._codec import encode_message, normalize_newlines
-from .._codec.types import Data
-from .._envelope.commands import EnvelopeCommands, smtputf8_of
+from .._envelope.commands import EnvelopeCommands
 from .._envelope.parameter import option_list
-from .._session.mail import PreparedMail
 from .._session.transaction import Outcome, begin
-from .._transport.base_protocol import cancelled_before_sent
-from ..email import flatten_for, flatten_message
-from ..errors import SMTPNotSupported, SMTPSenderRefused
-from ..esmtp import parse_size_limit
-from ..protocol import SMTPProtocol
+from .._transport.exchange import cancelled_before_sent
+from ..errors import SMTPException
 from ..response import SMTPResponse
-from ..status import SMTPStatus
-from ..typing import _default
-from .commands import Timeout, Verbs
-from .compose import _check_a_labels_suffice, content_of, envelope_of
-from .error_context import with_transcript
-from .results import Content
-from .streaming import Progress, is_stream, measure, send_stream
+from ..typing import Default
+from .compose import Composer, envelope_of
+from .connection import Connection, Timeout, effective_timeout, introduced_protocol
+from .content import Content, octets_of
+from .error_context import attaches_transcript
+from .security import is_verified
+from .streaming import Progress, measure, push_content
 
 if TYPE_CHECKING:
     import email.message
@@ -33,13 +27,9 @@ class Withdrawable(Protocol):
     withdrawn: bool
 
 
-class Sending(Verbs):
+class Sending(Connection):
     """The part of the client that sends messages."""
 
-    #: Whether each accepted recipient gets a final reply of its own (LMTP, RFC 2033 section 4.2).
-    _per_recipient = False
-
-    @with_transcript
     async def sendmail(
         self,
         sender: str,
@@ -47,7 +37,7 @@ class Sending(Verbs):
         message: Content,
         mail_options: Iterable[str] | None = None,
         rcpt_options: Iterable[str] | None = None,
-        timeout: Timeout = _default,
+        timeout: Timeout = Default.token,
         *,
         progress: Progress | None = None,
     ) -> tuple[dict[str, SMTPResponse], str]:
@@ -83,111 +73,25 @@ class Sending(Verbs):
         :raises ValueError: if an address or option is none, or there is no recipient; nothing has been sent
         :raises TypeError: if an argument is of the wrong type; nothing has been sent
         """
-        envelope = EnvelopeCommands(sender, recipients, mail_options, rcpt_options)
-        streamed = is_stream(message)
-        content = b"" if streamed else content_of(message)
-        seconds = self._seconds(timeout)
-        if streamed or progress is not None:
-            source = message if streamed else content
-            refused, response = await self._stream(envelope, source, progress, seconds)
+        try:
+            envelope = EnvelopeCommands(sender, recipients, mail_options, rcpt_options)
+            content = message if isinstance(message, bytes) else octets_of(message)
+            seconds = effective_timeout(self, timeout)
+            if content is None or progress is not None:
+                source = message if content is None else content
+                refused, response = await send_stream(self, envelope, source, progress, seconds)
+                return refused, response.message
+            protocol = self.protocol
+            if protocol is None or self._last_ehlo_response is None:
+                protocol = await introduced_protocol(self)
+            mail = composer_of(self).compose(envelope, content)
+            refused, response = await protocol.run(begin(mail, protocol.server), seconds)
             return refused, response.message
-        protocol = await self._introduced()
-        mail = self._compose(envelope, content)
-        refused, response = await protocol.run(begin(mail, protocol.server), seconds)
-        return refused, response.message
+        except SMTPException as error:
+            self._attach_transcript(error)
+            raise
 
-    async def _stream(
-        self,
-        envelope: EnvelopeCommands,
-        source: Any,
-        progress: Progress | None,
-        timeout: float | None,
-        pipeline: "Withdrawable | None" = None,
-    ) -> Outcome:
-        """Send a message whose content comes in pieces.
-
-        :param pipeline: what it shares the connection with; once that is withdrawn, nothing is sent any more
-        """
-        length, size = await measure(source, envelope.binary)
-        protocol = await self._introduced()
-        if pipeline is not None and pipeline.withdrawn:
-            raise cancelled_before_sent()
-        mail = self._compose_stream(envelope, size)
-        binary = envelope.binary
-        return await send_stream(protocol, mail, source, length, progress, timeout, binary, pipeline)
-
-    async def _introduced(self) -> SMTPProtocol:
-        """The protocol of the connection, after EHLO."""
-        protocol = self._connected_protocol()
-        if self.is_ehlo_or_helo_needed:
-            await self._ehlo_or_helo_if_needed()
-            protocol = self._connected_protocol()
-        return protocol
-
-    def _compose(self, envelope: EnvelopeCommands, content: bytes, *, many: bool = False) -> PreparedMail:
-        """The message as this server takes it.
-
-        :param many: whether other messages go before and after it
-        :raises SMTPNotSupported: if it needs an extension that the server does not announce
-        :raises SMTPSenderRefused: if it is larger than the server takes
-        """
-        chunked = self._by_bdat(envelope, many)
-        if chunked:
-            if envelope.binary:
-                content = bytes(content)
-            else:  # what arrives must not depend on how it went, and by DATA the last line has an end
-                content = normalize_newlines(content)
-                if not content.endswith(b"\r\n"):
-                    content += b"\r\n"
-            return self._mail(envelope, content, len(content), chunked)
-        wire, size = encode_message(content)
-        return self._mail(envelope, wire, size, chunked)
-
-    def _compose_stream(self, envelope: EnvelopeCommands, size: int | None) -> PreparedMail:
-        """The same for content that comes in pieces."""
-        return self._mail(envelope, None, size, self._by_bdat(envelope, size is None))
-
-    def _mail(
-        self, envelope: EnvelopeCommands, content: Data | None, size: int | None, chunked: bool
-    ) -> PreparedMail:
-        extensions = self.esmtp_extensions
-        if envelope.open:
-            envelope.adapt_to(extensions, self._is_verified())
-        if envelope.utf8 and "smtputf8" not in extensions:
-            raise SMTPNotSupported("SMTPUTF8 is not supported by this server")
-        parameters = envelope.parameters
-        if size is not None and "size" in extensions:
-            parameters = b" size=%d%b" % (self._check_size(size, envelope.sender), parameters)
-        return PreparedMail(
-            envelope.sender,
-            envelope.recipients,
-            b"%b%b\r\n%b" % (envelope.mail, parameters, envelope.rcpts),
-            content,
-            self.pipelining is not False and "pipelining" in extensions,
-            chunked,
-            self._per_recipient,
-        )
-
-    def _by_bdat(self, envelope: EnvelopeCommands, many: bool) -> bool:
-        possible = "chunking" in self.esmtp_extensions and not self._per_recipient
-        if envelope.binary:
-            if not possible or self.chunking is False or "binarymime" not in self.esmtp_extensions:
-                raise SMTPNotSupported("BINARYMIME is not supported by this server, or not without chunking")
-            return True
-        return possible and (self.chunking or (many and self.chunking is None))
-
-    def _check_size(self, size: int, sender: str) -> int:
-        """Refuse what the server would refuse anyway (RFC 1870 section 6.1), before it is sent."""
-        limit = parse_size_limit(self.esmtp_extensions)
-        if limit is not None and size > limit:
-            raise SMTPSenderRefused(
-                SMTPStatus.storage_exceeded.value,
-                f"The message is {size} bytes long, and the server takes no more than {limit}",
-                sender,
-            )
-        return size
-
-    @with_transcript
+    @attaches_transcript
     async def send_message(
         self,
         message: "email.message.EmailMessage | email.message.Message",
@@ -195,7 +99,7 @@ class Sending(Verbs):
         recipients: str | Sequence[str] | None = None,
         mail_options: Iterable[str] | None = None,
         rcpt_options: Iterable[str] | None = None,
-        timeout: Timeout = _default,
+        timeout: Timeout = Default.token,
     ) -> tuple[dict[str, SMTPResponse], str]:
         """Send a message object.
 
@@ -216,83 +120,74 @@ class Sending(Verbs):
         :raises SMTPException: and whatever else :meth:`sendmail` raises
         """
         sender, recipients = envelope_of(message, sender, recipients)
-        options: Sequence[str] = option_list(mail_options)
+        options = option_list(mail_options)
         rcpt_options = option_list(rcpt_options, "RCPT")
-        self._connected_protocol()
-        await self._ehlo_or_helo_if_needed()
-        result, _ = await self._send_object(message, sender, recipients, options, rcpt_options, timeout)
+        result, _ = await send_object(self, message, sender, recipients, options, rcpt_options, timeout)
         return result
 
-    async def _send_object(
-        self,
-        message: "email.message.EmailMessage | email.message.Message",
-        sender: str,
-        recipients: Sequence[str],
-        options: Sequence[str],
-        rcpt_options: Iterable[str] | None,
-        timeout: Timeout,
-    ) -> tuple[tuple[dict[str, SMTPResponse], str], int]:
-        """Send a message object whose envelope is known.
 
-        :return: what :meth:`send_message` returns, and the octets of the content
-        """
-        if type(self).sendmail is not Sending.sendmail:  # a program's own, which gets what it expects
-            content, options = self._flatten(message, sender, recipients, options)
-            result = await self.sendmail(sender, recipients, content, options, rcpt_options, timeout)
-            return result, len(content)
-        protocol = self._connected_protocol()
-        mail, size = self._compose_message(message, sender, recipients, options, rcpt_options)
-        refused, response = await protocol.run(begin(mail, protocol.server), self._seconds(timeout))
-        return (refused, response.message), size
+async def send_object(
+    client: Sending,
+    message: "email.message.EmailMessage | email.message.Message",
+    sender: str,
+    recipients: Sequence[str],
+    mail_options: Sequence[str],
+    rcpt_options: Sequence[str],
+    timeout: Timeout,
+) -> tuple[tuple[dict[str, SMTPResponse], str], int]:
+    """Send a message object whose envelope is known.
 
-    def _compose_message(
-        self,
-        message: "email.message.EmailMessage | email.message.Message",
-        sender: str,
-        recipients: Sequence[str],
-        options: Sequence[str],
-        rcpt_options: Iterable[str] | None,
-        *,
-        many: bool = False,
-    ) -> tuple[PreparedMail, int]:
-        """A message object as this server takes it, written once for the wire, and its size."""
-        utf8, cte_type, options = self._form_of(sender, recipients, options)
-        envelope = EnvelopeCommands(sender, recipients, options, rcpt_options)
-        if envelope.binary:
-            binary = flatten_message(message, utf8, cte_type)
-            return self._compose(envelope, binary, many=many), len(binary)
-        chunked = self._by_bdat(envelope, many)
-        content, size = flatten_for(message, utf8, cte_type, chunked)
-        return self._mail(envelope, content, size, chunked), size
+    :return: what :meth:`Sending.send_message` returns, and the octets of the content
+    """
+    protocol = await introduced_protocol(client)
+    composer = composer_of(client)
+    if type(client).sendmail is not Sending.sendmail:  # a program's own, which gets what it expects
+        content, options = composer.flatten(message, sender, recipients, mail_options)
+        result = await client.sendmail(sender, recipients, content, options, rcpt_options, timeout)
+        return result, len(content)
+    mail, size = composer.compose_object(message, sender, recipients, mail_options, rcpt_options)
+    refused, response = await protocol.run(begin(mail, protocol.server), effective_timeout(client, timeout))
+    return (refused, response.message), size
 
-    def _flatten(
-        self,
-        message: "email.message.EmailMessage | email.message.Message",
-        sender: str,
-        recipients: Sequence[str],
-        options: Sequence[str],
-    ) -> tuple[bytes, Sequence[str]]:
-        """The bytes of a message object for this server, and the parameters of MAIL that go with them."""
-        utf8, cte_type, options = self._form_of(sender, recipients, options)
-        return flatten_message(message, utf8, cte_type), options
 
-    def _form_of(
-        self, sender: str, recipients: Sequence[str], options: Sequence[str]
-    ) -> tuple[bool, str, Sequence[str]]:
-        """How this server takes a message object: with UTF-8 header fields or not, in 7 or 8 bits.
+async def send_stream(
+    client: Sending,
+    envelope: EnvelopeCommands,
+    source: Any,
+    progress: Progress | None,
+    timeout: float | None,
+    pipeline: Withdrawable | None = None,
+) -> Outcome:
+    """Send a message whose content comes in pieces.
 
-        :return: the arguments of :func:`flatten_message`, and the parameters of MAIL that go with them
-        """
-        options, may_use_utf8 = smtputf8_of(options)
-        utf8 = may_use_utf8 and not (sender.isascii() and all(who.isascii() for who in recipients))
-        if utf8 and not self.supports_extension("smtputf8"):
-            _check_a_labels_suffice(sender, *recipients)
-            utf8 = False
-        given = {option.upper().partition("=")[0] for option in options} if options else ()
-        if utf8 and "SMTPUTF8" not in given:
-            options = [*options, "SMTPUTF8"]
-        seven_bit = "BODY" in given and any(option.upper() == "BODY=7BIT" for option in options)
-        eight_bit = self.supports_extension("8bitmime") and not seven_bit
-        if eight_bit and "BODY" not in given:
-            options = [*options, "BODY=8BITMIME"]
-        return utf8, "8bit" if eight_bit else "7bit", options
+    :param pipeline: what it shares the connection with; once that is withdrawn, nothing is sent any more
+    """
+    length, size = await measure(source, envelope.binary)
+    protocol = await introduced_protocol(client)
+    if pipeline is not None and pipeline.withdrawn:
+        raise cancelled_before_sent()
+    mail = composer_of(client).compose_stream(envelope, size)
+    binary = envelope.binary
+    return await push_content(protocol, mail, source, length, progress, timeout, binary, pipeline)
+
+
+def composer_of(client: Connection) -> Composer:
+    """The composer for the server that a client is connected to. EHLO has been sent.
+
+    The options and what is known of the server are attributes that a program may assign.
+    """
+    composer = client._composer
+    if (
+        composer is None
+        or composer.extensions is not client.esmtp_extensions
+        or composer.pipelining is not client.pipelining
+        or composer.chunking is not client.chunking
+    ):
+        composer = client._composer = Composer(
+            client.esmtp_extensions,
+            verified=is_verified(client.transport),
+            pipelining=client.pipelining,
+            chunking=client.chunking,
+            per_recipient=client._variant.per_recipient,
+        )
+    return composer

@@ -1,8 +1,8 @@
 """Content that is not at hand as a whole: a binary file, or an iterable of pieces, sent in constant memory.
 
-The task that sends pushes the pieces itself, once the server waits for them. What may go wrong in between is
-settled here: a source that fails after the server said 354 leaves only one way not to send half a mail, which
-is to drop the connection. With BDAT the transaction is reset instead.
+The task that sends pushes the pieces itself, once the server waits for them. A source that fails after the
+server said 354 leaves only one way not to send half a mail, which is to drop the connection. With BDAT the
+transaction is reset instead.
 """
 
 import asyncio
@@ -20,13 +20,6 @@ Progress: TypeAlias = Callable[[int, int | None], object]
 
 #: How much of a file is read at a time, in bytes.
 _CHUNK = 1 << 18
-
-
-def is_stream(message: object) -> bool:
-    """Whether this is content that comes in pieces."""
-    if isinstance(message, str | bytes | bytearray | memoryview) or hasattr(message, "get_all"):
-        return False
-    return hasattr(message, "read") or isinstance(message, AsyncIterable | Iterable)
 
 
 async def measure(message: Any, binary: bool) -> tuple[int | None, int | None]:
@@ -79,7 +72,7 @@ async def _pieces(message: Any) -> AsyncGenerator[bytes, None]:
             yield chunk
 
 
-async def send_stream(
+async def push_content(
     protocol: SMTPProtocol,
     mail: PreparedMail,
     message: Any,
@@ -115,7 +108,7 @@ async def send_stream(
                 if progress is not None:
                     progress(sent, total)
         except Exception as error:
-            await _give_up(protocol, exchange, mail)
+            await _end_early(protocol, exchange, mail)
             failure = SMTPException(f"The message could not be read: {error}")
             failure.phase = "body"
             protocol.attach_transcript(failure)
@@ -153,7 +146,7 @@ def _refused(mail: PreparedMail, replies: list[Any]) -> bool:
     return mail.chunked and any(reply[0] >= 300 for reply in replies)
 
 
-async def _give_up(protocol: SMTPProtocol, exchange: Any, mail: PreparedMail) -> None:
+async def _end_early(protocol: SMTPProtocol, exchange: Any, mail: PreparedMail) -> None:
     if not mail.chunked:
         # The server has half a message and takes whatever comes next for more of it.
         protocol.abandon(exchange)

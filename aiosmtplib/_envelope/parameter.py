@@ -23,7 +23,7 @@ class Text(str):
     __slots__ = ()
 
     @classmethod
-    def _make(cls: type[Self], text: str, **attributes: Any) -> Self:
+    def build(cls: type[Self], text: str, **attributes: Any) -> Self:
         made = str.__new__(cls, text)
         for name, value in attributes.items():
             object.__setattr__(made, name, value)
@@ -41,7 +41,7 @@ class Text(str):
 
 
 def _restore(cls: type[Text], text: str, attributes: dict[str, Any]) -> Text:
-    return cls._make(text, **attributes)
+    return cls.build(text, **attributes)
 
 
 class Parameter(Text):

@@ -26,7 +26,7 @@ class Recipient(Text):
         parse_address(address)
         checked = option_list((*_own(address), *options), "RCPT")
         check_once(checked)
-        return cls._make(as_text(address, "address"), options=tuple(checked))
+        return cls.build(as_text(address, "address"), options=tuple(checked))
 
     def __repr__(self) -> str:
         return f"Recipient({', '.join(map(repr, (str(self), *self.options)))})"

@@ -1,50 +1,46 @@
-"""Many messages over all the connections of a pool: each goes to the connection whose turn it is.
+"""Many messages over all the connections of a pool: each goes to the next connection that has room for it.
 
 A :class:`Dispatcher` has a pipeline on each connection that it holds at the moment. It asks for one
 connection more for messages that find all of them busy, and gives a connection back as soon as nothing is in
-flight on it, or when others have waited long enough. :class:`PoolSendMany` in :mod:`aiosmtplib.pool` is what
-callers see.
+flight on it, or when others have waited long enough.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._client.pipeline import MAX_BYTES, failed, is_streamed, prepare
-from .._client.results import SendResult
-from .._transport.base_protocol import cancelled_before_sent
-from .._transport.wakeup import CoalescingEvent, wake
+from .._client.bulk import MAX_BYTES, MessageExchange, MessageWindow, compose_item, is_streamed
+from .._client.results import SendResult, failed
+from .._transport.exchange import cancelled_before_sent
 from ..errors import SMTPSenderRefused, SMTPServerDisconnected
-from ..status import Delivery
-from .connection import Condition
-from .jobs import Attempt, HeldConnection, MessageQuota, QueuedMessage, divide
-from .manager import Connection, ConnectionManager, Waiter
+from .connection import Condition, PooledConnection
+from .jobs import HeldConnection, MessageQuota, PoolMessage, divide
 from .retry import condition_of, may_retry
 from .state import MAX_MOVES
-from .streams import Streams
+
+if TYPE_CHECKING:
+    from ..smtp import SMTP
+    from .manager import ConnectionManager, Waiter
+    from .streams import Streams
 
 
-class Dispatcher:
+class Dispatcher(MessageWindow):
     """The messages of one :meth:`SMTPPool.send_many` that were pulled and not yet handed back.
 
-    :ivar ready: results to hand back
-    :ivar exhausted: whether no more will be pulled
-    :ivar source_error: what the source of the messages raised, or ``None``
+    :param streams: sends those whose content comes in pieces
     """
 
-    def __init__(self, manager: ConnectionManager, window: int, timeout: float | None) -> None:
+    def __init__(
+        self, manager: "ConnectionManager", streams: "Streams", size: int, timeout: float | None
+    ) -> None:
+        super().__init__(size, timeout)
+        manager.bind(self.loop)
         self._manager = manager
         self._state = manager.state
-        self._window = window
-        self._timeout = timeout
         #: How many messages one connection may have at a time.
-        self._depth = max(2, window // self._state.max_connections)
+        self._depth = max(2, size // self._state.max_connections)
         self._quota = MessageQuota()
-        self._count = 0
-        #: Pulled and not yet handed back.
-        self._held = 0
-        self._queue: deque[QueuedMessage] = deque()
+        self._queue: deque[PoolMessage] = deque()
         self._held_connections: set[HeldConnection] = set()
         #: Those that can take another message, in turn.
         self._roomy: dict[HeldConnection, None] = {}
@@ -52,57 +48,13 @@ class Dispatcher:
         #: When the next message may go, where that is limited.
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._feeder: asyncio.Future[None] | None = None
-        self._streams = Streams(manager, timeout, self._hand_back)
-        self._coming = False
-        self._given_up = False
-        self.loop = manager.loop
-        self._consumer = CoalescingEvent(self.loop)
-        self.ready: deque[SendResult[Any]] = deque()
-        self.exhausted = False
-        self.source_error: Exception | None = None
-
-    @property
-    def finished(self) -> bool:
-        """Whether all messages were handed back, and there will be no other."""
-        return self.exhausted and not self._held
+        self._streams = streams
+        self._dispatching_soon = False
 
     # -- in ------------------------------------------------------------------------------------------
 
-    def fill(self, source: Iterator[Any]) -> None:
-        """Pull what there is room for."""
-        while not self.exhausted and self._has_room():
-            try:
-                item = next(source)
-            except StopIteration:
-                self.exhausted = True
-            except Exception as error:
-                self.source_error = error
-                self.exhausted = True
-            else:
-                self._put(item)
-
-    async def feed(self, source: AsyncIterable[Any]) -> None:
-        """Pull whenever there is room, to the end."""
-        iterator = aiter(source)
-        try:
-            while True:
-                while not self._has_room():
-                    self._feeder = self.loop.create_future()
-                    await self._feeder
-                self._put(await anext(iterator))
-        except StopAsyncIteration:
-            pass
-        except Exception as error:
-            self.source_error = error
-        finally:
-            self.exhausted = True
-            self._consumer.set()
-            if isinstance(iterator, AsyncGenerator):
-                await iterator.aclose()
-
     def _has_room(self) -> bool:
-        if self._held >= self._window:
+        if self.held >= self.size:
             return False
         if not self._queue:
             return bool(self._roomy) or self._missing > 0
@@ -113,22 +65,20 @@ class Dispatcher:
     def _missing(self) -> int:
         return self._state.max_connections - len(self._held_connections)
 
-    def _put(self, item: Any) -> None:
-        message = QueuedMessage(self._count, item)
-        self._count += 1
-        self._held += 1
+    def _put(self, index: int, item: Any) -> None:
+        message = PoolMessage(index, item)
         if self._state.closing:  # what was pulled before is sent still
             self._fail(message, SMTPServerDisconnected("The pool is closed"))
         elif is_streamed(item):
             try:
-                self._streams.begin(message.index, item)
+                self._streams.begin(index, item, self._hand_back)
             except Exception as error:
                 self._fail(message, error)
         else:
             self._queue.append(message)
             self._dispatch()
 
-    # -- through -------------------------------------------------------------------------------------
+    # -- over connections ----------------------------------------------------------------------------
 
     def _dispatch(self) -> None:
         """Give to connections what waits for one."""
@@ -149,12 +99,12 @@ class Dispatcher:
 
     def _dispatch_soon(self) -> None:
         """The same, after what is going on: not amidst the replies of a connection."""
-        if self._queue and not self._coming:
-            self._coming = True
-            self.loop.call_soon(self._come)
+        if self._queue and not self._dispatching_soon:
+            self._dispatching_soon = True
+            self.loop.call_soon(self._dispatch_now)
 
-    def _come(self) -> None:
-        self._coming = False
+    def _dispatch_now(self) -> None:
+        self._dispatching_soon = False
         self._dispatch()
 
     def _free_connection(self) -> HeldConnection | None:
@@ -163,16 +113,21 @@ class Dispatcher:
         if held is not None and (not held.in_flight or self._manager.rate is not None):
             return held
         while self._missing > 0 and not self._state.closing:
-            slot = self._state.take(self._manager.now())
+            slot = self._state.take(self.loop.time())
             if slot is None:
                 break
-            if condition_of(slot, None) is not Condition.LOST:
-                return self._enlist(slot)
-            self._manager.release(slot, Condition.LOST)
+            one_more = self._hold(slot)
+            if one_more is not None:
+                return one_more
         return held
 
-    def _enlist(self, slot: Connection) -> HeldConnection:
-        held = HeldConnection(slot, slot.client._connected_protocol(), self._quota.now)
+    def _hold(self, slot: "PooledConnection[SMTP]") -> HeldConnection | None:
+        """Have messages sent on this connection, unless it was lost before."""
+        protocol = slot.client.protocol
+        if protocol is None or not slot.alive:
+            self._manager.release(slot, Condition.LOST)
+            return None
+        held = HeldConnection(slot, protocol, self._quota.now)
         self._held_connections.add(held)
         self._roomy[held] = None
         return held
@@ -191,8 +146,8 @@ class Dispatcher:
         self._waiters.add(waiter)
         waiter.add_done_callback(self._granted)
 
-    def _granted(self, waiter: Waiter) -> None:
-        if waiter not in self._waiters:  # given up
+    def _granted(self, waiter: "Waiter") -> None:
+        if waiter not in self._waiters:  # withdrawn
             if not waiter.cancelled():
                 waiter.exception()
             return
@@ -202,18 +157,15 @@ class Dispatcher:
             if self._queue and not self._held_connections:
                 self._fail(self._queue.popleft(), error)
         else:
-            slot = self._state.claim(waiter)
-            if condition_of(slot, None) is Condition.LOST:
-                self._manager.release(slot, Condition.LOST)
-            else:
-                held = self._enlist(slot)
+            held = self._hold(self._state.claim(waiter))
+            if held is not None:
                 self._dispatch()
                 self._leave_if_idle(held)
         self._dispatch()
-        self._consumer.set()
-        wake(self._feeder)
+        self.consumer.set()
+        self.feed_if_room()
 
-    def _begin(self, held: HeldConnection, message: QueuedMessage) -> None:
+    def _begin(self, held: HeldConnection, message: PoolMessage) -> None:
         slot = held.slot
         if not held.protocol.is_connected:  # its loss will be told in a moment
             self._roomy.pop(held)
@@ -226,8 +178,8 @@ class Dispatcher:
                 self._queue.extendleft(reversed(parts))
                 self._leave_if_idle(held)
                 return
-            mail = prepare(slot.client, message.item)
-            attempt = Attempt(self.message_done, held, message, mail, self._timeout)
+            mail = compose_item(held.composer, message.item)
+            attempt = MessageExchange(self, message, mail, held.protocol, self.timeout, held)
         except Exception as error:
             self._fail(message, error)
             self._leave_if_idle(held)
@@ -238,7 +190,7 @@ class Dispatcher:
         del self._roomy[held]
         if self._waiters and not self._state.opening:  # no connection is on its way to us
             self._withdraw_waiters()
-        if self._state.should_yield(slot, self._manager.now()):
+        if self._state.should_yield(slot, self.loop.time()):
             held.leaving = True
         if held.allowed is not None and slot.messages >= held.allowed:
             held.leaving = True
@@ -252,15 +204,14 @@ class Dispatcher:
 
     # -- out -----------------------------------------------------------------------------------------
 
-    def message_done(self, attempt: Attempt) -> None:
+    def message_done(self, attempt: MessageExchange) -> None:
         """An attempt is over."""
-        held, message, error = attempt.pipeline, attempt.message, attempt.error
+        held: HeldConnection = attempt.pipeline  # type: ignore[assignment]  # as _begin made it
+        message, error = attempt.message, attempt.error
         held.in_flight -= 1
         held.bytes -= attempt.size
         if error is None:
-            refused, response = attempt.result
-            result = SendResult(message.index, message.item, Delivery.DELIVERED, response, refused, None)
-            self._finish(message, result, attempt.size)
+            self._finish(message, attempt.to_result(), attempt.size)
             held.served += 1
             self._make_room(held)
         else:
@@ -268,16 +219,15 @@ class Dispatcher:
         self._leave_if_idle(held)
         self._dispatch_soon()
         if held.in_flight > self._depth // 2:
-            self._consumer.set_soon()
+            self.consumer.set_soon()
         else:  # more should come before the server has nothing to do
-            self._consumer.set()
-        if self._feeder is not None and self._has_room():
-            wake(self._feeder)
+            self.consumer.set()
+        self.feed_if_room()
 
     def _not_accepted(
-        self, attempt: Attempt, held: HeldConnection, message: QueuedMessage, error: BaseException
+        self, attempt: MessageExchange, held: HeldConnection, message: PoolMessage, error: BaseException
     ) -> None:
-        move = not self._given_up and message.moves < MAX_MOVES and may_retry(held.slot, error)
+        move = not self.withdrawn and message.moves < MAX_MOVES and may_retry(held.slot, error)
         if condition_of(held.slot, error) is Condition.KEEP:
             self._make_room(held)
         else:
@@ -308,18 +258,18 @@ class Dispatcher:
         self._roomy.pop(held, None)
         if held.served == held.allowed:
             self._quota.used_up(held)
-        lost = condition_of(held.slot, None) is Condition.LOST
+        lost = not (held.slot.alive and held.protocol.is_connected)
         self._manager.release(held.slot, Condition.LOST if lost else held.condition)
 
-    def _fail(self, message: QueuedMessage, error: BaseException, size: int = 0) -> None:
+    def _fail(self, message: PoolMessage, error: BaseException, size: int = 0) -> None:
         assert isinstance(error, Exception)
         self._finish(message, failed(message.index, message.item, error), size)
-        self._consumer.set()
+        self.consumer.set()
 
-    def _finish(self, message: QueuedMessage, result: SendResult[Any], size: int) -> None:
-        whole = message.whole
-        if whole is not None:
-            complete = whole.collect(message, result)
+    def _finish(self, message: PoolMessage, result: SendResult[Any], size: int) -> None:
+        division = message.division
+        if division is not None:
+            complete = division.collect(message, result)
             if complete is None:
                 return
             result = complete
@@ -328,19 +278,7 @@ class Dispatcher:
 
     def _hand_back(self, result: SendResult[Any]) -> None:
         self.ready.append(result)
-        self._consumer.set()
-
-    def take(self) -> SendResult[Any] | None:
-        """A result, if one is there."""
-        if not self.ready:
-            return None
-        self._held -= 1
-        wake(self._feeder)
-        return self.ready.popleft()
-
-    async def changed(self) -> None:
-        """Wait until there may be something to take, or nothing more to come."""
-        await self._consumer.wait(self._held // 2)
+        self.consumer.set()
 
     # -- evenly --------------------------------------------------------------------------------------
 
@@ -348,7 +286,7 @@ class Dispatcher:
         """Whether the pool's rate lets the next message go now. Else, come back when it does."""
         rate = self._manager.rate
         assert rate is not None
-        now = self._manager.now()
+        now = self.loop.time()
         if self._due is None or now - self._due > rate.interval:  # what was not used is not made up for
             self._due = now + rate.reserve(now)
         if self._due <= now:
@@ -360,22 +298,23 @@ class Dispatcher:
     def _on_due(self) -> None:
         self._timer = None
         self._dispatch()
-        self._consumer.set()
-        wake(self._feeder)
+        self.consumer.set()
+        self.feed_if_room()
 
     # -- the end -------------------------------------------------------------------------------------
 
-    def give_up(self) -> None:
-        """Do not send what has not begun."""
-        self._given_up = True
+    def withdraw(self) -> None:
+        self.withdrawn = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._due is not None and self._manager.rate is not None:
             self._manager.rate.cancel(self._due)
             self._due = None
-        self._withdraw_waiters()
-        self._streams.give_up()
+        if self._waiters:
+            self._withdraw_waiters()
+        if self._streams:
+            self._streams.withdraw()
         while self._queue:
             self._fail(self._queue.popleft(), cancelled_before_sent())
         for held in list(self._held_connections):
@@ -385,8 +324,3 @@ class Dispatcher:
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             self._manager.cancel(waiter)
-
-    @property
-    def working(self) -> bool:
-        """Whether something is in flight."""
-        return bool(self._held_connections or self._streams)

@@ -1,28 +1,40 @@
 """Messages of a pool's ``send_many`` on their way: queued, divided, and attempted on a held connection."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from .._client.compose import envelope_of
+from .._client.bulk import QueuedMessage
+from .._client.compose import Composer, envelope_of
 from .._client.results import Envelope, SendResult
-from .._session import Exchange
-from .._session.mail import PreparedMail
-from .._session.transaction import begin
+from .._client.sending import composer_of
 from ..esmtp import split_recipients
 from ..protocol import SMTPProtocol
-from .connection import Condition
-from .manager import Connection
+from .connection import Condition, PooledConnection
 from .retry import merged
+
+if TYPE_CHECKING:
+    from ..smtp import SMTP
 
 
 class HeldConnection:
     """A pooled connection, while a dispatcher has it."""
 
-    __slots__ = ("allowed", "bytes", "condition", "in_flight", "leaving", "protocol", "served", "slot")
+    __slots__ = (
+        "allowed",
+        "bytes",
+        "composer",
+        "condition",
+        "in_flight",
+        "leaving",
+        "protocol",
+        "served",
+        "slot",
+    )
 
-    def __init__(self, slot: Connection, protocol: SMTPProtocol, allowed: int | None) -> None:
+    def __init__(self, slot: "PooledConnection[SMTP]", protocol: SMTPProtocol, allowed: int | None) -> None:
         self.slot = slot
+        self.composer: Composer = composer_of(slot.client)
         self.protocol = protocol
         self.in_flight = 0
         #: How many messages the connection is given in all, where that is limited.
@@ -57,54 +69,27 @@ class MessageQuota:
         self.now = max(self.now or 0, held.served + held.served // 4 + 1)
 
 
-class QueuedMessage:
+class PoolMessage(QueuedMessage):
     """A message, or the part of it for some of its recipients.
 
     :ivar moves: how often it was moved to another connection
-    :ivar whole: what it is a part of, or ``None``
+    :ivar division: what it is a part of, or ``None``
+    :ivar recipients: those of the part
     """
 
-    __slots__ = ("index", "item", "moves", "recipients", "whole")
+    __slots__ = ("division", "moves", "recipients")
 
     def __init__(
-        self, index: int, item: Any, whole: "Whole | None" = None, recipients: Sequence[str] = ()
+        self, index: int, item: Any, division: "Division | None" = None, recipients: Sequence[str] = ()
     ) -> None:
-        self.index = index
-        self.item = item
+        super().__init__(index, item)
         self.moves = 0
-        self.whole = whole
+        self.division = division
         self.recipients = recipients
 
 
-class Attempt(Exchange):
-    """A message on a connection.
-
-    :param message_done: called with it once it is over
-    """
-
-    __slots__ = ("_message_done", "message", "size")
-
-    pipeline: HeldConnection
-
-    def __init__(
-        self,
-        message_done: Callable[["Attempt"], None],
-        held: HeldConnection,
-        message: QueuedMessage,
-        mail: PreparedMail,
-        timeout: float | None,
-    ) -> None:
-        super().__init__(begin(mail, held.protocol.server), timeout, held)
-        self._message_done = message_done
-        self.message = message
-        self.size = mail.octets
-
-    def on_done(self) -> None:
-        self._message_done(self)
-
-
-class Whole:
-    """What takes several transactions."""
+class Division:
+    """A message that takes several transactions, and what became of each of them."""
 
     __slots__ = ("_left", "_parts", "item")
 
@@ -113,7 +98,7 @@ class Whole:
         self._left = count
         self._parts: list[tuple[Sequence[str], SendResult[Any]]] = []
 
-    def collect(self, part: QueuedMessage, result: SendResult[Any]) -> SendResult[Any] | None:
+    def collect(self, part: PoolMessage, result: SendResult[Any]) -> SendResult[Any] | None:
         """Note what became of a part.
 
         :return: what became of the whole, if this was the last one
@@ -123,9 +108,9 @@ class Whole:
         return None if self._left else merged(part.index, self.item, self._parts)
 
 
-def divide(message: QueuedMessage, rcptmax: int) -> Sequence[QueuedMessage]:
+def divide(message: PoolMessage, rcptmax: int) -> Sequence[PoolMessage]:
     """The parts of a message, if the server does not take all its recipients at once; else none."""
-    if message.whole is not None:
+    if message.division is not None:
         return ()
     item = message.item
     envelope = item if isinstance(item, Envelope) else Envelope(None, None, item)
@@ -136,8 +121,8 @@ def divide(message: QueuedMessage, rcptmax: int) -> Sequence[QueuedMessage]:
     if isinstance(recipients, str) or len(recipients) <= rcptmax:
         return ()
     groups = split_recipients(list(recipients), rcptmax)
-    whole = Whole(item, len(groups))
+    division = Division(item, len(groups))
     return [
-        QueuedMessage(message.index, dataclasses.replace(envelope, recipients=group), whole, group)
+        PoolMessage(message.index, dataclasses.replace(envelope, recipients=group), division, group)
         for group in groups
     ]

@@ -1,4 +1,4 @@
-"""The hands of the pool: it does what :class:`PoolState` decides, and tells it what came of that.
+"""Opening and closing the connections of a pool, and waiting for them, as :class:`PoolState` decides.
 
 Connections are opened and closed by tasks of their own, so that a caller who gives up takes no one else's
 connection along. Everything else happens at once, in whichever task or callback brings the news.
@@ -9,15 +9,19 @@ import copy
 import functools
 import math
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
+from .._client.connection import introduced_protocol
+from .._client.lifetime import abort, call_when_lost
 from .._transport.wakeup import wake
 from ..errors import SMTPException, SMTPServerDisconnected
 from ..esmtp import parse_limits
-from ..smtp import SMTP
 from .connection import Actions, Condition, PooledConnection, State
 from .rate import TokenBucket
 from .state import PoolState
+
+if TYPE_CHECKING:
+    from ..smtp import SMTP
 
 #: How long a server may take to answer QUIT, in seconds: a connection counts until it is closed.
 QUIT_TIMEOUT = 5.0
@@ -28,19 +32,19 @@ ABORT_TIMEOUT = 1.0
 
 T = TypeVar("T")
 
-Connection = PooledConnection[SMTP]
-Waiter = asyncio.Future[Connection]
+Connection: TypeAlias = "PooledConnection[SMTP]"
+Waiter: TypeAlias = "asyncio.Future[PooledConnection[SMTP]]"
 
 
 class ConnectionManager:
-    """Connections on request.
+    """The connections of a pool, opened on request.
 
     :param make: makes a client that is not connected
     :param rate: what spaces the messages, or ``None``
     """
 
     def __init__(
-        self, state: PoolState[SMTP, Waiter], make: Callable[[], SMTP], rate: TokenBucket | None
+        self, state: "PoolState[SMTP, Waiter]", make: "Callable[[], SMTP]", rate: TokenBucket | None
     ) -> None:
         self.state = state
         self.rate = rate
@@ -70,10 +74,18 @@ class ConnectionManager:
         """
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            if self._loop is not None:
-                raise RuntimeError("A pool belongs to the event loop in which it was first used")
-            self._loop = loop
+            self.bind(loop)
         return loop
+
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note the loop in which the pool is used.
+
+        :raises RuntimeError: if that was another one before
+        """
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise RuntimeError("A pool belongs to the event loop in which it was first used")
 
     # -- those who want a connection -----------------------------------------------------------------
 
@@ -100,7 +112,7 @@ class ConnectionManager:
         finally:
             self._turnstile.release()
 
-    async def exchange(self, slot: Connection, condition: Condition) -> Connection:
+    async def replace(self, slot: Connection, condition: Condition) -> Connection:
         """Give a connection back and get another, ahead of all who wait: a message was not sent."""
         fresh = await self._other(slot, condition)
         return fresh if self.rate is None else await self._permitted(fresh, self.rate)
@@ -173,7 +185,7 @@ class ConnectionManager:
 
     # -- what follows from an event ------------------------------------------------------------------
 
-    def do(self, actions: Actions[SMTP, Waiter]) -> None:
+    def do(self, actions: "Actions[SMTP, Waiter]") -> None:
         """Do what the state decided."""
         for waiter, slot in actions.grant:
             if not waiter.done():  # else it was cancelled, and its task will say so
@@ -199,12 +211,12 @@ class ConnectionManager:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(done)
 
-    async def _open(self) -> SMTP:
+    async def _open(self) -> "SMTP":
         client = self._make()
         self._making.add(client)
         try:
             await client.connect()
-            await client._ehlo_or_helo_if_needed()
+            await introduced_protocol(client)
         except BaseException:
             client.close()
             raise
@@ -212,12 +224,12 @@ class ConnectionManager:
             self._making.remove(client)
         return client
 
-    def _opened(self, slot: Connection, task: asyncio.Task[SMTP]) -> None:
+    def _opened(self, slot: Connection, task: "asyncio.Task[SMTP]") -> None:
         error: BaseException | None = _closed() if task.cancelled() else task.exception()
         if error is None:
             client = task.result()
             if client.is_connected:
-                client._lost_callback = lambda: self.do(self.state.lost(slot, self.now()))
+                call_when_lost(client, lambda: self.do(self.state.lost(slot, self.now())))
                 limits = parse_limits(client.esmtp_extensions)
                 slot.rcptmax = limits.rcptmax
                 self.do(self.state.opened(slot, client, self.now(), mailmax=limits.mailmax))
@@ -226,7 +238,7 @@ class ConnectionManager:
         self.do(self.state.open_failed(slot, cast(Exception, error), self.now()))
 
     @staticmethod
-    async def _say_goodbye(client: SMTP) -> None:
+    async def _say_goodbye(client: "SMTP") -> None:
         try:
             await client.quit(timeout=QUIT_TIMEOUT)
         except SMTPException:
@@ -288,7 +300,7 @@ class ConnectionManager:
         for client in self._making:
             client.close()
         for slot in self.state.slots(State.BUSY, State.CLOSING):
-            slot.client._abort()
+            abort(slot.client)
         for sleeper in self._sleepers:
             wake(sleeper)
 

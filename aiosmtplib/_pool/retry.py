@@ -7,16 +7,17 @@ was served gets it again.
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._client.pipeline import failed
-from .._client.results import SendResult
+from .._client.results import SendResult, failed
 from .._envelope.recipient import plain
 from ..errors import SMTPException, SMTPRecipientsRefused, SMTPSenderRefused
 from ..response import SMTPResponse
-from ..smtp import SMTP
 from ..status import Delivery, SMTPStatus
 from .connection import Condition, PooledConnection
+
+if TYPE_CHECKING:
+    from ..smtp import SMTP
 
 _SERVICE_CLOSING = SMTPStatus.domain_unavailable
 
@@ -24,14 +25,14 @@ _SERVICE_CLOSING = SMTPStatus.domain_unavailable
 _TOO_MANY = re.compile(r"\btoo many (messages|e?-?mails?|transactions|deliveries)\b", re.IGNORECASE)
 
 
-def condition_of(slot: PooledConnection[SMTP], error: BaseException | None) -> Condition:
+def condition_of(slot: "PooledConnection[SMTP]", error: BaseException | None) -> Condition:
     """In which condition a connection is, after a message on it."""
     if not slot.alive or not slot.client.is_connected:
         return Condition.LOST
     return Condition.REPLACE if _is_full(slot, error) else Condition.KEEP
 
 
-def may_retry(slot: PooledConnection[SMTP], error: BaseException, *, once: bool = False) -> bool:
+def may_retry(slot: "PooledConnection[SMTP]", error: BaseException, *, once: bool = False) -> bool:
     """Whether a message may be sent once more, over another connection.
 
     Only what the server surely never had whole is, where the connection was at fault and not the message.
@@ -47,7 +48,7 @@ def may_retry(slot: PooledConnection[SMTP], error: BaseException, *, once: bool 
     return not (once and error.phase == "body")
 
 
-def _is_full(slot: PooledConnection[SMTP], error: BaseException | None) -> bool:
+def _is_full(slot: "PooledConnection[SMTP]", error: BaseException | None) -> bool:
     # Said to the first message of a connection, it is not about the connection.
     if not (isinstance(error, SMTPSenderRefused) and slot.messages > 1 and error.code >= _SERVICE_CLOSING):
         return False

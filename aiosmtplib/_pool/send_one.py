@@ -5,31 +5,32 @@ several transactions if the server does not take all its recipients at once.
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from .._client.commands import Timeout
-from .._client.compose import content_of
-from .._client.pipeline import failed
-from .._client.results import Content, SendResult, delivery_of
-from .._client.streaming import Progress, is_stream
+from .._client.connection import Timeout
+from .._client.content import Content, octets_of
+from .._client.results import SendResult, delivery_of, failed
+from .._client.sending import send_object
+from .._client.streaming import Progress
 from .._envelope.parameter import option_list
 from ..errors import SMTPNotSupported
 from ..esmtp import split_recipients
 from ..response import SMTPResponse
-from ..smtp import SMTP
 from ..status import Delivery, SMTPStatus
-from .connection import Condition
-from .manager import Connection, ConnectionManager
+from .connection import Condition, PooledConnection
 from .retry import condition_of, may_retry, merged
 from .state import MAX_MOVES
 
 if TYPE_CHECKING:
     import email.message
 
+    from ..smtp import SMTP
+    from .manager import ConnectionManager
+
 Item = TypeVar("Item")
 
 Result = tuple[dict[str, SMTPResponse], str]
 
 
-class Work(Protocol):
+class Submission(Protocol):
     """A message, and how to send it.
 
     :ivar octets: how long its content is, as far as that is known
@@ -42,12 +43,12 @@ class Work(Protocol):
     def rewind(self) -> None:
         """Be ready to be sent again."""
 
-    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
+    async def send(self, client: "SMTP", recipients: Sequence[str]) -> Result:
         """Send it to some of its recipients."""
         ...
 
 
-class Ready:
+class ContentSubmission:
     """What :meth:`SMTP.sendmail` takes."""
 
     def __init__(
@@ -70,14 +71,15 @@ class Ready:
         self._start: int | None = None
         self.octets = 0
         self.repeatable = True
-        if is_stream(message):
+        content = octets_of(message)
+        if content is None:
             self._progress = self._count
             seekable = getattr(message, "seekable", None)
             self.repeatable = seekable is not None and bool(seekable())
             if self.repeatable:
                 self._start = source.tell()
         else:
-            self.octets = len(content_of(message))
+            self.octets = len(content)
 
     def _count(self, sent: int, total: int | None) -> None:
         self.octets = sent
@@ -88,7 +90,7 @@ class Ready:
         if self._start is not None:
             self._message.seek(self._start)
 
-    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
+    async def send(self, client: "SMTP", recipients: Sequence[str]) -> Result:
         return await client.sendmail(
             self._sender,
             recipients,
@@ -100,7 +102,7 @@ class Ready:
         )
 
 
-class Built:
+class ObjectSubmission:
     """What :meth:`SMTP.send_message` takes."""
 
     repeatable = True
@@ -123,9 +125,15 @@ class Built:
     def rewind(self) -> None:
         pass
 
-    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
-        result, self.octets = await client._send_object(
-            self._message, self._sender, recipients, self._mail_options, self._rcpt_options, self._timeout
+    async def send(self, client: "SMTP", recipients: Sequence[str]) -> Result:
+        result, self.octets = await send_object(
+            client,
+            self._message,
+            self._sender,
+            recipients,
+            self._mail_options,
+            self._rcpt_options,
+            self._timeout,
         )
         return result
 
@@ -137,7 +145,7 @@ def accepted(index: int, item: Item, result: Result) -> SendResult[Item]:
     return SendResult(index, item, Delivery.DELIVERED, response, refused, None)
 
 
-async def deliver(manager: ConnectionManager, work: Work, recipients: Sequence[str]) -> Result:
+async def deliver(manager: "ConnectionManager", message: Submission, recipients: Sequence[str]) -> Result:
     """Send one message.
 
     :raises SMTPNotSupported: if it takes several transactions, and its content can be read only once
@@ -146,42 +154,48 @@ async def deliver(manager: ConnectionManager, work: Work, recipients: Sequence[s
         slot = await manager.acquire()
         groups = split_recipients(recipients, slot.rcptmax)
         if len(groups) == 1:
-            result = await _attempt(manager, slot, work, recipients)
+            result = await _attempt(manager, slot, message, recipients)
         else:
-            result = await _divided(manager, slot, work, groups)
+            result = await _divided(manager, slot, message, groups)
     except Exception as error:
-        manager.state.finished(delivery_of(error), work.octets)
+        manager.state.finished(delivery_of(error), message.octets)
         raise
-    manager.state.finished(Delivery.DELIVERED, work.octets)
+    manager.state.finished(Delivery.DELIVERED, message.octets)
     return result
 
 
 async def _attempt(
-    manager: ConnectionManager, slot: Connection, work: Work, recipients: Sequence[str]
+    manager: "ConnectionManager",
+    slot: "PooledConnection[SMTP]",
+    message: Submission,
+    recipients: Sequence[str],
 ) -> Result:
     moves = 0
     while True:
         slot.begin()
         try:
             if moves:
-                work.rewind()
-            result = await work.send(slot.client, recipients)
+                message.rewind()
+            result = await message.send(slot.client, recipients)
         except BaseException as error:
             condition = condition_of(slot, error)
-            if moves == MAX_MOVES or not may_retry(slot, error, once=not work.repeatable):
+            if moves == MAX_MOVES or not may_retry(slot, error, once=not message.repeatable):
                 manager.release(slot, condition)
                 raise
         else:
             manager.release(slot, Condition.KEEP)
             return result
         moves += 1
-        slot = await manager.exchange(slot, condition)
+        slot = await manager.replace(slot, condition)
 
 
 async def _divided(
-    manager: ConnectionManager, slot: Connection, work: Work, groups: Sequence[Sequence[str]]
+    manager: "ConnectionManager",
+    slot: "PooledConnection[SMTP]",
+    message: Submission,
+    groups: Sequence[Sequence[str]],
 ) -> Result:
-    if not work.repeatable:
+    if not message.repeatable:
         manager.release(slot, Condition.KEEP)
         raise SMTPNotSupported(
             f"The server takes {slot.rcptmax} recipients at once, so that the message has to be sent "
@@ -191,9 +205,9 @@ async def _divided(
     for number, group in enumerate(groups):
         try:
             if number:
-                work.rewind()
+                message.rewind()
                 slot = await manager.acquire(begun=True)
-            part: SendResult[None] = accepted(0, None, await _attempt(manager, slot, work, group))
+            part: SendResult[None] = accepted(0, None, await _attempt(manager, slot, message, group))
         except Exception as error:
             part = failed(0, None, error)
         parts.append((group, part))

@@ -1,20 +1,23 @@
-"""Those of many messages over a pool whose content comes in pieces: each goes by itself, in a task."""
+"""The streamed messages of a pool's ``send_many``: each goes by itself, in a task of its own."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._client.pipeline import addresses_of, failed
-from .._client.results import Envelope, SendResult
-from .._transport.base_protocol import cancelled_before_sent
-from ..smtp import SMTP
+from .._client.bulk import addresses_of
+from .._client.results import Envelope, SendResult, failed
+from .._transport.exchange import cancelled_before_sent
 from ..status import Delivery
-from .manager import ConnectionManager
-from .send_one import Ready, Result, accepted, deliver
+from .send_one import ContentSubmission, Result, accepted, deliver
+
+if TYPE_CHECKING:
+    from ..smtp import SMTP
+    from .manager import ConnectionManager
 
 
-class _Pieces(Ready):
-    """One of them.
+class _StreamSubmission(ContentSubmission):
+    """One of the streamed messages.
 
     :ivar begun: whether a connection has it
     """
@@ -27,7 +30,7 @@ class _Pieces(Ready):
         self.item = item
         self.begun = False
 
-    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
+    async def send(self, client: "SMTP", recipients: Sequence[str]) -> Result:
         self.begun = True
         return await super().send(client, recipients)
 
@@ -35,48 +38,46 @@ class _Pieces(Ready):
 class Streams:
     """The streamed messages of one :meth:`SMTPPool.send_many` that are on their way.
 
-    :param done: called with the result of each
+    :param timeout: seconds for each reply, or ``None`` for no limit
     """
 
-    def __init__(
-        self, manager: ConnectionManager, timeout: float | None, done: Callable[[SendResult[Any]], None]
-    ) -> None:
+    def __init__(self, manager: "ConnectionManager", timeout: float | None) -> None:
         self._manager = manager
         self._timeout = timeout
-        self._done = done
-        self._tasks: dict[asyncio.Task[Result], _Pieces] = {}
+        self._tasks: dict[asyncio.Task[Result], _StreamSubmission] = {}
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def begin(self, index: int, item: Envelope) -> None:
+    def begin(self, index: int, item: Envelope, done: Callable[[SendResult[Any]], None]) -> None:
         """Send a message, as soon as there is a connection for it.
 
+        :param done: called with its result
         :raises ValueError: if it is not addressed
         """
-        work = _Pieces(index, item, self._timeout)
-        task = self._manager.loop.create_task(deliver(self._manager, work, work.recipients))
-        self._tasks[task] = work
-        task.add_done_callback(self._over)
+        message = _StreamSubmission(index, item, self._timeout)
+        task = self._manager.loop.create_task(deliver(self._manager, message, message.recipients))
+        self._tasks[task] = message
+        task.add_done_callback(functools.partial(self._over, done))
 
-    def _over(self, task: asyncio.Task[Result]) -> None:
+    def _over(self, done: Callable[[SendResult[Any]], None], task: asyncio.Task[Result]) -> None:
         # A task that is cancelled at once never runs: what became of it is told here.
-        work = self._tasks.pop(task)
+        message = self._tasks.pop(task)
         error: BaseException | None = None
         if task.cancelled():
             error = cancelled_before_sent()
-            if work.begun:
+            if message.begun:
                 error.delivery = Delivery.UNKNOWN
         else:
             error = task.exception()
         if error is None:
-            self._done(accepted(work.index, work.item, task.result()))
+            done(accepted(message.index, message.item, task.result()))
         else:
             assert isinstance(error, Exception)
-            self._done(failed(work.index, work.item, error))
+            done(failed(message.index, message.item, error))
 
-    def give_up(self) -> None:
+    def withdraw(self) -> None:
         """Do not send what has not begun."""
-        for task, work in self._tasks.items():
-            if not work.begun:
+        for task, message in self._tasks.items():
+            if not message.begun:
                 task.cancel()

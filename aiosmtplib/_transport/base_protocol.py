@@ -1,58 +1,53 @@
-"""Who speaks when on one connection: turns are queued, run, timed and told their end, and bytes are written.
+"""The queue of exchanges on one connection: which may begin, how long a reply may take, and their end.
 
-The half of :class:`aiosmtplib.protocol.SMTPProtocol` below its public methods. Tasks that want to talk at the
-same time queue up here; none holds a lock. A task wakes once, when its dialogue is over.
+The half of :class:`aiosmtplib.protocol.SMTPProtocol` below its public methods. Tasks that use a connection at
+the same time queue up here; none holds a lock. A task wakes once, when its dialogue is over.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from .._session import LAST, Data, Dialogue, Exchange, Session
 from .._session.mail import ServerState
 from .._trace.observer import CommandHook, CommandObserver, log_lost, numbers, wire_log
 from .._trace.transcript import Transcript
-from ..errors import SMTPException, SMTPReadTimeoutError, SMTPResponseException, SMTPServerDisconnected
+from ..errors import SMTPException, SMTPReadTimeoutError, SMTPServerDisconnected
 from ..status import SMTPStatus
-from .exchange import AwaitedExchange
+from .exchange import AwaitedExchange, cancelled_before_sent, injected_before_tls
 from .timers import Deadline
 from .wakeup import wake
-from .writer import FlowControlMixin
+from .writer import WRITE_SIZE, FlowControlMixin, WriteBuffer
 
 T = TypeVar("T")
 
-#: Larger content goes to the transport in pieces of this size (bytes), so that a slow server is noticed
-#: between two pieces and memory is not taken twice.
-_WRITE_SIZE = 1 << 18
-
-#: Smaller things (bytes) are copied into one write.
-_MAX_JOINED = 1 << 14
+#: Pieces of output that are smaller than this (bytes, in all) are copied into one write.
+_MAX_JOINED: Final = 1 << 14
 
 
 class BaseProtocol(FlowControlMixin):
-    """The turns on one connection, and what they write."""
+    """The exchanges on one connection, those that run and those that wait.
+
+    :ivar transport: what is written to, or ``None`` until there is a connection
+    :ivar on_command: called with each command and the reply to it, or ``None``
+    :ivar number: what the log calls this connection
+    :ivar server: what the server may have of a mail transaction
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
         super().__init__(loop)
         self.transport: asyncio.Transport | None = None
-        #: Called with ``("C", bytes)`` and ``("S", bytes)`` for all that is written and received.
-        self.trace: Callable[[str, bytes], None] | None = None
-        #: Called with each command and the reply to it.
         self.on_command: CommandHook | None = None
-        #: What the log calls this connection.
         self.number = next(numbers)
-        self._observer: CommandObserver | None = None
-        #: What the server may have of a mail transaction.
         self.server = ServerState()
+        self._observer: CommandObserver | None = None
         self._session = Session()
         self._waiting: deque[Exchange] = deque()
         #: Who alone may go on: the task that got a 3yz reply, or this object while TLS is being set up.
         self._reserved_for: object = None
         self._lost = False
-        self._unwritten: deque[memoryview] = deque()
-        self._written = 0
+        self._buffer = WriteBuffer(self)
         self._deadline = Deadline(self._on_timeout)
         #: The task that pushes content waits here while too much of it is unwritten.
         self._drained: asyncio.Future[None] | None = None
@@ -72,6 +67,8 @@ class BaseProtocol(FlowControlMixin):
             self.attach_transcript(error)
             raise error
 
+    # -- what was said -------------------------------------------------------------------------------
+
     @property
     def transcript(self) -> Transcript:
         """What was said up to now."""
@@ -81,8 +78,8 @@ class BaseProtocol(FlowControlMixin):
         """Let an error carry what was said up to now, unless it carries that of another time."""
         self._session.attach_transcript(error)
 
-    def _listen(self) -> None:
-        """Let those who want to know what is said be told of it, if there are any."""
+    def _observe(self) -> None:
+        """Have the log and ``on_command`` told what is said, if there is anybody to tell."""
         logging_it = wire_log.isEnabledFor(logging.DEBUG)
         if self._observer is None:
             if not logging_it and self.on_command is None:
@@ -94,7 +91,7 @@ class BaseProtocol(FlowControlMixin):
         if self._observer is not None:
             self._observer.deliver()
 
-    # -- turns ---------------------------------------------------------------------------------------
+    # -- the queue -----------------------------------------------------------------------------------
 
     async def run(
         self,
@@ -109,10 +106,13 @@ class BaseProtocol(FlowControlMixin):
         :param timeout: seconds for each reply, or ``None`` for no limit
         :param reserve: whether a 3yz reply asks for more, and so reserves the connection for this task
         :param upgrade: whether a 220 is to be followed by a TLS handshake
+        :raises SMTPServerDisconnected: if the connection is, or gets, lost
+        :raises SMTPReadTimeoutError: after ``timeout``; the connection is closed
         """
         exchange = self.exchange(dialogue, timeout, reserve=reserve, upgrade=upgrade)
         self.submit(exchange)
-        return cast(T, await self.wait_for(exchange))
+        result: T = await self.wait_for(exchange)
+        return result
 
     def exchange(
         self,
@@ -123,13 +123,18 @@ class BaseProtocol(FlowControlMixin):
         upgrade: bool = False,
         pipeline: object = None,
     ) -> AwaitedExchange:
+        """A dialogue for :meth:`submit` and :meth:`wait_for`. The options are those of :meth:`run`."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-        owner = asyncio.current_task() if reserve else None
-        return AwaitedExchange(dialogue, timeout, self._loop.create_future(), owner, upgrade, pipeline)
+        exchange = AwaitedExchange(dialogue, timeout, pipeline)
+        exchange.future = self._loop.create_future()
+        exchange.owner = asyncio.current_task() if reserve else None
+        exchange.upgrade = upgrade
+        exchange.wanted = None
+        return exchange
 
     async def wait_for(self, exchange: AwaitedExchange) -> Any:
-        """Wait for the end of a dialogue. Who is cancelled here gives it up."""
+        """Wait for the end of a dialogue. If the task is cancelled here, the dialogue is abandoned."""
         try:
             await exchange.future
         except asyncio.CancelledError:
@@ -140,7 +145,7 @@ class BaseProtocol(FlowControlMixin):
         return exchange.result
 
     def submit(self, exchange: Exchange) -> None:
-        """Begin a turn now, or put it behind those that wait.
+        """Begin an exchange now, or put it behind those that wait.
 
         :raises SMTPServerDisconnected: if not connected
         """
@@ -150,7 +155,8 @@ class BaseProtocol(FlowControlMixin):
             self._waiting.append(exchange)
             return
         self._begin(exchange)
-        self._notify_done()
+        if self._session.done:
+            self._notify_done()
         self._flush()
         self._deliver()
 
@@ -158,23 +164,22 @@ class BaseProtocol(FlowControlMixin):
         """End the exchanges of a pipeline that have not begun."""
         self._withdraw([exchange for exchange in self._waiting if exchange.pipeline is pipeline])
 
-    def _withdraw(self, turns: list[Exchange]) -> None:
-        for exchange in turns:
+    def _withdraw(self, exchanges: list[Exchange]) -> None:
+        for exchange in exchanges:
             self._waiting.remove(exchange)
-        for exchange in turns:
+        for exchange in exchanges:
             exchange.dialogue.close()
             exchange.error = cancelled_before_sent()
             self.attach_transcript(exchange.error)
             exchange.on_done()
 
     def _may_begin(self, exchange: Exchange) -> bool:
-        head = self._session.head
+        session = self._session
+        head = session.head
         if head is None:
             return self._reserved_for is None or self._reserved_for is asyncio.current_task()
         return (
-            exchange.pipeline is not None
-            and exchange.pipeline is head.pipeline
-            and self._session.follows == LAST
+            exchange.pipeline is not None and exchange.pipeline is head.pipeline and session.follows == LAST
         )
 
     def _begin(self, exchange: Exchange) -> None:
@@ -182,24 +187,51 @@ class BaseProtocol(FlowControlMixin):
         self._reserved_for = None
         # Replies must not be taken for those to other commands. So nobody begins to listen in the middle.
         if (self._observer is not None or wire_log.isEnabledFor(logging.DEBUG)) and session.head is None:
-            self._listen()
+            self._observe()
         session.start(exchange)
         if session.head is exchange:
-            assert self._loop is not None
-            self._deadline.start(self._loop, exchange.timeout)
+            self._expect_reply(exchange.timeout)
             if exchange.timeout is not None and exchange.timeout <= 0:
                 session.out.clear()
                 self._on_timeout()
 
-    def _begin_next(self) -> None:
+    def _begin_waiting(self) -> None:
         while self._waiting and not self._lost and self._may_begin(self._waiting[0]):
             self._begin(self._waiting.popleft())
 
-    def _received(self, data: bytes, max_line: int, max_reply: int) -> None:
-        """Do all that follows from what the server sent, then write once."""
+    def abandon(self, exchange: Exchange) -> None:
+        """End an exchange whose task was cancelled. A connection out of step is never used again."""
+        if exchange in self._waiting:
+            self._waiting.remove(exchange)
+            exchange.dialogue.close()
+        elif exchange in self._session or (
+            isinstance(exchange, AwaitedExchange)
+            and self._reserved_for is (self if exchange.upgrade else asyncio.current_task())
+        ):
+            exchange.dialogue.close()
+            self._lose(SMTPServerDisconnected("Connection closed: a command was cancelled"))
+
+    # -- replies -------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, max_line: int, max_reply: int) -> None:
+        """Do all that follows from what the server sent, then write once.
+
+        :param max_line: bound on one reply line, in bytes
+        :param max_reply: bound on one whole reply, in bytes
+        """
+        if self._reserved_for is self:  # between the 220 to STARTTLS and the handshake (RFC 3207 section 6)
+            self._lose(injected_before_tls(), level=logging.WARNING)
+            return
+        observer = self._observer
+        if observer is not None:
+            observer.received(data)
+        self._take_replies(data, max_line, max_reply)
+        if observer is not None:
+            observer.deliver()
+
+    def _take_replies(self, data: bytes, max_line: int, max_reply: int) -> None:
         session = self._session
-        before = session.head
-        progress = session.receive(data, max_line, max_reply, self._written)
+        progress = session.receive(data, max_line, max_reply, self._buffer.written)
         if session.lost is not None:
             self._lose(SMTPServerDisconnected(session.lost))
             return
@@ -208,7 +240,7 @@ class BaseProtocol(FlowControlMixin):
         if session.done:
             self._notify_done()
         if self._waiting:
-            self._begin_next()
+            self._begin_waiting()
             self._notify_done()
         if session.out:
             self._flush()
@@ -216,13 +248,11 @@ class BaseProtocol(FlowControlMixin):
         if head is None:
             pass
         elif head.streaming and self._drained is None:
-            self._deadline.pause()  # it is for our side to go on
-            wake(cast(AwaitedExchange, head).wanted)
-        elif head is before:
-            self._deadline.restart()
+            self._deadline.at = None  # it is for our side to go on
+            assert isinstance(head, AwaitedExchange)
+            wake(head.wanted)
         else:
-            assert self._loop is not None
-            self._deadline.start(self._loop, head.timeout)
+            self._expect_reply(head.timeout)
 
     def _notify_done(self) -> None:
         """Tell the owners of the dialogues that are over."""
@@ -230,13 +260,13 @@ class BaseProtocol(FlowControlMixin):
         while session.done:
             done, session.done = session.done, []
             if session.head is None:
-                self._deadline.pause()
+                self._deadline.at = None
             for exchange in done:
-                if isinstance(exchange, AwaitedExchange):
+                if isinstance(exchange, AwaitedExchange) and (exchange.upgrade or exchange.owner is not None):
                     self._reserve(exchange)
                 exchange.on_done()
             if self._waiting and session.head is None:
-                self._begin_next()
+                self._begin_waiting()
 
     def _reserve(self, exchange: AwaitedExchange) -> None:
         """After a reply that asks for more, nobody else may speak."""
@@ -252,29 +282,34 @@ class BaseProtocol(FlowControlMixin):
                 self._lose(injected_before_tls(), level=logging.WARNING)
         elif exchange.owner is not None and 300 <= exchange.result.code < 400:
             self._reserved_for = exchange.owner
-            self._deadline.restart()
+            self._expect_reply(exchange.timeout)
 
-    def abandon(self, exchange: Exchange) -> None:
-        """Its owner was cancelled. A connection out of step is never used again."""
-        if exchange in self._waiting:
-            self._waiting.remove(exchange)
-            exchange.dialogue.close()
-        elif exchange in self._session or (
-            isinstance(exchange, AwaitedExchange)
-            and self._reserved_for is (self if exchange.upgrade else asyncio.current_task())
-        ):
-            exchange.dialogue.close()
-            self._lose(SMTPServerDisconnected("Connection closed: a command was cancelled"))
+    # -- the deadline --------------------------------------------------------------------------------
+
+    def _expect_reply(self, seconds: float | None) -> None:
+        """Give the server its time, from now on."""
+        deadline, loop = self._deadline, self._loop
+        if seconds is None or loop is None:
+            deadline.at = None
+            return
+        at = loop.time() + seconds
+        if at < deadline.timer_at:
+            deadline.move(loop, at)
+        else:
+            deadline.at = at
+
+    def _on_timeout(self) -> None:
+        self._lose(SMTPReadTimeoutError("Timed out waiting for server response"))
 
     def _lose(self, error: SMTPException, *, abort: bool = True, level: int = logging.INFO) -> None:
-        """The connection is of no more use: tell everyone who waits for it, once."""
+        """End the connection, and tell everyone who waits for it, once."""
         if self._lost:
             return
         self._lost = True
         session = self._session
-        session.fail(error, self._written)
+        session.fail(error, self._buffer.written)
         session.out.clear()
-        self._unwritten.clear()
+        self._buffer.pending.clear()
         self._deadline.stop()
         if self.transport is not None:
             if abort:
@@ -295,10 +330,7 @@ class BaseProtocol(FlowControlMixin):
         log_lost(self.number, error.message if abort else None, level)
 
     def _on_lost(self) -> None:
-        """What else has to be told."""
-
-    def _on_timeout(self) -> None:
-        self._lose(SMTPReadTimeoutError("Timed out waiting for server response"))
+        """Called once, when the connection is of no more use."""
 
     # -- writing -------------------------------------------------------------------------------------
 
@@ -325,23 +357,25 @@ class BaseProtocol(FlowControlMixin):
         self._flush()
         self._deliver()
         if last:
-            self._deadline.restart()
-        elif self._unwritten or self._paused:
+            self._expect_reply(exchange.timeout)
+        elif self._buffer.pending or self._paused:
             assert self._loop is not None
-            self._deadline.restart()
+            self._expect_reply(exchange.timeout)
             self._drained = self._loop.create_future()
             try:
                 await self._drained
             finally:
                 self._drained = None
-                self._deadline.pause()
+                self._deadline.at = None
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._unwritten:
-            self._deadline.restart()  # the server took something: it is slow, not dead
-            self._write_pieces()
-        if not self._unwritten:
+        head = self._session.head
+        if self._buffer.pending:
+            assert self.transport is not None
+            self._expect_reply(None if head is None else head.timeout)  # the server is slow, not dead
+            self._buffer.write(self.transport)
+        if not self._buffer.pending:
             wake(self._drained)
 
     def _flush(self) -> None:
@@ -350,35 +384,10 @@ class BaseProtocol(FlowControlMixin):
         if not out or self.transport is None:
             return
         self._session.out = []
-        if self.trace is not None:
-            self.trace("C", b"".join(out))
         data = out[0] if len(out) == 1 else b"".join(out) if sum(map(len, out)) <= _MAX_JOINED else None
-        if data is not None and len(data) <= _WRITE_SIZE and not self._unwritten and not self._paused:
-            self._written += len(data)
+        buffer = self._buffer
+        if data is None or len(data) > WRITE_SIZE or buffer.pending or self._paused:
+            buffer.write(self.transport, out)
+        else:
+            buffer.written += len(data)
             self.transport.write(data)
-            return
-        self._unwritten.extend(map(memoryview, out))
-        self._write_pieces()
-
-    def _write_pieces(self) -> None:
-        assert self.transport is not None
-        while self._unwritten and not self._paused:
-            whole = self._unwritten[0]
-            piece, rest = whole[:_WRITE_SIZE], whole[_WRITE_SIZE:]
-            if rest:
-                self._unwritten[0] = rest
-            else:
-                self._unwritten.popleft()
-            self._written += len(piece)
-            self.transport.write(piece)
-
-
-def cancelled_before_sent() -> SMTPServerDisconnected:
-    return SMTPServerDisconnected("Given up before it was sent")
-
-
-def injected_before_tls() -> SMTPResponseException:
-    return SMTPResponseException(
-        SMTPStatus.invalid_response.value,
-        "Server sent data between its reply to STARTTLS and the TLS handshake",
-    )

@@ -1,37 +1,40 @@
-"""Exchanges of the asyncio layer: a dialogue on its way, and the task that waits for its end."""
+"""Exchanges that a task waits for, and the errors of those that end before their time."""
 
 import asyncio
 from typing import Any
 
-from .._session import Dialogue, Exchange
-from .wakeup import wake
+from .._session import Exchange
+from ..errors import SMTPResponseException, SMTPServerDisconnected
+from ..status import SMTPStatus
 
 
 class AwaitedExchange(Exchange):
-    """One dialogue, and the task that waits for its end.
+    """A dialogue on its way, and the task that waits for its end.
 
-    :param owner: the task to reserve the connection for, if the reply is 3yz and asks for more
-    :param upgrade: whether a 220 reply is to be followed by a TLS handshake
+    :ivar future: done when the dialogue is over, or when its task has gone away
+    :ivar owner: the task to reserve the connection for, if the reply is 3yz and asks for more; or ``None``
+    :ivar upgrade: whether a 220 reply is to be followed by a TLS handshake
+    :ivar wanted: done when the server wants the content that the task has to push; or ``None``
     """
 
     __slots__ = ("future", "owner", "upgrade", "wanted")
 
-    def __init__(
-        self,
-        dialogue: Dialogue[Any],
-        timeout: float | None,
-        future: "asyncio.Future[None]",
-        owner: "asyncio.Task[Any] | None",
-        upgrade: bool,
-        pipeline: object = None,
-    ) -> None:
-        super().__init__(dialogue, timeout, pipeline)
-        self.future = future
-        #: The task that has content to push waits here until the server wants it.
-        self.wanted: asyncio.Future[None] | None = None
-        self.owner = owner
-        self.upgrade = upgrade
+    future: "asyncio.Future[None]"
+    owner: "asyncio.Task[Any] | None"
+    upgrade: bool
+    wanted: "asyncio.Future[None] | None"
 
     def on_done(self) -> None:
-        """Wake the task, unless it has gone away."""
-        wake(self.future)
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+def cancelled_before_sent() -> SMTPServerDisconnected:
+    return SMTPServerDisconnected("Cancelled before it was sent")
+
+
+def injected_before_tls() -> SMTPResponseException:
+    return SMTPResponseException(
+        SMTPStatus.invalid_response.value,
+        "Server sent data between its reply to STARTTLS and the TLS handshake",
+    )

@@ -1,6 +1,7 @@
-"""Who waits for the server, for how long, and when writing has to wait."""
+"""Deadlines: of one piece of work, and of each reply of a server."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -40,60 +41,47 @@ def _forget(task: "asyncio.Future[Any]") -> None:
 
 
 class Deadline:
-    """Calls back when the server has been silent for too long.
+    """The time by which the server has to reply, or to take what is written.
 
-    Every reply moves the deadline. The timer stays where it is: when it fires too early it sleeps on.
+    Each reply moves the deadline. The timer stays where it is: when it fires too early it sleeps on. So a
+    deadline that moves to a later time, as it does with almost every reply, may simply be assigned.
 
     :param expired: called when the deadline has passed
+    :ivar at: the deadline in the time of the event loop, or ``None`` while nothing is expected
+    :ivar timer_at: when the timer fires; infinity while there is none
     """
 
-    __slots__ = ("_at", "_expired", "_loop", "_seconds", "_timer", "_timer_at")
+    __slots__ = ("_expired", "_timer", "at", "timer_at")
 
     def __init__(self, expired: Callable[[], None]) -> None:
         self._expired = expired
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._seconds: float | None = None
-        self._at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self.at: float | None = None
+        self.timer_at = math.inf
 
-    def start(self, loop: asyncio.AbstractEventLoop, seconds: float | None) -> None:
-        """From now on, each :meth:`restart` gives ``seconds``; ``None`` for no limit."""
-        self._loop = loop
-        self._seconds = seconds
-        self.restart()
-
-    def restart(self) -> None:
-        """Give the server its time again, from now on."""
-        if self._seconds is None or self._loop is None:
-            self._at = None
-            return
-        self._at = at = self._loop.time() + self._seconds
-        if self._timer is None or self._timer_at > at:
+    def move(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
+        """Expire at ``at``, be it earlier or later than before."""
+        self.at = at
+        if at < self.timer_at:
             if self._timer is not None:
                 self._timer.cancel()
-            self._wake_at(self._loop, at)
-
-    def pause(self) -> None:
-        """Expect nothing for now. The timer may still fire, and finds nothing to do."""
-        self._at = None
+            self.timer_at = at
+            self._timer = loop.call_at(at, self._wake, loop)
 
     def stop(self) -> None:
         """Expect nothing any more, and hold on to nothing."""
-        self._at = None
+        self.at = None
+        self.timer_at = math.inf
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _wake_at(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
-        self._timer_at = at
-        self._timer = loop.call_at(at, self._wake, loop)
-
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
-        if self._at is None:
+        self.timer_at = math.inf
+        if self.at is None:
             return
-        if loop.time() < self._at:
-            self._wake_at(loop, self._at)
+        if loop.time() < self.at:
+            self.move(loop, self.at)
         else:
             self._expired()

@@ -41,7 +41,7 @@ async def test_a_server_that_keeps_the_connection_open_is_not_waited_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Under TLS it would have to answer the close; here it reads nothing any more."""
-    monkeypatch.setattr("aiosmtplib.protocol._CLOSE_TIMEOUT", 0.01)
+    monkeypatch.setattr("aiosmtplib._transport.client_protocol._CLOSE_TIMEOUT", 0.01)
     never = asyncio.Event()
     async with Peer({"NOOP": hold(never, "250 ok")}, tls=certs.server_context()) as peer:
         client = client_for(peer, tls_context=certs.client_context(), start_tls=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aiosmtplib import SMTP, SMTPConnectError, SMTPConnectTimeoutError, send
-from aiosmtplib._client.options import Options
+from aiosmtplib._client.options import Options, destination_of
 from aiosmtplib._transport.tls import make_tls_context, tls_error
 
 
@@ -120,12 +120,12 @@ def test_default_ports(options: dict[str, Any], port: int) -> None:
     ],
 )
 def test_the_destination_in_words(options: dict[str, Any], text: str) -> None:
-    assert Options(**options)._destination == text
+    assert destination_of(Options(**options)) == text
 
 
 def test_the_destination_of_a_given_socket() -> None:
     with socket.socket() as sock:
-        assert Options(sock=sock)._destination == "localhost on the given socket"
+        assert destination_of(Options(sock=sock)) == "localhost on the given socket"
 
 
 def test_loop_is_accepted_and_ignored() -> None:

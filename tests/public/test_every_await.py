@@ -28,7 +28,7 @@ AT_ONCE = {
     "LMTP.helo",
     "LMTP.data",
     "SendMany.__aenter__",
-    "PoolSendMany.__aenter__",
+    "SendMany.__aenter__ of a pool",
     "SMTPPool.__aenter__",
 }
 

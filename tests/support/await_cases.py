@@ -255,12 +255,12 @@ CASES: dict[str, Case] = {
     "SendMany.__aenter__": Case(enter_results),
     "SendMany.__aexit__": Case(lambda scene: scene.results.__aexit__(None, None, None), before=first_result),
     "SendMany.aclose": Case(close_results, before=first_result),
-    "PoolSendMany.__anext__": Case(all_results, "pool", sends=True),
-    "PoolSendMany.__aenter__": Case(enter_results, "pool"),
-    "PoolSendMany.__aexit__": Case(
+    "SendMany.__anext__ of a pool": Case(all_results, "pool", sends=True),
+    "SendMany.__aenter__ of a pool": Case(enter_results, "pool"),
+    "SendMany.__aexit__ of a pool": Case(
         lambda scene: scene.results.__aexit__(None, None, None), "pool", first_result
     ),
-    "PoolSendMany.aclose": Case(close_results, "pool", first_result),
+    "SendMany.aclose of a pool": Case(close_results, "pool", first_result),
     "SMTPPool.__aenter__": _pool("__aenter__"),
     "SMTPPool.__aexit__": _pool("__aexit__", None, None, None, closes=True),
     "SMTPPool.aclose": _pool("aclose", closes=True),

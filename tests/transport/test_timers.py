@@ -1,4 +1,4 @@
-"""The deadline and the bell, against a clock that moves when told: when they fire, and what they hold.
+"""The deadline and the coalescing event, against a clock that moves when told: when they fire.
 
 And waiting in time, on real event loops, where no cancellation may go unheard.
 """
@@ -24,7 +24,7 @@ class Timer:
 
 
 class Clock:
-    """As much of an event loop as a deadline and a bell need."""
+    """As much of an event loop as a deadline and a coalescing event need."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -71,8 +71,8 @@ def deadline(clock: Clock, expired: list[float]) -> Deadline:
     return Deadline(lambda: expired.append(clock.now))
 
 
-def start(deadline: Deadline, clock: Clock, seconds: float | None) -> None:
-    deadline.start(cast(asyncio.AbstractEventLoop, clock), seconds)
+def start(deadline: Deadline, clock: Clock, seconds: float) -> None:
+    deadline.move(cast(asyncio.AbstractEventLoop, clock), clock.now + seconds)
 
 
 def test_fires_when_the_time_is_up(deadline: Deadline, clock: Clock, expired: list[float]) -> None:
@@ -90,7 +90,7 @@ def test_replies_move_the_deadline_and_no_timer(
     start(deadline, clock, 5)
     for _ in range(4):
         clock.advance(1)
-        deadline.restart()
+        deadline.at = clock.now + 5
     assert len(clock.made) == 1
     clock.advance(1)  # the timer wakes, finds that there is time left, and sleeps on
     assert expired == []
@@ -118,22 +118,13 @@ def test_a_later_deadline_keeps_the_timer(deadline: Deadline, clock: Clock, expi
 
 def test_nothing_is_expected_while_paused(deadline: Deadline, clock: Clock, expired: list[float]) -> None:
     start(deadline, clock, 1)
-    deadline.pause()
+    deadline.at = None
     clock.advance(100)
     assert expired == []
     assert clock.pending == []
-    deadline.restart()
+    start(deadline, clock, 1)
     clock.advance(1)
     assert expired == [201.0]
-
-
-def test_no_limit(deadline: Deadline, clock: Clock, expired: list[float]) -> None:
-    deadline.restart()  # before it was ever started: there is nothing to restart
-    start(deadline, clock, 1)
-    start(deadline, clock, None)
-    clock.advance(100)
-    assert expired == []
-    assert clock.pending == []
 
 
 def test_holds_on_to_nothing_after_the_end(deadline: Deadline, clock: Clock, expired: list[float]) -> None:
@@ -145,49 +136,49 @@ def test_holds_on_to_nothing_after_the_end(deadline: Deadline, clock: Clock, exp
     assert expired == []
 
 
-# -- the bell ----------------------------------------------------------------------------------------
+# -- the coalescing event ----------------------------------------------------------------------------
 
 
-async def waiting(bell: CoalescingEvent, many: int) -> "asyncio.Task[None]":
-    task = asyncio.ensure_future(bell.wait(many))
+async def waiting(event: CoalescingEvent, many: int) -> "asyncio.Task[None]":
+    task = asyncio.ensure_future(event.wait(many))
     await asyncio.sleep(0)
     return task
 
 
 @pytest.fixture
-def bell(clock: Clock) -> CoalescingEvent:
+def event(clock: Clock) -> CoalescingEvent:
     return CoalescingEvent(cast(asyncio.AbstractEventLoop, clock))
 
 
 @pytest.mark.parametrize(("many", "enough"), [(0, 1), (1, 1), (3, 3), (1000, 32)])
-async def test_enough_results_ring_at_once(bell: CoalescingEvent, many: int, enough: int) -> None:
-    task = await waiting(bell, many)
+async def test_enough_results_ring_at_once(event: CoalescingEvent, many: int, enough: int) -> None:
+    task = await waiting(event, many)
     for _ in range(enough - 1):
-        bell.set_soon()
+        event.set_soon()
         await asyncio.sleep(0)
         assert not task.done()
-    bell.set_soon()
+    event.set_soon()
     await asyncio.sleep(0)
     assert task.done()
 
 
-async def test_one_result_does_not_lie_there_for_long(bell: CoalescingEvent, clock: Clock) -> None:
-    task = await waiting(bell, 1000)
-    bell.set_soon()
-    bell.set_soon()
+async def test_one_result_does_not_lie_there_for_long(event: CoalescingEvent, clock: Clock) -> None:
+    task = await waiting(event, 1000)
+    event.set_soon()
+    event.set_soon()
     assert clock.pending == [pytest.approx(100.005)]
     clock.advance(0.005)
     await task
 
 
-async def test_nobody_hears_it_later(bell: CoalescingEvent, clock: Clock) -> None:
-    bell.set()
-    bell.set_soon()
-    task = await waiting(bell, 5)
-    bell.set_soon()
-    bell.set()
+async def test_nobody_hears_it_later(event: CoalescingEvent, clock: Clock) -> None:
+    event.set()
+    event.set_soon()
+    task = await waiting(event, 5)
+    event.set_soon()
+    event.set()
     for _ in range(6):  # before the task had its turn
-        bell.set_soon()
+        event.set_soon()
     await task
     assert clock.pending == []  # else it would ring for the next one
 

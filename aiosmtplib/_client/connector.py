@@ -1,0 +1,115 @@
+"""Making a connection by TCP, over a Unix domain socket or a given one; its greeting and its upgrade."""
+
+import asyncio
+import os
+import ssl
+from typing import TYPE_CHECKING, Any, cast
+
+from .._transport.timers import in_time
+from .._transport.tls import tls_error
+from ..errors import (
+    SMTPConnectError,
+    SMTPConnectResponseError,
+    SMTPConnectTimeoutError,
+    SMTPException,
+    SMTPReadTimeoutError,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+)
+from ..response import SMTPResponse
+from ..status import SMTPStatus
+from .options import Options, destination_of
+
+if TYPE_CHECKING:
+    from ..protocol import SMTPProtocol
+
+
+async def create_connection(
+    options: Options, protocol: "SMTPProtocol", tls_context: ssl.SSLContext | None, timeout: float | None
+) -> None:
+    """Resolve the name, connect, and do the TLS handshake where a context is given.
+
+    :param timeout: seconds for all of that, or ``None`` for no limit
+    :raises SMTPConnectTimeoutError: if it takes longer
+    :raises SMTPConnectError: if it cannot be done
+    """
+    destination = destination_of(options)
+    try:
+        await in_time(_create(options, protocol, tls_context, timeout), timeout)
+    except asyncio.TimeoutError as error:
+        raise SMTPConnectTimeoutError(f"Timed out connecting to {destination}") from error
+    except ssl.SSLError as error:
+        raise tls_error(f"Error connecting to {destination}", error) from error
+    except OSError as error:
+        raise SMTPConnectError(f"Error connecting to {destination}: {error}") from error
+
+
+async def _create(
+    options: Options, protocol: "SMTPProtocol", tls_context: ssl.SSLContext | None, timeout: float | None
+) -> None:
+    loop = asyncio.get_running_loop()
+    tls: dict[str, Any] = {}
+    if tls_context is not None:
+        tls = {
+            "ssl": tls_context,
+            "server_hostname": options._server_name,
+            "ssl_handshake_timeout": timeout if timeout is not None and timeout > 0 else None,
+        }
+    if options.sock is not None:
+        await loop.create_connection(lambda: protocol, sock=options.sock, **tls)
+    elif options.socket_path is not None:
+        path = os.fspath(options.socket_path)
+        await loop.create_unix_connection(lambda: protocol, path, **tls)  # type: ignore[arg-type]
+    else:
+        await loop.create_connection(
+            lambda: protocol,
+            host=options._server_name,
+            port=cast(int, options._effective_port),  # checked before
+            local_addr=options.source_address,
+            **tls,
+        )
+
+
+async def read_greeting(protocol: "SMTPProtocol", timeout: float | None, destination: str) -> SMTPResponse:
+    """The greeting of the server (RFC 5321 section 3.1).
+
+    :param timeout: seconds, or ``None`` for no limit
+    :raises SMTPConnectTimeoutError: if it does not come in time
+    :raises SMTPConnectResponseError: if it is not 220
+    :raises SMTPConnectError: if the connection ends before it
+    """
+    try:
+        greeting = await protocol.read_response(timeout)
+    except SMTPReadTimeoutError as error:
+        raise SMTPConnectTimeoutError("Timed out waiting for server ready message") from error
+    except SMTPServerDisconnected as error:
+        raise SMTPConnectError(f"Error connecting to {destination}: {error}") from error
+    except SMTPResponseException as error:
+        raise SMTPConnectResponseError(error.code, error.message) from error
+    if greeting.code != SMTPStatus.ready:
+        raise SMTPConnectResponseError(*greeting)
+    return greeting
+
+
+async def upgrade(
+    protocol: "SMTPProtocol",
+    context: ssl.SSLContext,
+    server_hostname: str,
+    timeout: float | None,
+    destination: str,
+) -> SMTPResponse:
+    """STARTTLS and the TLS handshake (RFC 3207).
+
+    :param server_hostname: name to verify the certificate against
+    :return: the 220 to STARTTLS
+    :raises SMTPConnectError: if the handshake fails, also an :class:`ssl.SSLError`
+    :raises SMTPServerDisconnected: if the connection is, or gets, lost
+    """
+    try:
+        return await protocol.start_tls(context, server_hostname, timeout)
+    except SMTPException:
+        raise
+    except ssl.SSLError as error:
+        raise tls_error(f"TLS handshake with {destination} failed", error) from error
+    except OSError as error:
+        raise SMTPServerDisconnected(f"Connection lost during the TLS handshake: {error}") from error

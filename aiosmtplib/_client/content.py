@@ -1,0 +1,53 @@
+"""The forms in which a caller may give a message, told apart in one place."""
+
+import enum
+from collections.abc import AsyncIterable, Iterable
+from typing import IO, Any, TypeAlias
+
+#: Header and body, at hand as a whole or in pieces.
+Content: TypeAlias = str | bytes | bytearray | memoryview | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]
+
+
+class Form(enum.Enum):
+    """The form of a message.
+
+    ``WHOLE``
+        Header and body as ``str`` or octets.
+    ``STREAM``
+        Header and body in pieces: a binary file, an iterable or an asynchronous iterable.
+    ``OBJECT``
+        An object of the email package; or anything else, which is refused as none.
+    """
+
+    WHOLE = 1
+    STREAM = 2
+    OBJECT = 3
+
+
+def form_of(message: object) -> Form:
+    """The form of what a caller gave as a message."""
+    if isinstance(message, str | bytes | bytearray | memoryview):
+        return Form.WHOLE
+    if hasattr(message, "get_all"):  # an object can be iterated over as well
+        return Form.OBJECT
+    if hasattr(message, "read") or isinstance(message, AsyncIterable | Iterable):
+        return Form.STREAM
+    return Form.OBJECT
+
+
+def octets_of(message: Any) -> bytes | None:
+    """Content as octets, or ``None`` if it is a stream.
+
+    :raises UnicodeEncodeError: if it is a ``str`` that is not ASCII
+    :raises TypeError: if it is no content
+    """
+    if isinstance(message, bytes | bytearray | memoryview):
+        return message  # type: ignore[return-value]  # the codec takes all three
+    if isinstance(message, str):
+        return message.encode("ascii")
+    if form_of(message) is Form.STREAM:
+        return None
+    raise TypeError(
+        f"sendmail takes a message as str or bytes, not {type(message).__name__}; "
+        "send_message takes the objects of the email package"
+    )

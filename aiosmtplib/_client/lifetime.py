@@ -1,0 +1,72 @@
+"""The life of a client's connection, from its opening, with a login, to its end."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from ..errors import SMTPException
+from ..response import SMTPResponse
+from .authentication import Authentication, login_as_chosen
+from .connection import Connection, Timeout, effective_timeout
+from .error_context import attach_transcript
+from .options import store_options
+
+
+async def connect(client: Authentication, timeout: Timeout, **options: Any) -> SMTPResponse:
+    """Do what :meth:`aiosmtplib.SMTP.connect` promises.
+
+    :param options: those to store, with the password concealed
+    """
+    forget_closed_loop(client)
+    if client.is_connected:
+        raise SMTPException("SMTP instance is already connected")
+    seconds = effective_timeout(client, timeout)
+    store_options(client, **options)
+    async with _opening(client, seconds):
+        greeting = await client._open()
+        await login_as_chosen(client)
+    return greeting
+
+
+@contextlib.asynccontextmanager
+async def _opening(client: Connection, timeout: float | None) -> AsyncIterator[None]:
+    """While the connection is being opened, ``timeout`` is the default, and a failure closes it."""
+    await client._connect_lock.acquire()
+    client._opening = True
+    client._opening_timeout = timeout
+    try:
+        with attach_transcript(client):
+            yield
+    except BaseException:
+        abort(client)
+        raise
+    finally:
+        client._opening = False
+        if client.protocol is None:
+            client._connect_lock.release()
+
+
+def forget_closed_loop(client: Connection) -> None:
+    """Forget a connection, and a lock, that belong to an event loop that is no more."""
+    if client.loop is not None and client.loop.is_closed():
+        client.loop = client.protocol = client.transport = None
+        client._connect_lock = asyncio.Lock()
+        client._forget_server()
+
+
+def call_when_lost(client: Connection, callback: Callable[[], None]) -> None:
+    """Have ``callback`` called when the connection is of no more use, as soon as that is known."""
+    client._lost_callback = callback
+
+
+def abort(client: Connection) -> None:
+    """Close the connection at once, and wait for nothing.
+
+    Closing waits for what is buffered to be read, and for the end of TLS. A server that does neither, as Exim
+    while it waits for a command, would hold on to the socket.
+    """
+    transport = None if client.protocol is None else client.protocol.transport
+    client.close()
+    if transport is not None:
+        transport.abort()
