@@ -1,4 +1,4 @@
-"""Messages and addresses: who sends, who receives, and the bytes of the message (RFC 5322, RFC 5321)."""
+"""Functions on messages and addresses: sender, recipients and bytes of a message (RFC 5322, RFC 5321)."""
 
 import functools
 from types import ModuleType
@@ -22,16 +22,17 @@ __all__ = (
 
 
 def flatten_message(message: "EmailMessage | Message", utf8: bool = False, cte_type: str = "8bit") -> bytes:
-    """The bytes of a message, without ``Bcc`` and ``Resent-Bcc``. The message itself is not changed.
+    """The bytes of a message, without ``Bcc`` and ``Resent-Bcc``. The message is not changed.
 
-    An ``EmailMessage`` is written with CRLF, an old-style ``Message`` with LF, whatever their policies say:
-    those are for reading and building a message. Line breaks in a header value become folding white space.
+    An ``EmailMessage`` is written with CRLF, an old-style ``Message`` with LF, whatever their policies say.
+    Line breaks in a header value become folding white space.
 
+    :param message: the message object
     :param utf8: write the header fields of an ``EmailMessage`` as UTF-8 (RFC 6532), not encoded (RFC 2047)
-    :param cte_type: ``"8bit"``, or ``"7bit"`` to have 8-bit parts encoded
+    :param cte_type: ``"8bit"``, or ``"7bit"`` to encode 8-bit parts
     :raises ValueError: for another ``cte_type``; or for a content type whose parameters have names of more
         than 40 characters, which cannot be folded
-    :raises TypeError: if ``message`` is no message
+    :raises TypeError: if ``message`` is not a message object
     :raises email.errors.HeaderParseError: if a value in an old-style message holds a whole header field
     """
     content: bytes = _flattening().flatten(message, utf8, cte_type)
@@ -41,9 +42,11 @@ def flatten_message(message: "EmailMessage | Message", utf8: bool = False, cte_t
 def flatten_for(
     message: "EmailMessage | Message", utf8: bool, cte_type: str, chunk: bool
 ) -> tuple[Data, int]:
-    """The same as it goes out, and its number of octets as SIZE counts it (RFC 1870 section 3).
+    """The bytes of a message as written to the connection, and their number by SIZE (RFC 1870 section 3).
 
-    :param chunk: by BDAT, not by DATA
+    The other parameters and the errors are those of :func:`flatten_message`.
+
+    :param chunk: whether for BDAT: without dot-stuffing and final dot, which are there for DATA
     """
     ready: tuple[Data, int] = _flattening().flatten_for(message, utf8, cte_type, chunk)
     return ready

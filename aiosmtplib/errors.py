@@ -1,10 +1,9 @@
-"""What can go wrong, as types.
+"""The exceptions of this package.
 
-Every error also derives from its built-in kin (``ConnectionError``, ``TimeoutError``), takes its
-arguments by position or by name, and survives pickling. Errors raised while a mail was being sent
-say what became of it (``delivery``), where in the dialogue it happened (``phase``) and what the
-server had replied by then (``replies``). Errors of a connection carry what was said on it before
-(``transcript``).
+Errors of connections and timeouts also derive from the built-in ``ConnectionError`` and ``TimeoutError``. All
+take their arguments by position or by name, and can be pickled. Errors raised while a message was being sent
+have the delivery verdict (``delivery``), the phase of the dialogue (``phase``) and the replies received by
+then (``replies``). Errors of a connection have the last commands and replies on it (``transcript``).
 """
 
 import sys
@@ -42,14 +41,14 @@ __all__ = (
 
 
 class SMTPException(Exception):
-    """Base of every error that this package raises for what a server or a connection did.
+    """Base class of the errors that a server or a connection causes.
 
-    :ivar message: what happened, in words
+    :ivar message: the error text
     :ivar delivery: what became of the message that was being sent (:class:`Delivery`)
     :ivar phase: where it happened: ``"connect"``, ``"greeting"``, ``"ehlo"``, ``"starttls"``, ``"auth"``,
         ``"mail"``, ``"rcpt"``, ``"data"``, ``"body"``, ``"final"``, or ``None`` outside of those
     :ivar replies: the replies to the commands of this mail transaction, in command order
-    :ivar transcript: the last things that were said on the connection, without secrets and content
+    :ivar transcript: the last commands and replies on the connection, without secrets and content
         (:class:`Transcript`); empty if there was no connection
     """
 
@@ -63,24 +62,24 @@ class SMTPException(Exception):
         self.args = (message,)
 
     def __str__(self) -> str:
-        # OSError would print two arguments as an errno and its text.
+        # OSError.__str__ formats two arguments as an errno and its text.
         return str(self.args[0]) if len(self.args) == 1 else str(self.args)
 
 
 class SMTPServerDisconnected(SMTPException, ConnectionError):
-    """The connection is not there (any more): never connected, closed, or lost."""
+    """There is no connection: it was never opened, was closed, or is lost."""
 
 
 class SMTPConnectError(SMTPException, ConnectionError):
-    """The connection could not be made."""
+    """The connection could not be opened."""
 
 
 class SMTPTimeoutError(SMTPException, _TimeoutKin):
-    """Something took longer than ``timeout`` seconds."""
+    """An operation took longer than ``timeout`` seconds."""
 
 
 class SMTPConnectTimeoutError(SMTPTimeoutError, SMTPConnectError):
-    """Connecting (with the TLS handshake, where there is one) took longer than ``timeout`` seconds."""
+    """Connecting, the TLS handshake included, took longer than ``timeout`` seconds."""
 
 
 class SMTPReadTimeoutError(SMTPTimeoutError):
@@ -88,13 +87,13 @@ class SMTPReadTimeoutError(SMTPTimeoutError):
 
 
 class SMTPNotSupported(SMTPException):
-    """The server does not announce the extension that this needs."""
+    """The server does not announce an extension that the operation needs."""
 
 
 class SMTPResponseException(SMTPException):
-    """The server replied, and the reply is an error for the command at hand.
+    """The server sent a reply that is an error for the command (RFC 5321 section 4.2).
 
-    :ivar code: the reply code, or -1 where what the server sent is no SMTP reply
+    :ivar code: the reply code, or -1 if the server sent something other than an SMTP reply
     :ivar message: the text of the reply
     """
 
@@ -105,7 +104,7 @@ class SMTPResponseException(SMTPException):
 
     @property
     def enhanced_code(self) -> EnhancedCode | None:
-        """The enhanced status code of the reply, as :attr:`SMTPResponse.enhanced_code` has it."""
+        """The enhanced status code of the reply, or ``None``: see :attr:`SMTPResponse.enhanced_code`."""
         return enhanced_code(self.code, self.message)
 
 
@@ -120,7 +119,7 @@ class SMTPHeloError(SMTPResponseException):
 
 
 class SMTPDataError(SMTPResponseException):
-    """The server refused DATA, or the message after it."""
+    """The server refused DATA, or the content of the message."""
 
     delivery = Delivery.REJECTED
 
@@ -128,8 +127,8 @@ class SMTPDataError(SMTPResponseException):
 class SMTPAuthenticationError(SMTPResponseException):
     """The server refused the credentials (RFC 4954 section 6).
 
-    :ivar reason: what it said besides its reply, or ``None``: with OAuth a JSON object (RFC 7628 section
-        3.2.2), with SCRAM a word (RFC 5802 section 7)
+    :ivar reason: the server's explanation besides its reply, or ``None``: with OAuth a JSON object (RFC 7628
+        section 3.2.2), with SCRAM a server-error-value such as ``invalid-proof`` (RFC 5802 section 7)
     """
 
     phase = "auth"
@@ -167,7 +166,7 @@ class SMTPRecipientRefused(SMTPResponseException):
 
 
 class SMTPRecipientsRefused(SMTPException):
-    """The server refused every recipient; nothing was sent.
+    """The server refused every recipient; the message was not sent.
 
     :ivar recipients: one :class:`SMTPRecipientRefused` for each, in the order given
     """

@@ -1,7 +1,7 @@
-"""What a server announces in its EHLO reply (RFC 5321 section 4.1.1.1), as values.
+"""A parser of the EHLO reply: extensions and their parameters (RFC 5321 section 4.1.1.1).
 
-The text comes from a stranger: nothing here raises for it, and the work is linear in its length, which the
-reply parser bounds.
+The text is untrusted. No function raises an error for it, and the work is linear in its length, which the
+reply parser limits.
 """
 
 import functools
@@ -25,11 +25,11 @@ _MAX_LIMIT_DIGITS = 6
 
 
 class Limits(NamedTuple):
-    """What a server that announces LIMITS accepts (RFC 9422 section 4). ``None``: it does not say.
+    """The limits that a server announces by LIMITS (RFC 9422 section 4). ``None``: it does not announce it.
 
-    :ivar mailmax: MAIL commands in one session, refused ones included
-    :ivar rcptmax: RCPT commands in one transaction
-    :ivar rcptdomainmax: different domains of recipients in one session
+    :ivar mailmax: the maximum number of MAIL commands in one session, refused ones included
+    :ivar rcptmax: the maximum number of RCPT commands in one transaction
+    :ivar rcptdomainmax: the maximum number of different recipient domains in one session
     """
 
     mailmax: int | None = None
@@ -38,10 +38,10 @@ class Limits(NamedTuple):
 
 
 def parse_esmtp_extensions(message: str) -> tuple[dict[str, str], list[str]]:
-    """Read the lines after the greeting of an EHLO reply.
+    """Parse the lines after the first one of an EHLO reply.
 
-    A keyword that comes twice has the parameters of its last line. ``AUTH=LOGIN``, as servers announced it
-    before RFC 2554 was published, counts as ``AUTH LOGIN``.
+    For a keyword that is repeated, the last line counts. ``AUTH=LOGIN``, which servers announced before RFC
+    2554 was published, is read as ``AUTH LOGIN``.
 
     :param message: the text of the reply, its lines joined by ``"\\n"``
     :return: the parameters (possibly empty) by lower-case keyword, and the SASL mechanisms in lower case,
@@ -67,7 +67,8 @@ def parse_size_limit(extensions: Mapping[str, str]) -> int | None:
     """The fixed maximum size of a message that the server announces (RFC 1870 section 4).
 
     :param extensions: as :func:`parse_esmtp_extensions` returns them
-    :return: octets, or None where there is no fixed limit: no SIZE, no number, 0, or no valid number
+    :return: octets, or None where there is no fixed limit: SIZE is not announced, or without a number, or
+        with 0 or an invalid number
     """
     announced = extensions.get("size")
     return _size_limit(announced) if announced else None
@@ -75,7 +76,7 @@ def parse_size_limit(extensions: Mapping[str, str]) -> int | None:
 
 @functools.lru_cache(maxsize=16)
 def _size_limit(announced: str) -> int | None:
-    # It is asked for with every message.
+    # Cached: needed for every message.
     return _number(announced.partition(" ")[0], _MAX_SIZE_DIGITS) or None
 
 
@@ -84,26 +85,27 @@ def _number(text: str, digits: int) -> int | None:
 
 
 def parse_deliverby(extensions: Mapping[str, str]) -> int | None:
-    """The shortest time in which the server promises to deliver or return (RFC 2852 section 3).
+    """The minimum time of DELIVERBY that the server accepts (RFC 2852 section 3).
 
     :param extensions: as :func:`parse_esmtp_extensions` returns them
-    :return: seconds, or None where it does not say, or in no valid way
+    :return: seconds, or None where it is not announced or invalid
     """
     return _number(extensions.get("deliverby", "").partition(" ")[0], _MAX_SECONDS_DIGITS)
 
 
 def parse_futurerelease(extensions: Mapping[str, str]) -> tuple[int | None, "datetime | None"]:
-    """For how long, and until when, the server holds a message at most (RFC 4865 section 4).
+    """The limits of FUTURERELEASE: how long, and until when, the server holds a message (RFC 4865 section 4).
 
     :param extensions: as :func:`parse_esmtp_extensions` returns them
-    :return: seconds, and a moment; each None where it does not say, or in no valid way
+    :return: the maximum interval in seconds, and the latest date and time, which is aware; each None where it
+        is not announced or invalid
     """
     from datetime import datetime
 
     interval, _, latest = extensions.get("futurerelease", "").partition(" ")
     moment = None
     try:
-        # Python 3.10 does not know the Z.
+        # Python 3.10 does not accept the Z.
         moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", latest.strip()))
     except ValueError:
         pass
@@ -113,10 +115,10 @@ def parse_futurerelease(extensions: Mapping[str, str]) -> tuple[int | None, "dat
 
 
 def parse_limits(extensions: Mapping[str, str]) -> Limits:
-    """The limits that the server announces (RFC 9422).
+    """The limits that the server announces by LIMITS (RFC 9422).
 
-    Unknown limits and values that are no number from 1 to 999999 are ignored. Of a limit that comes twice,
-    the smaller value holds: whichever the server meant, it is kept.
+    Unknown limits, and values that are not a number from 1 to 999999, are ignored. Of a limit that is
+    repeated, the smallest value counts, which satisfies all.
 
     :param extensions: as :func:`parse_esmtp_extensions` returns them
     """
@@ -124,17 +126,18 @@ def parse_limits(extensions: Mapping[str, str]) -> Limits:
     for limit in extensions.get("limits", "").split():
         name, _, number = limit.lower().partition("=")
         if name in Limits._fields and number.isascii() and number.isdigit():
-            # A leading zero is not in the grammar, so 0 is none either.
+            # The grammar allows no leading zero, and so no 0 either.
             if len(number) <= _MAX_LIMIT_DIGITS and number[0] != "0":
                 found[name] = min(int(number), found.get(name, int(number)))
     return Limits(**found)
 
 
 def split_recipients(recipients: Sequence[str], rcptmax: int | None) -> list[Sequence[str]]:
-    """Divide recipients over transactions of at most ``rcptmax`` each, in their order (RFC 9422 section 4.2).
+    """Divide recipients over transactions, at most ``rcptmax`` in each, in order (RFC 9422 section 4.2).
 
-    :param recipients: the forward-paths; not copied where one transaction takes them all
+    :param recipients: the forward-paths; not copied if one transaction takes all
     :param rcptmax: :attr:`Limits.rcptmax`
+    :return: the recipients of each transaction
     """
     if rcptmax is None or len(recipients) <= rcptmax:
         return [recipients]

@@ -1,4 +1,4 @@
-"""LMTP, for handing mail to a local delivery agent: SMTP, with an answer for each recipient (RFC 2033)."""
+"""An LMTP client, for local delivery: SMTP with a final reply for each recipient (RFC 2033)."""
 
 from ._client.connection import Timeout
 from ._client.variant import LMTP_VARIANT
@@ -11,18 +11,19 @@ __all__ = ("LMTP",)
 
 
 class LMTP(SMTP):
-    """A client that speaks LMTP (RFC 2033). It has the options and methods of :class:`SMTP`.
+    """An LMTP client (RFC 2033). It has the options and methods of :class:`SMTP`.
 
     >>> async with aiosmtplib.LMTP(socket_path="/run/dovecot/lmtp") as client:
     ...     refused, text = await client.send_message(message)
 
     The differences are these:
 
-    * It introduces itself with LHLO, never with EHLO or HELO (section 4.1).
-    * After the content, the server answers once for each recipient that it accepted (section 4.2). Who is
-      refused there is among the refused, like those whom RCPT refused. The text is that of the first positive
-      reply. Where all are negative, :class:`SMTPDataError` has the first of them, and ``replies`` has all.
-    * Content goes by DATA alone, so that a message with ``BODY=BINARYMIME`` cannot be sent.
+    * It sends LHLO, never EHLO or HELO (section 4.1).
+    * After the content, the server sends one reply for each recipient that it accepted (section 4.2). A
+      recipient with a negative one is among the refused, as after a refused RCPT. The text is that of the
+      first positive reply. If all are negative, :class:`SMTPDataError` has the first of them, and
+      ``replies`` has all.
+    * Content is sent by DATA only, so a message with ``BODY=BINARYMIME`` cannot be sent.
     * There is no default port, and 25 is forbidden (section 5): connecting raises :class:`ValueError` unless
       ``socket_path``, ``sock`` or another ``port`` was given.
     """
@@ -37,7 +38,7 @@ class LMTP(SMTP):
         raise SMTPNotSupported("LMTP has no HELO (RFC 2033 section 4.1): use ehlo(), which sends LHLO")
 
     async def data(self, message: str | bytes, timeout: Timeout = Default.token) -> SMTPResponse:
-        """Refused: its one reply cannot stand for those to each recipient (RFC 2033 section 4.2).
+        """Refused: it returns one reply, and LMTP has one for each recipient (RFC 2033 section 4.2).
 
         :raises SMTPNotSupported: always; nothing has been sent
         """

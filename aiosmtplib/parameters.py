@@ -1,4 +1,4 @@
-"""Parameters of MAIL and RCPT as values, checked when they are made, and recipients that have their own.
+"""Typed parameters of MAIL and RCPT, checked on construction, and recipients with parameters of their own.
 
 >>> from aiosmtplib.parameters import Notify, Recipient, RequireTLS, Ret
 >>> await client.send_message(
@@ -7,14 +7,13 @@
 ...     mail_options=[Ret("hdrs"), RequireTLS()],
 ... )
 
-They go wherever parameters go as strings: into ``mail_options`` those of MAIL, into ``rcpt_options`` those of
-RCPT that are for every recipient. Where a server does not announce the extension, or the connection does not
-suit, a parameter that is *required* raises :class:`SMTPNotSupported`, and nothing of the message has been
-sent; any other is left out. Each has the default that fits what it asks for: what must not be lost is
-required.
+They can be passed wherever parameters can be strings: those of MAIL in ``mail_options``, those of RCPT that
+are for every recipient in ``rcpt_options``. Where a server does not announce the extension, or the connection
+does not meet a condition, a parameter that is *required* raises :class:`SMTPNotSupported` before anything of
+the message is sent; any other is left out. By default, those are required whose effect must not be lost.
 
-What is not well-formed raises :class:`ValueError` when it is made, what is of the wrong type
-:class:`TypeError`. No value can hold a second parameter or a command.
+A malformed value raises :class:`ValueError` on construction, one of the wrong type :class:`TypeError`. No
+value can hold a second parameter or a command.
 """
 
 import re
@@ -61,9 +60,9 @@ _MAX_PRIORITY = 9
 
 
 class Ret(Parameter):
-    """RET: how much of the message a report of failure returns (RFC 3461 section 4.3).
+    """RET: how much of the message a failure notification returns (RFC 3461 section 4.3).
 
-    :param what: ``"full"`` or ``"hdrs"``, in any case
+    :param what: ``"full"`` or ``"hdrs"``, upper or lower case
     """
 
     __slots__ = ("what",)
@@ -76,9 +75,9 @@ class Ret(Parameter):
 
 
 class EnvId(Parameter):
-    """ENVID: a name for this sending, which reports repeat (RFC 3461 section 4.4).
+    """ENVID: an identifier of the transaction, which notifications repeat (RFC 3461 section 4.4).
 
-    :param identifier: printable ASCII, blanks included; encoded no longer than 94 characters
+    :param identifier: printable ASCII, blanks included, at most 94 characters when encoded
     """
 
     __slots__ = ("identifier",)
@@ -93,9 +92,10 @@ class EnvId(Parameter):
 
 
 class Notify(Parameter):
-    """NOTIFY: when to send a report about a recipient (RFC 3461 section 4.1).
+    """NOTIFY: when to send a delivery status notification about a recipient (RFC 3461 section 4.1).
 
-    :param conditions: ``"never"`` alone, or any of ``"success"``, ``"failure"`` and ``"delay"``, in any case
+    :param conditions: ``"never"`` alone, or any of ``"success"``, ``"failure"`` and ``"delay"``, upper or
+        lower case
     """
 
     __slots__ = ("conditions",)
@@ -114,14 +114,14 @@ class Notify(Parameter):
 
 
 class Orcpt(Parameter):
-    """ORCPT: the address as the sender gave it, which reports name (RFC 3461 section 4.2).
+    """ORCPT: the original recipient address, which notifications name (RFC 3461 section 4.2).
 
-    Who sends a message first, and does not relay it, gives the address of the recipient itself.
+    The first sender of a message, which does not relay it, gives the address of the recipient itself.
 
     :param address: one address, with or without a display name. One that is not ASCII has the type ``utf-8``,
-        and goes as it is where the message goes with SMTPUTF8, else in a 7-bit form (RFC 6533 section 3).
-    :param address_type: for an address that is none of the Internet, such as ``"x400"``; then ``address`` is
-        taken as it is
+        and is sent as it is with SMTPUTF8, else in a 7-bit form (RFC 6533 section 3).
+    :param address_type: the type of another address than that of Internet mail, such as ``"x400"``;
+        ``address`` is not parsed then
     """
 
     __slots__ = ("address", "address_type")
@@ -152,14 +152,14 @@ class Orcpt(Parameter):
         return f"ORCPT={self.address_type};{encoded}"
 
 
-# -- when and how ------------------------------------------------------------------------------------
+# -- time, priority and TLS -------------------------------------------------------------------------
 
 
 class RequireTLS(Parameter):
-    """REQUIRETLS: every server on the way has to speak TLS and to honour this, or to return the message.
+    """REQUIRETLS: each server on the route must use TLS and support this extension, or return the message.
 
-    It is for a connection with TLS and a certificate that was verified (RFC 8689 section 2). Any other is as
-    if the server did not announce it.
+    It needs a connection with TLS and a verified certificate (RFC 8689 section 2). On any other, it counts as
+    not supported.
     """
 
     __slots__ = ()
@@ -176,13 +176,14 @@ class RequireTLS(Parameter):
 
 
 class DeliverBy(Parameter):
-    """BY: when the message has to be delivered (RFC 2852 section 4).
+    """BY: the time by which the message has to be delivered (RFC 2852 section 4).
 
-    :param seconds: from now; up to 999,999,999 either way, and with ``"R"`` at least 1 and what the server
-        announces
-    :param mode: what happens if it is not: ``"R"`` returns the message, ``"N"`` notifies the sender
-    :param trace: whether to report when it leaves for a server without this extension
-    :param required: ``None``: with ``"R"``
+    :param seconds: from now, -999,999,999 to 999,999,999; with ``"R"`` at least 1 and the minimum that the
+        server announces
+    :param mode: what the server does if it is not delivered in time: ``"R"`` returns the message, ``"N"``
+        notifies the sender
+    :param trace: whether to notify when the message is relayed to a server without this extension
+    :param required: ``None`` means: required with ``"R"``, and not with ``"N"``
     """
 
     __slots__ = ("mode", "seconds", "trace")
@@ -208,9 +209,9 @@ class DeliverBy(Parameter):
 
 
 class HoldFor(Parameter):
-    """HOLDFOR: for how long the server holds the message before it sends it on (RFC 4865 section 5).
+    """HOLDFOR: how long the server holds the message before it releases it (RFC 4865 section 5).
 
-    :param seconds: from 1 to 999,999,999, and no more than the server announces
+    :param seconds: from 1 to 999,999,999, and at most the maximum that the server announces
     """
 
     __slots__ = ("seconds",)
@@ -229,10 +230,10 @@ class HoldFor(Parameter):
 
 
 class HoldUntil(Parameter):
-    """HOLDUNTIL: until when the server holds the message before it sends it on (RFC 4865 section 5).
+    """HOLDUNTIL: until when the server holds the message before it releases it (RFC 4865 section 5).
 
-    :param moment: an aware :class:`~datetime.datetime`, no later than the server announces; parts of a second
-        are rounded up
+    :param moment: an aware :class:`~datetime.datetime`, at most the latest that the server announces; rounded
+        up to full seconds
     """
 
     __slots__ = ("moment",)
@@ -251,7 +252,7 @@ class HoldUntil(Parameter):
             if utc.microsecond:
                 utc = utc.replace(microsecond=0) + timedelta(seconds=1)
         except OverflowError as error:
-            raise ValueError(f"{moment} is beyond what dates can be") from error
+            raise ValueError(f"HOLDUNTIL takes the years 1 to 9999 in UTC: {moment} is beyond") from error
         text = f"HOLDUNTIL={utc.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
         return cls.build(text, moment=utc, required=required)
 
@@ -263,9 +264,9 @@ class HoldUntil(Parameter):
 
 
 class MTPriority(Parameter):
-    """MT-PRIORITY: how urgent the message is, beside others in a queue (RFC 6710 section 4).
+    """MT-PRIORITY: the priority of the message in the queues of servers (RFC 6710 section 4).
 
-    :param priority: from -9 to 9; 0 is what messages have without it
+    :param priority: from -9 to 9; 0 is that of messages without this parameter
     """
 
     __slots__ = ("priority",)
@@ -278,15 +279,16 @@ class MTPriority(Parameter):
         return cls.build(text, priority=int(priority), required=required)
 
 
-# -- what the message is made of ---------------------------------------------------------------------
+# -- characters and content -------------------------------------------------------------------------
 
 
 class SMTPUTF8(Parameter):
-    """SMTPUTF8: addresses and header fields may have any characters (RFC 6531).
+    """SMTPUTF8: addresses and header fields may hold any Unicode character (RFC 6531).
 
-    With ``sendmail`` and the like, ``"if available"`` uses it where the server announces it; elsewhere the
-    domains of addresses go as A-labels, and :class:`SMTPNotSupported` is raised if that is not enough. With
-    message objects it also has to be needed, which is what happens without any option.
+    With ``sendmail`` and other methods that take the bytes of a message, ``"if available"`` uses it where the
+    server announces it. Elsewhere the domains of addresses are sent as A-labels, and
+    :class:`SMTPNotSupported` is raised where that is not sufficient. With message objects, ``"if available"``
+    uses it only if the message needs it, which is also the default without this parameter.
 
     :param use: ``"required"``, ``"if available"`` or ``"never"``
     """
@@ -310,10 +312,11 @@ class SMTPUTF8(Parameter):
 
 
 class Body(Parameter):
-    """BODY: which bytes the content has (RFC 6152 section 3, RFC 3030 section 3).
+    """BODY: which octets the content may have (RFC 6152 section 3, RFC 3030 section 3).
 
-    :param kind: ``"7bit"``, ``"8bitmime"`` or ``"binarymime"``, in any case
-    :param required: ``None``: all but ``"7bit"``, since the content is as it is. ``"binarymime"`` always is.
+    :param kind: ``"7bit"``, ``"8bitmime"`` or ``"binarymime"``, upper or lower case
+    :param required: ``None`` means: required, unless ``"7bit"``, since the content is not converted.
+        ``"binarymime"`` is always required.
     """
 
     __slots__ = ("kind",)
@@ -323,7 +326,7 @@ class Body(Parameter):
     def __new__(cls, kind: str, *, required: bool | None = None) -> "Body":
         kind = _one_of(kind, ("7BIT", "8BITMIME", "BINARYMIME"), "BODY")
         if kind == "BINARYMIME" and required is False:
-            raise ValueError("Content that is BINARYMIME cannot go without that parameter")
+            raise ValueError("BINARYMIME content cannot go without the parameter: leave out required=False")
         required = kind != "7BIT" if required is None else required
         return cls.build(f"BODY={kind}", kind=kind, required=required)
 

@@ -1,7 +1,4 @@
-"""SMTP reply codes (RFC 5321 section 4.2.3 and the extensions that add to it), and delivery verdicts.
-
-Both are plain enumerations without behaviour, so that every other layer may use them.
-"""
+"""SMTP reply codes (RFC 5321 section 4.2.3 and its extensions), and delivery verdicts, as enumerations."""
 
 import enum
 
@@ -10,9 +7,9 @@ __all__ = ("Delivery", "SMTPStatus")
 
 @enum.unique
 class SMTPStatus(enum.IntEnum):
-    """Reply codes by name. Members compare equal to the ``int`` code of an ``SMTPResponse``."""
+    """SMTP reply codes by name. Members equal the ``int`` code of an ``SMTPResponse``."""
 
-    #: No SMTP reply at all: what was received is malformed or too long.
+    #: Not an SMTP reply: the text received is malformed or too long.
     invalid_response = -1
     system_status_ok = 211
     help_message = 214
@@ -47,7 +44,7 @@ class SMTPStatus(enum.IntEnum):
 
 @enum.unique
 class Delivery(enum.Enum):
-    """What became of a message, as far as this side can know (RFC 5321 section 4.1.1.4).
+    """The delivery verdict: what became of a message, as far as the client can know (RFC 5321).
 
     ``NOT_SENT``
         The server never had the whole message. Sending it again cannot duplicate it.

@@ -1,8 +1,7 @@
-"""A real SMTP server inside the test of a program that sends mail.
+"""An SMTP server for the tests of programs that send mail.
 
-Programs that use this package need something to send to in their own tests. This is aiosmtpd with the
-few switches such tests ask for. It is also what ``aiosmtplib demo`` and the examples of the README talk to.
-aiosmtpd and trustme come with the extra ``testing``, and are imported when a server is made, not before::
+It is aiosmtpd with the options that such tests need. ``aiosmtplib demo`` and the examples of the README send
+to it, too. The extra ``testing`` installs aiosmtpd and trustme; they are imported when a server is created::
 
     async with aiosmtplib.testing.Server() as server:
         await aiosmtplib.send(message, **server.connect_options)
@@ -36,7 +35,7 @@ class ReceivedMessage:
     :ivar recipients: the forward-paths that were accepted, in order
     :ivar content: the message as received, without dot-stuffing, lines ended by CRLF
     :ivar mail_options: the parameters of MAIL, such as ``"BODY=8BITMIME"``
-    :ivar username: who had logged in, or ``None``
+    :ivar username: the user name of the login, or ``None``
     """
 
     sender: str
@@ -55,23 +54,23 @@ class Server:
     """An SMTP server on a port of this machine, as an async context manager. It runs in the caller's loop.
 
     :param host: the address to listen on
-    :param port: the port, or 0 for one that is free
-    :param use_tls: speak TLS from the first byte, with a certificate made for this server
-    :param start_tls: offer STARTTLS, with such a certificate
-    :param users: names and passwords; where given, nobody may send without AUTH (PLAIN or LOGIN).
-        With ``start_tls``, AUTH is offered on the encrypted connection only
+    :param port: the port, or 0 for a free one
+    :param use_tls: use TLS from the first byte, with a certificate issued for this server
+    :param start_tls: announce STARTTLS, with such a certificate
+    :param users: user names and passwords; if given, AUTH (PLAIN or LOGIN) is required to send. With
+        ``start_tls``, AUTH is announced on the encrypted connection only
     :param pipelining: announce PIPELINING (RFC 2920)
     :param smtputf8: announce SMTPUTF8 (RFC 6531)
-    :param size_limit: the largest message in bytes, announced with SIZE (RFC 1870)
+    :param size_limit: the maximum size of a message in bytes, announced by SIZE (RFC 1870)
     :param refuse: addresses that are refused as sender and as recipient: a collection, or a mapping from
         the address to the reply it gets
     :param reply: the reply to every complete message; if not a 2xx one, the message is not kept
-    :raises ImportError: where the extra ``testing`` is not installed
-    :raises ValueError: if both ``use_tls`` and ``start_tls`` are wanted
+    :raises ImportError: if the extra ``testing`` is not installed
+    :raises ValueError: if both ``use_tls`` and ``start_tls`` are set
 
     :ivar messages: the messages accepted so far (list of :class:`ReceivedMessage`); may be cleared
-    :ivar host: where the server listens
-    :ivar port: where the server listens; the real port once the server runs
+    :ivar host: the address on which the server listens
+    :ivar port: the port on which the server listens; the actual one once the server runs
     """
 
     def __init__(
@@ -110,9 +109,9 @@ class Server:
 
     @property
     def ca_pem(self) -> bytes:
-        """The certificate authority that vouches for the server, for ``cert_bundle`` files.
+        """The certificate of the authority that signed that of the server, in PEM, for ``cert_bundle`` files.
 
-        :raises ValueError: if the server does no TLS
+        :raises ValueError: if the server does not use TLS
         """
         if self._ca_pem is None:
             raise ValueError("This server does no TLS: it was made without use_tls and start_tls.")
@@ -120,9 +119,9 @@ class Server:
 
     @property
     def connect_options(self) -> dict[str, Any]:
-        """Keyword arguments with which ``aiosmtplib.send`` and ``aiosmtplib.SMTP`` reach this server.
+        """Keyword arguments for ``aiosmtplib.send`` and ``aiosmtplib.SMTP`` to connect to this server.
 
-        They hold the first of ``users``, and a TLS context that trusts the server's certificate.
+        They include the first of ``users``, and a TLS context that trusts the server's certificate.
         """
         options: dict[str, Any] = {
             "hostname": self.host,
@@ -142,7 +141,7 @@ class Server:
         self._listener = await loop.create_server(
             self._make_protocol, self.host, self.port, ssl=context, start_serving=False
         )
-        try:  # asyncio would leave the socket open where its caller is cancelled
+        try:  # asyncio leaves the socket open if start_serving is cancelled
             await self._listener.start_serving()
         except BaseException:
             self._listener.close()
@@ -181,7 +180,7 @@ class Server:
 
         class Protocol(SMTP):
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
-                # Called once more after STARTTLS. The tasks are those that have to be waited for at the end.
+                # Called again after STARTTLS. __aexit__ waits for the tasks that aiosmtpd starts here.
                 before = asyncio.all_tasks()
                 super().connection_made(transport)
                 connections.setdefault(self, set()).update(asyncio.all_tasks() - before)
@@ -192,7 +191,7 @@ class Server:
                     connections.pop(self, None)
 
         with warnings.catch_warnings():
-            # It warns of passwords on connections that it does not encrypt itself. They go nowhere.
+            # It warns of passwords on connections that it did not encrypt itself; these do not leave a test.
             warnings.simplefilter("ignore", UserWarning)
             return Protocol(
                 _Handler(self),
@@ -220,7 +219,7 @@ class Server:
 
 
 class _Handler:
-    """What aiosmtpd calls for each command."""
+    """The handler of aiosmtpd, which calls a method for each command."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -230,7 +229,7 @@ class _Handler:
     ) -> list[str]:
         session.host_name = hostname
         if self._server._pipelining:
-            # Announcing is all there is to it: aiosmtpd reads line by line and never drops what comes early.
+            # The announcement suffices: aiosmtpd reads line by line, and keeps commands that arrive early.
             responses.insert(1, "250-PIPELINING")
         if self._server._users is None:
             responses = [line for line in responses if not line.startswith("250-AUTH")]
@@ -269,7 +268,7 @@ class _Handler:
 
 def _import_aiosmtpd() -> None:
     with warnings.catch_warnings():
-        # It imports names that newer Pythons deprecate; that is no concern of who tests with it.
+        # It imports names that newer Pythons deprecate, which its users cannot change.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             import aiosmtpd.smtp  # noqa: F401

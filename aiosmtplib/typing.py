@@ -1,4 +1,4 @@
-"""Types that callers and several layers share."""
+"""Types of parameters, used by the public API and by several layers."""
 
 import enum
 import os
@@ -11,18 +11,19 @@ __all__ = ("Default", "PlaintextAuth", "SMTPStatus", "SMTPTokenGenerator", "Sock
 
 
 class Default(enum.Enum):
-    """The type of "not given", for parameters where ``None`` has a meaning of its own."""
+    """The type of the default "not given", for parameters where ``None`` has another meaning."""
 
     token = 0
 
 
 _default: Literal[Default.token] = Default.token
 
-#: Called without arguments whenever an OAuth 2.0 access token is needed.
+#: A coroutine function without parameters that returns an OAuth 2.0 access token. It is called for each
+#: login, and once more if the server says that the token has expired.
 SMTPTokenGenerator: TypeAlias = Callable[[], Awaitable[str]]
 
-#: Whether to log in over a connection that is not encrypted: always, never, or only where it does not leave
-#: this host, over a Unix domain socket, a loopback address, or both.
+#: Whether to log in over a connection that is not encrypted: always (True), never (False), or only if it
+#: stays on this host: over a Unix domain socket, a loopback address, or either ("local").
 PlaintextAuth: TypeAlias = bool | Literal["unix", "loopback", "local"]
 
 #: The path of a Unix domain socket.
