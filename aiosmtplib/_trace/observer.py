@@ -19,7 +19,7 @@ from .transcript import command_line, incomplete_reply_lines, reply_lines, shown
 
 #: The logger of connections (made, protected by TLS, closed, lost) and of hooks that raise.
 log = logging.getLogger("aiosmtplib")
-#: The logger of command and reply lines. The arguments of a record are the connection's number and the line.
+#: The logger of command and reply lines.
 wire_log = logging.getLogger("aiosmtplib.wire")
 
 #: The numbers of the connections of this process.

@@ -181,12 +181,16 @@ def test_tokens(mechanism: str, run: Run) -> None:
 
 
 @pytest.mark.parametrize("code", ["235", "535", "250-", "334", "what"])
-@pytest.mark.parametrize("position", ["AUTH", "*"])
 @pytest.mark.parametrize(
-    ("mechanism", "variable"),
-    [("PLAIN", "PASSWORD"), ("LOGIN", "PASSWORD"), ("XOAUTH2", "TOKEN"), ("OAUTHBEARER", "TOKEN")],
+    ("mechanism", "position", "variable"),
+    [
+        ("PLAIN", "AUTH", "PASSWORD"),
+        ("LOGIN", "*", "PASSWORD"),
+        ("XOAUTH2", "AUTH", "TOKEN"),
+        ("OAUTHBEARER", "AUTH", "TOKEN"),
+    ],
 )
-def test_echoes(mechanism: str, variable: str, position: str, code: str, run: Run) -> None:
+def test_echoes(mechanism: str, position: str, variable: str, code: str, run: Run) -> None:
     """Also where the connection ends because of it, and in what is printed at last."""
     heard = set()
 
@@ -200,8 +204,9 @@ def test_echoes(mechanism: str, variable: str, position: str, code: str, run: Ru
     with in_thread(Peer(actions, extensions=[f"AUTH {mechanism}"])) as peer:
         lines = verbose(run, peer, **{"USERNAME": "user", variable: PASSWORD})
     shown = "\n".join(lines)
-    assert not [secret for secret in heard if len(secret) > 8 and secret in shown]
-    assert "AUTH" in peer.verbs
+    [secret] = heard
+    assert secret not in shown
+    assert secret[-24:-8] not in shown  # the middle of the password or token, for all of them
 
 
 def test_echoes_where_nothing_is_expected_of_them(run: Run) -> None:
