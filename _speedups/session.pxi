@@ -31,10 +31,10 @@ cdef class Exchange:
     cdef public list replies
     cdef public object timeout
     cdef public object pipeline
+    cdef public int follows
     cdef Py_ssize_t _expected
     cdef Py_ssize_t _start
     cdef Py_ssize_t _end
-    cdef int _follows
     cdef object _said
     cdef bint _secret
 
@@ -49,13 +49,15 @@ cdef class Exchange:
 
     @property
     def streaming(self):
-        return self._follows >= STREAM
+        return self.follows >= STREAM
 
 
 @cython.final
 cdef class Session:
     """One connection's worth of SMTP."""
 
+    cdef public Exchange head
+    cdef public Exchange last
     cdef public object lost
     cdef public list out
     cdef public list done
@@ -86,13 +88,8 @@ cdef class Session:
         return session
 
     @property
-    def head(self):
-        return self._running[0] if self._running else None
-
-    @property
     def follows(self):
-        cdef Py_ssize_t count = len(self._running)
-        return (<Exchange>self._running[count - 1])._follows if count else LAST
+        return LAST if self.last is None else self.last.follows
 
     @property
     def interrupted(self):
@@ -113,6 +110,9 @@ cdef class Session:
         self._greeted = True
         self._greeting = None
         self._running.append(exchange)
+        self.last = exchange
+        if self.head is None:
+            self.head = exchange
         self._step(exchange, None, 0)
 
     def push(self, Exchange exchange not None, data, Py_ssize_t replies=0, *, bint last=False):
@@ -132,7 +132,7 @@ cdef class Session:
         exchange._expected += replies
         if last:
             exchange._end = self._scheduled
-            exchange._follows = LAST
+            exchange.follows = LAST
 
     def receive(self, data, Py_ssize_t max_line, Py_ssize_t max_reply, Py_ssize_t written):
         cdef list replies, held, part
@@ -145,11 +145,11 @@ cdef class Session:
         replies = self._parser.feed(data, max_line, max_reply)
         count = PyList_GET_SIZE(replies)
         while at < count and self.lost is None:
-            if not self._running:
+            head = self.head
+            if head is None:
                 self._unasked(replies[at], written)
                 at += 1
                 continue
-            head = self._running[0]
             if written < head._end and written <= head._start:
                 self._unasked(replies[at], written)
                 break
@@ -171,7 +171,7 @@ cdef class Session:
                 held += part
             else:
                 head.replies = held = part
-            if PyList_GET_SIZE(held) == head._expected and head._follows != CHUNKS:
+            if PyList_GET_SIZE(held) == head._expected and head.follows != CHUNKS:
                 self._complete(head, written)
         return count > 0
 
@@ -201,7 +201,7 @@ cdef class Session:
             self._fail(SMTPResponseException(*reply), written)
             return 0
         head.replies.append(reply)
-        if PyList_GET_SIZE(head.replies) == head._expected and head._follows != CHUNKS:
+        if PyList_GET_SIZE(head.replies) == head._expected and head.follows != CHUNKS:
             replies, head.replies = head.replies, []
             self._keep(head, replies)
             self._step(head, replies, written)
@@ -228,12 +228,13 @@ cdef class Session:
     cdef int _fail(self, error, Py_ssize_t written) except -1:
         if self.lost is None:
             self.lost = error.message
-            if not self._running:
+            if self.head is None:
                 self.attach_transcript(error)
                 self._unseen = error
             if self.observer is not None:
                 self.observer.broken(self._scheduled - written)
         running, self._running = self._running, deque()
+        self.head = self.last = None
         for exchange in running:
             self._break(exchange, error, written)
             error = SMTPServerDisconnected(error.message)  # each has its own verdict
@@ -290,15 +291,15 @@ cdef class Session:
                 exchange._start = self._scheduled
                 self._write(data)
                 exchange._end = self._scheduled if follows < STREAM else NEVER
-                exchange._follows = follows
+                exchange.follows = follows
                 exchange._expected = expected
                 self._describe(exchange, data, replies, place)
                 return 0
             exchange.result = step
-        if self._running[0] is exchange:
-            self._running.popleft()
-        else:
-            self._running.pop()
+        running = self._running
+        running.remove(exchange)
+        self.head = running[0] if running else None
+        self.last = running[len(running) - 1] if running else None
         self.done.append(exchange)
         return 0
 
@@ -322,8 +323,8 @@ cdef class Session:
             code = code_of(replies[len(replies) - 1])
         elif len(self._running) == 1:
             code = self._code
-        if exchange._follows >= STREAM:
-            exchange._said = 0 if exchange._follows == STREAM else []
+        if exchange.follows >= STREAM:
+            exchange._said = 0 if exchange.follows == STREAM else []
         elif size and (code < 300 or code >= 400) and of_a_mail(data if type(data) is bytes else data[0]):
             exchange._said = commands_of(data if type(data) is bytes else data[0])
         else:

@@ -53,6 +53,7 @@ class Exchange:
     replies: list[SMTPResponse]
     timeout: float | None
     pipeline: object
+    follows: int
     def __init__(
         self, dialogue: Dialogue[Any], timeout: float | None = None, pipeline: object = None
     ) -> None: ...
@@ -62,14 +63,14 @@ class Exchange:
 
 @final
 class Session:
+    head: Exchange | None
+    last: Exchange | None
     lost: str | None
     out: list[bytes]
     done: list[Exchange]
     observer: SessionObserver | None
     def __init__(self, greeted: bool = False) -> None: ...
     def renewed(self) -> Session: ...
-    @property
-    def head(self) -> Exchange | None: ...
     @property
     def follows(self) -> int: ...
     @property

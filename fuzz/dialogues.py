@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from aiosmtplib import _speedups
-from aiosmtplib._codec.pure import session as pure_session
+from aiosmtplib._codec import pure
 from aiosmtplib._codec.types import CHUNKS, HANG_UP, LAST, MORE, STREAM
 from aiosmtplib._session.mail import PreparedMail, ServerState
 from aiosmtplib._session.transaction import transaction
@@ -116,11 +116,11 @@ class _Side:
             [index(exchange) for exchange in session.done],
             session.lost,
             None if session.head is None else index(session.head),
-            session.follows,
+            None if session.last is None else index(session.last),
             session.interrupted,
             [exchange in session for exchange in self.exchanges],
             [
-                (x.result, picture(x.error), x.replies, x.streaming, x.timeout, x.pipeline)
+                (x.result, picture(x.error), x.replies, x.follows, x.timeout, x.pipeline)
                 for x in self.exchanges
             ],
             self.heard,
@@ -134,7 +134,7 @@ class _Side:
 def _compare(story: str, data: bytes, step: Any) -> None:
     source = Source(data)
     greeted = source.flag()
-    sides = (_Side(_speedups, greeted), _Side(pure_session, greeted))
+    sides = (_Side(_speedups, greeted), _Side(pure, greeted))
     limits = source.pick(_LIMITS)
     scheduled = written = 0
     sent = b""
@@ -173,13 +173,18 @@ def _compare(story: str, data: bytes, step: Any) -> None:
     _true_verdicts(sides[0], replies)
 
 
+def _may_begin(session: Any) -> bool:
+    """Whether another dialogue may start: none runs, or the last one has said all it ever will."""
+    return session.lost is None and (session.last is None or session.last.follows == LAST)
+
+
 def _push(source: Source, sides: tuple[_Side, _Side]) -> list[Any]:
     """Content where it is waited for, by the last exchange that runs."""
     data, last = source.pick(_DATA), source.below(3) == 0
     running = [x for x in sides[1].exchanges if x in sides[1].session]
-    if not running or not running[-1].streaming:
+    if not running or running[-1].follows < STREAM:
         return [None, None]
-    replies = int(running[-1]._follows == CHUNKS)
+    replies = int(running[-1].follows == CHUNKS)
     at = sides[1].exchanges.index(running[-1])
     return [outcome(side.session.push, side.exchanges[at], data, replies, last=last) for side in sides]
 
@@ -211,7 +216,7 @@ def session(data: bytes) -> None:
 
     def start(source: Source, sides: tuple[_Side, _Side]) -> list[Any]:
         script = source.take(source.below(24))
-        if sides[0].session.follows != LAST or sides[0].session.lost is not None:
+        if not _may_begin(sides[0].session):
             return [None, None]
         return [side.scripted(script) for side in sides]
 
@@ -244,7 +249,7 @@ def connection(data: bytes) -> None:
     """Transactions one after the other and pipelined, through the sessions of both twins."""
 
     def start(source: Source, sides: tuple[_Side, _Side]) -> list[Any]:
-        if sides[0].session.follows != LAST or sides[0].session.lost is not None:
+        if not _may_begin(sides[0].session):
             return [None, None]
         copies = _copies(_mail(source, len(sides[0].exchanges)))
         return [side.mail(mail) for side, mail in zip(sides, copies, strict=True)]
@@ -274,7 +279,7 @@ def dialogue(data: bytes) -> None:
     source = Source(data)
     first, second = _copies(_mail(source, 0))
     before = _mail(source, 1) if source.below(4) == 0 else None
-    plays = [_Play(_speedups, (first, before)), _Play(pure_session, (second, before))]
+    plays = [_Play(_speedups, (first, before)), _Play(pure, (second, before))]
     same_step = [play.drive("send", None) for play in plays]
     for _ in range(12):
         same("transaction: step", *same_step)

@@ -20,6 +20,7 @@ _TWINS = {
     "aiosmtplib._codec.pure",
     "aiosmtplib._codec.pure.session",
     "aiosmtplib._codec.pure.serializer",
+    "aiosmtplib._codec.pure.transaction",
     "aiosmtplib._session.transaction",
 }
 

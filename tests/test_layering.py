@@ -25,7 +25,7 @@ LAYERS = {
     "values": ["status", "response", "typing", *within("_trace", "transcript redaction observer"), "errors"],
     "codec": [
         *within("_codec", "types constants"),
-        *within("_codec.pure", "content replies commands serializer session __init__"),
+        *within("_codec.pure", "content replies commands serializer session transaction __init__"),
         "_speedups",
         "_codec",
     ],

@@ -61,15 +61,14 @@ def test_a_dialogue_goes_on_inside_receive() -> None:
     session = Session()
     exchange = begin(session, ask(b"A\r\n", b"B\r\n"))
     assert taken(session) == b"A\r\n"
-    assert session.head is exchange
+    assert session.head is session.last is exchange
     assert exchange in session
-    assert session.follows == MORE
+    assert exchange.follows == MORE
     assert receive(session, b"250 o") is None
     assert session.receive(b"k\r\n", *LIMITS, 3)
     assert taken(session) == b"B\r\n"
     assert session.receive(b"550 no\r\n", *LIMITS, 6)
-    assert session.head is None
-    assert session.follows == LAST
+    assert session.head is session.last is None
     assert session.done == [exchange]
     assert exchange.result == [OK, SMTPResponse(550, "no")]
     assert exchange.error is None
@@ -88,12 +87,16 @@ def test_a_group_gets_its_replies_all_at_once() -> None:
 def test_dialogues_overlap_where_nothing_else_will_be_written() -> None:
     session = Session()
     first = begin(session, ask_together(b"one", 2))
-    assert session.follows == LAST
+    assert first.follows == LAST
     second = begin(session, ask_together(b"two", 2))
     third = begin(session, ask(b"three"))
+    assert session.head is first
+    assert session.last is third
     assert taken(session) == b"onetwothree"
     receive(session, b"250 1\r\n250 2\r\n250 3\r\n")
     assert session.done == [first]
+    assert session.head is second
+    assert session.last is third
     assert [reply.message for reply in first.result] == ["1", "2"]
     receive(session, b"250 4\r\n250 5\r\n")
     assert session.done == [first, second, third]
@@ -132,10 +135,10 @@ def test_pieces_are_kept_apart_and_counted_together(kind: Any) -> None:
 def test_content_that_is_pushed() -> None:
     session = Session()
     exchange = begin(session, ask_together(b"", 1, STREAM))
-    assert exchange.streaming
+    assert exchange.follows == STREAM
     session.push(exchange, b"one")
     session.push(exchange, b"two", last=True)
-    assert not exchange.streaming
+    assert exchange.follows == LAST
     assert taken(session) == b"onetwo"
     receive(session, b"250 ok\r\n", 6)
     assert exchange.result == [OK]
@@ -308,8 +311,9 @@ def test_a_dialogue_may_be_over_at_once() -> None:
     exchange = begin(session, silent())
     assert exchange.result == "nothing to say"
     first = begin(session, ask_together(b"A", 1))
+    assert session.head is session.last is first
     assert begin(session, silent()).result == "nothing to say"
-    assert session.head is first
+    assert session.head is session.last is first
 
 
 def test_what_a_dialogue_raises_is_its_error() -> None:

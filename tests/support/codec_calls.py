@@ -206,11 +206,11 @@ def _sessions(twin: Any) -> list[Case]:
         for exchange in exchanges:
             session.start(exchange)
         for i in range(0, len(stream), size):
-            if exchanges[-1].streaming:
+            if exchanges[-1].follows >= STREAM:
                 session.push(exchanges[-1], (b"piece",), 1, last=True)
             session.receive(stream[i : i + size], *LIMITS, written)
         assert isinstance(session.interrupted, bool)
-        assert session.follows >= 0
+        assert session.last is None or session.last in session
         assert session.head is None or session.head in session
         session.take_greeting()
         session.take_unseen()
@@ -222,7 +222,7 @@ def _sessions(twin: Any) -> list[Case]:
         stream = b"".join(b"%d text\r\n" % code for code in codes) * mails
         content: Any = b"hi\r\n" if chunked else (b"large\r\n", b".\r\n")
         for _ in range(mails):
-            if session.follows == LAST:
+            if session.last is None or session.last.follows == LAST:
                 mail = PreparedMail(
                     "a@b", ["c@d", "e@f"], b"MAIL\r\nRCPT\r\nRCPT\r\n", content, True, chunked
                 )

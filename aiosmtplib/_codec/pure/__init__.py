@@ -9,7 +9,8 @@ from .commands import encode_command, encode_recipients, pick_fields, plain_addr
 from .content import DataEncoder, encode_data, encode_message, normalize_newlines
 from .replies import ReplyParser
 from .serializer import serialize_message
-from .session import Exchange, Session, start_transaction
+from .session import Exchange, Session
+from .transaction import start_transaction
 
 __all__ = (
     "DataEncoder",

@@ -1,10 +1,9 @@
 """The session in pure Python: replies are paired with commands (theory: :mod:`aiosmtplib._session`)."""
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from ..._trace.redaction import KEPT, Entry, condensed, entry_of, form_of, header_of
+from ..._trace.redaction import KEPT, LONG, OF_A_MAIL, Entry, condensed, entry_of, form_of, header_of
 from ..._trace.transcript import EMPTY_TRANSCRIPT, Transcript
 from ...errors import SMTPException, SMTPResponseException, SMTPServerDisconnected
 from ...response import SMTPResponse
@@ -12,11 +11,7 @@ from ...status import Delivery, SMTPStatus
 from ..types import CHUNKS, LAST, MORE, STREAM, Data, Dialogue, SessionObserver
 from .replies import ReplyParser
 
-__all__ = ("Exchange", "Session", "start_transaction")
-
-M = TypeVar("M")
-S = TypeVar("S")
-T = TypeVar("T")
+__all__ = ("Exchange", "Session")
 
 _NEVER: Final = float("inf")
 _SERVICE_CLOSING = SMTPStatus.domain_unavailable.value
@@ -30,17 +25,18 @@ class Exchange:
     :param pipeline: exchanges of the same pipeline may overlap (RFC 2920); ``None`` overlaps with none
     :ivar result: what the dialogue returned; or ``error``, what it raised
     :ivar replies: those that came of the ones its last step asked for
+    :ivar follows: what may follow its last step: ``MORE``, ``LAST``, ``STREAM`` or ``CHUNKS``
     """
 
     __slots__ = (
         "_end",
         "_expected",
-        "_follows",
         "_said",
         "_secret",
         "_start",
         "dialogue",
         "error",
+        "follows",
         "pipeline",
         "replies",
         "result",
@@ -56,8 +52,8 @@ class Exchange:
         self.result: Any = None
         self.error: BaseException | None = None
         self.replies: list[SMTPResponse] = []
+        self.follows = MORE
         self._expected = 0
-        self._follows = MORE
         # What its last step said, in a form that may be kept; None where that was done.
         self._said: bytes | int | list[bytes] | None = None
         self._secret = False
@@ -71,13 +67,15 @@ class Exchange:
     @property
     def streaming(self) -> bool:
         """Whether the server waits for content that is to be pushed."""
-        return self._follows >= STREAM
+        return self.follows >= STREAM
 
 
 class Session:
     """One connection's worth of SMTP.
 
     :param greeted: whether the server has greeted already (after STARTTLS it does not do so again)
+    :ivar head: the exchange that the next reply is for, or ``None``
+    :ivar last: the exchange that was started last, or ``None`` where it is over
     :ivar lost: why the session is over, or ``None`` while it is usable
     :ivar out: what is to be written, in order; whoever writes it clears the list
     :ivar done: the exchanges that are over; whoever tells their owners clears the list
@@ -96,6 +94,8 @@ class Session:
         "_scheduled",
         "_unseen",
         "done",
+        "head",
+        "last",
         "lost",
         "observer",
         "out",
@@ -108,6 +108,8 @@ class Session:
         self._greeting: SMTPResponse | None = None
         self._scheduled = 0
         self._unseen: SMTPException | None = None
+        self.head: Exchange | None = None
+        self.last: Exchange | None = None
         self.lost: str | None = None
         self.out: list[bytes] = []
         self.done: list[Exchange] = []
@@ -125,14 +127,9 @@ class Session:
         return session
 
     @property
-    def head(self) -> Exchange | None:
-        """The exchange that the next reply is for."""
-        return self._running[0] if self._running else None
-
-    @property
     def follows(self) -> int:
         """What may follow the last thing that was said: ``LAST`` where another dialogue may start."""
-        return self._running[-1]._follows if self._running else LAST
+        return LAST if self.last is None else self.last.follows
 
     @property
     def interrupted(self) -> bool:
@@ -157,6 +154,8 @@ class Session:
         self._greeted = True
         self._greeting = None
         self._running.append(exchange)
+        self.head = self.head or exchange
+        self.last = exchange
         self._step(exchange, None, 0)
 
     def push(self, exchange: Exchange, data: Data, replies: int = 0, *, last: bool = False) -> None:
@@ -181,7 +180,7 @@ class Session:
         exchange._expected += replies
         if last:
             exchange._end = self._scheduled
-            exchange._follows = LAST
+            exchange.follows = LAST
 
     def receive(self, data: bytes, max_line: int, max_reply: int, written: int) -> bool:
         """Take what the server sent.
@@ -195,15 +194,14 @@ class Session:
             return False
         self._heard += len(data)
         replies = self._parser.feed(data, max_line, max_reply)
-        running = self._running
         count = len(replies)
         at = 0
         while at < count and self.lost is None:
-            if not running:
+            head = self.head
+            if head is None:
                 self._unasked(replies[at], written)
                 at += 1
                 continue
-            head = running[0]
             if written < head._end and written <= head._start:
                 self._unasked(replies[at], written)
                 break
@@ -223,7 +221,7 @@ class Session:
                     self._end(head, reply, part[: part.index(reply)], written)
                     return True
             held += part
-            if len(held) == head._expected and head._follows != CHUNKS:
+            if len(held) == head._expected and head.follows != CHUNKS:
                 self._complete(head, written)
         return count > 0
 
@@ -251,7 +249,7 @@ class Session:
             self.fail(SMTPResponseException(*reply), written)
             return
         head.replies.append(reply)
-        if len(head.replies) == head._expected and head._follows != CHUNKS:
+        if len(head.replies) == head._expected and head.follows != CHUNKS:
             replies, head.replies = head.replies, []
             self._keep(head, replies)
             self._step(head, replies, written)
@@ -277,12 +275,13 @@ class Session:
         """
         if self.lost is None:
             self.lost = error.message
-            if not self._running:
+            if self.head is None:
                 self.attach_transcript(error)
                 self._unseen = error
             if self.observer is not None:
                 self.observer.broken(self._scheduled - written)
         running, self._running = self._running, deque()
+        self.head = self.last = None
         for exchange in running:
             self._break(exchange, error, written)
             error = SMTPServerDisconnected(error.message)  # each has its own verdict
@@ -325,7 +324,7 @@ class Session:
             self._write(data)
             exchange._end = end = self._scheduled
             exchange._expected = expected
-            exchange._follows = follows
+            exchange.follows = follows
             if follows < STREAM and replies and replies[-1][0] == _START_INPUT:
                 exchange._said = end - start
             else:
@@ -333,24 +332,27 @@ class Session:
             if self.observer is not None:
                 self.observer.said(exchange._said, end - start, expected, exchange._secret)
             return
-        if self._running[0] is exchange:
-            self._running.popleft()
-        else:
-            self._running.pop()
+        running = self._running
+        running.remove(exchange)
+        self.head = running[0] if running else None
+        self.last = running[-1] if running else None
         self.done.append(exchange)
 
     def _describe(
         self, exchange: Exchange, data: Data, size: int, replies: list[SMTPResponse] | None
     ) -> None:
         """Find the form in which what a step says may be kept."""
-        if exchange._follows >= STREAM:
+        if exchange.follows >= STREAM:
             exchange._end = _NEVER
-            exchange._said = 0 if exchange._follows == STREAM else []
+            exchange._said = 0 if exchange.follows == STREAM else []
             return
         # The reply before it decides what it is.
         code = replies[-1][0] if replies else self._code if len(self._running) == 1 else 0
         first = data if isinstance(data, bytes) else data[0]
-        exchange._said, exchange._secret = form_of(first, size, code)
+        if size and not 300 <= code < 400 and first.startswith(OF_A_MAIL) and b"BDAT " not in first:
+            exchange._said, exchange._secret = first, False  # what form_of() says, too
+        else:
+            exchange._said, exchange._secret = form_of(first, size, code)
 
     def _keep(self, exchange: Exchange, replies: list[SMTPResponse]) -> None:
         """Remember what was said and replied."""
@@ -359,7 +361,12 @@ class Session:
             return
         exchange._said = None
         self._private = exchange._secret
-        self._entries.append(entry_of(said, replies, exchange._expected, self._private, self._heard))
+        short = type(said) is int or (type(said) is bytes and len(said) <= LONG)
+        whole = exchange._expected <= len(replies) <= KEPT
+        if short and whole and not self._private and self._heard <= LONG:
+            self._entries.append((said, tuple(replies)))  # type: ignore[arg-type]  # no list, it is short
+        else:
+            self._entries.append(entry_of(said, replies, exchange._expected, self._private, self._heard))
         self._heard = 0
         if replies:
             self._code = replies[-1][0]
@@ -390,11 +397,3 @@ class Session:
         else:
             self.out += data
             self._scheduled += sum(map(len, data))
-
-
-def start_transaction(mail: M, server: S, general: Callable[[M, S], Dialogue[T]]) -> Dialogue[T]:
-    """The dialogue ``general(mail, server)``, or one that cannot be told from it and is faster.
-
-    :param general: :func:`aiosmtplib._session.transaction.transaction`
-    """
-    return general(mail, server)
