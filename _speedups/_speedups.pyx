@@ -19,19 +19,18 @@ from collections import deque
 from re import MULTILINE as re_MULTILINE, compile as re_compile
 
 from aiosmtplib._codec import constants as parts
+from aiosmtplib._codec.endings import fail, take_early, take_goodbye, take_unasked
 from aiosmtplib._codec.types import MAX_GROUP as max_group, NOT_COPIED as not_copied
 from aiosmtplib._trace.redaction import (
     KEPT as kept,
     LONG as long_step,
-    condensed,
     entry_of,
     form_of,
     header_of,
 )
 from aiosmtplib._trace.transcript import EMPTY_TRANSCRIPT, Transcript
-from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPServerDisconnected
+from aiosmtplib.errors import SMTPException, SMTPServerDisconnected
 from aiosmtplib.response import SMTPResponse
-from aiosmtplib.status import Delivery
 
 __all__ = (
     "DataEncoder",
@@ -53,8 +52,6 @@ __all__ = (
 
 cdef Py_ssize_t MAX_GROUP = max_group
 cdef Py_ssize_t NOT_COPIED = not_copied
-cdef object UNKNOWN = Delivery.UNKNOWN
-cdef object NOT_SENT = Delivery.NOT_SENT
 
 
 cdef bytes as_bytes(data):

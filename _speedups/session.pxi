@@ -32,9 +32,9 @@ cdef class Exchange:
     cdef public object timeout
     cdef public object pipeline
     cdef public int follows
-    cdef Py_ssize_t _expected
-    cdef Py_ssize_t _start
-    cdef Py_ssize_t _end
+    cdef public Py_ssize_t expected
+    cdef public Py_ssize_t start
+    cdef public Py_ssize_t end
     cdef object _said
     cdef bint _secret
 
@@ -62,21 +62,21 @@ cdef class Session:
     cdef public list out
     cdef public list done
     cdef public object observer
+    cdef public object running
+    cdef public Py_ssize_t scheduled
+    cdef public bint greeted
+    cdef public object greeting
+    cdef public object unseen
+    cdef public bint after_secret
     cdef Record _record
     cdef int _code
     cdef Py_ssize_t _heard
-    cdef bint _private
     cdef ReplyParser _parser
-    cdef object _running
-    cdef object _greeting
-    cdef object _unseen
-    cdef Py_ssize_t _scheduled
-    cdef bint _greeted
 
     def __init__(self, bint greeted=False):
         self._parser = ReplyParser()
-        self._running = deque()
-        self._greeted = greeted
+        self.running = deque()
+        self.greeted = greeted
         self.out = []
         self.done = []
         self._record = Record()
@@ -96,30 +96,30 @@ cdef class Session:
         return self.lost is not None or self._parser.pending
 
     def __contains__(self, exchange):
-        return exchange in self._running
+        return exchange in self.running
 
     def take_greeting(self):
-        greeting, self._greeting = self._greeting, None
+        greeting, self.greeting = self.greeting, None
         return greeting
 
     def take_unseen(self):
-        unseen, self._unseen = self._unseen, None
+        unseen, self.unseen = self.unseen, None
         return unseen
 
     def start(self, Exchange exchange not None):
-        self._greeted = True
-        self._greeting = None
-        self._running.append(exchange)
+        self.greeted = True
+        self.greeting = None
+        self.running.append(exchange)
         self.last = exchange
         if self.head is None:
             self.head = exchange
-        self._step(exchange, None, 0)
+        self.step(exchange, None, 0)
 
     def push(self, Exchange exchange not None, data, Py_ssize_t replies=0, *, bint last=False):
-        cdef Py_ssize_t size = self._scheduled
+        cdef Py_ssize_t size = self.scheduled
         cdef object header = b""
         self._write(data)
-        size = self._scheduled - size
+        size = self.scheduled - size
         said = exchange._said
         if isinstance(said, list):
             header = header_of(data if isinstance(data, bytes) else data[0])
@@ -129,9 +129,9 @@ cdef class Session:
             exchange._said = said + size
         if self.observer is not None:
             self.observer.pushed(header, size, replies, last)
-        exchange._expected += replies
+        exchange.expected += replies
         if last:
-            exchange._end = self._scheduled
+            exchange.end = self.scheduled
             exchange.follows = LAST
 
     def receive(self, data, Py_ssize_t max_line, Py_ssize_t max_reply, Py_ssize_t written):
@@ -147,16 +147,16 @@ cdef class Session:
         while at < count and self.lost is None:
             head = self.head
             if head is None:
-                self._unasked(replies[at], written)
+                take_unasked(self, replies[at], written)
                 at += 1
                 continue
-            if written < head._end and written <= head._start:
-                self._unasked(replies[at], written)
+            if written < head.end and written <= head.start:
+                take_unasked(self, replies[at], written)
                 break
             held = head.replies
-            taken = min(count - at, head._expected - PyList_GET_SIZE(held))
+            taken = min(count - at, head.expected - PyList_GET_SIZE(held))
             if taken <= 0:  # to a piece of content that has not been pushed
-                self._unasked(replies[at], written)
+                take_unasked(self, replies[at], written)
                 break
             part = replies if taken == count else replies[at : at + taken]
             at += taken
@@ -165,102 +165,25 @@ cdef class Session:
             for i in range(taken):
                 code = code_of(part[i])
                 if code == SERVICE_CLOSING or code < 0:
-                    self._end(head, part[i], part[:i], written)
+                    take_goodbye(self, part[i], part[:i], written)
                     return True
             if PyList_GET_SIZE(held):
                 held += part
             else:
                 head.replies = held = part
-            if PyList_GET_SIZE(held) == head._expected and head.follows != CHUNKS:
-                self._complete(head, written)
+            if PyList_GET_SIZE(held) == head.expected and head.follows != CHUNKS:
+                head.replies = []
+                self.keep(head, held)
+                if written < head.end:
+                    take_early(self, held, written)
+                else:
+                    self.step(head, held, written)
         return count > 0
 
-    cdef int _complete(self, Exchange head, Py_ssize_t written) except -1:
-        """All replies to a step are there."""
-        cdef list replies = head.replies
-        head.replies = []
-        self._keep(head, replies)
-        if written < head._end:
-            if code_of(replies[len(replies) - 1]) < 400:
-                head.replies = replies[: len(replies) - 1]
-                self._fail(SMTPServerDisconnected("Server replied to what it had not received yet"), written)
-                return 0
-            self._step(head, replies, written)
-            # Nothing may follow a body that a refusal cut short.
-            error = SMTPServerDisconnected("Server refused the message before all of it was sent")
-            self._fail(error, written)
-        else:
-            self._step(head, replies, written)
-        return 0
-
-    cdef int _end(self, Exchange head, reply, list before, Py_ssize_t written) except -1:
-        """The server says goodbye, or something that is no SMTP."""
-        head.replies += before
-        if code_of(reply) < 0:
-            self._keep(head, [*head.replies, reply])
-            self._fail(SMTPResponseException(*reply), written)
-            return 0
-        head.replies.append(reply)
-        if PyList_GET_SIZE(head.replies) == head._expected and head.follows != CHUNKS:
-            replies, head.replies = head.replies, []
-            self._keep(head, replies)
-            self._step(head, replies, written)
-        self._fail(SMTPServerDisconnected(f"Server closed the connection: {reply}"), written)
-        return 0
-
-    cdef int _unasked(self, reply, Py_ssize_t written) except -1:
-        self._record.add_entry(condensed(b"", [reply], 1, self._private))
-        if self.observer is not None:
-            self.observer.unasked(reply, self._private)
-        if code_of(reply) < 0:
-            self._fail(SMTPResponseException(*reply), written)
-        elif self._greeted:
-            error = SMTPServerDisconnected(f"Server sent a reply that nothing asked for: {reply}")
-            self._fail(error, written)
-        else:
-            self._greeted = True
-            self._greeting = reply
-        return 0
-
     def fail(self, error, Py_ssize_t written):
-        self._fail(error, written)
+        fail(self, error, written)
 
-    cdef int _fail(self, error, Py_ssize_t written) except -1:
-        if self.lost is None:
-            self.lost = error.message
-            if self.head is None:
-                self.attach_transcript(error)
-                self._unseen = error
-            if self.observer is not None:
-                self.observer.broken(self._scheduled - written)
-        running, self._running = self._running, deque()
-        self.head = self.last = None
-        for exchange in running:
-            self._break(exchange, error, written)
-            error = SMTPServerDisconnected(error.message)  # each has its own verdict
-        return 0
-
-    cdef int _break(self, Exchange exchange, error, Py_ssize_t written) except -1:
-        error.replies = tuple(exchange.replies)
-        if written > exchange._start or exchange.replies:  # else it was not said
-            self._keep(exchange, exchange.replies)
-        try:
-            exchange.dialogue.throw(error)
-        except SMTPException as raised:
-            error = raised
-        except StopIteration:
-            pass  # whatever it makes of the loss, its result is not one
-        finally:
-            exchange.dialogue.close()
-        if error.delivery is UNKNOWN and written < exchange._end:
-            error.delivery = NOT_SENT
-            error.phase = "body"
-        self.attach_transcript(error)
-        exchange.error = error
-        self.done.append(exchange)
-        return 0
-
-    cdef int _step(self, Exchange exchange, list replies, Py_ssize_t written) except -1:
+    cpdef object step(self, Exchange exchange, list replies, Py_ssize_t written):
         cdef PyObject *got = NULL
         cdef Py_ssize_t expected
         cdef int follows, place = NEW
@@ -286,26 +209,25 @@ cdef class Session:
                 data, expected, follows = step
                 if expected < 0:
                     lost = SMTPServerDisconnected("Connection closed: it could not be brought back in step")
-                    self._fail(lost, written)
-                    return 0
-                exchange._start = self._scheduled
+                    fail(self, lost, written)
+                    return
+                exchange.start = self.scheduled
                 self._write(data)
-                exchange._end = self._scheduled if follows < STREAM else NEVER
+                exchange.end = self.scheduled if follows < STREAM else NEVER
                 exchange.follows = follows
-                exchange._expected = expected
+                exchange.expected = expected
                 self._describe(exchange, data, replies, place)
-                return 0
+                return
             exchange.result = step
-        running = self._running
+        running = self.running
         running.remove(exchange)
         self.head = running[0] if running else None
         self.last = running[len(running) - 1] if running else None
         self.done.append(exchange)
-        return 0
 
     cdef int _describe(self, Exchange exchange, data, list replies, int place) except -1:
         """Find the form in which what a step says may be kept, by the code of the reply before it."""
-        cdef Py_ssize_t size = self._scheduled - exchange._start
+        cdef Py_ssize_t size = self.scheduled - exchange.start
         exchange._secret = False
         if place == ENVELOPE:
             exchange._said = data
@@ -314,14 +236,14 @@ cdef class Session:
         else:
             self._describe_any(exchange, data, replies, size)
         if self.observer is not None:
-            self.observer.said(exchange._said, size, exchange._expected, exchange._secret)
+            self.observer.said(exchange._said, size, exchange.expected, exchange._secret)
         return 0
 
     cdef int _describe_any(self, Exchange exchange, data, list replies, Py_ssize_t size) except -1:
         cdef int code = 0
         if replies is not None:
             code = code_of(replies[len(replies) - 1])
-        elif len(self._running) == 1:
+        elif len(self.running) == 1:
             code = self._code
         if exchange.follows >= STREAM:
             exchange._said = 0 if exchange.follows == STREAM else []
@@ -331,17 +253,16 @@ cdef class Session:
             exchange._said, exchange._secret = form_of(data if type(data) is bytes else data[0], size, code)
         return 0
 
-    cdef int _keep(self, Exchange exchange, list replies) except -1:
-        """Remember what was said and replied."""
+    cpdef object keep(self, Exchange exchange, list replies):
         cdef Py_ssize_t count = PyList_GET_SIZE(replies)
         cdef bint short
         said, exchange._said = exchange._said, None
         if said is None:
-            return 0
-        self._private = exchange._secret
+            return
+        self.after_secret = exchange._secret
         short = type(said) is int or (type(said) is bytes and PyBytes_GET_SIZE(said) <= LONG)
-        if not short or self._private or self._heard > LONG or count < exchange._expected:
-            self._record.add_entry(entry_of(said, replies, exchange._expected, self._private, self._heard))
+        if not short or self.after_secret or self._heard > LONG or count < exchange.expected:
+            self._record.add_entry(entry_of(said, replies, exchange.expected, self.after_secret, self._heard))
         elif count > KEPT:
             self._record.add((said,) if type(said) is bytes else said, replies[count - KEPT :])
         else:
@@ -350,7 +271,9 @@ cdef class Session:
         self._heard = 0
         if count:
             self._code = code_of(replies[count - 1])
-        return 0
+
+    def add_entry(self, entry):
+        self._record.add_entry(entry)
 
     def attach_transcript(self, error):
         if error.transcript is EMPTY_TRANSCRIPT:
@@ -372,9 +295,9 @@ cdef class Session:
             return 0
         if isinstance(data, bytes):
             self.out.append(data)
-            self._scheduled += PyBytes_GET_SIZE(data)
+            self.scheduled += PyBytes_GET_SIZE(data)
         else:
             for piece in data:
                 self.out.append(piece)
-                self._scheduled += len(piece)
+                self.scheduled += len(piece)
         return 0

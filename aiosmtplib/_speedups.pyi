@@ -1,11 +1,13 @@
 """The types of the compiled codec. Its signatures are those of ``_codec/pure/``; tests hold that."""
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, final
 
 from typing_extensions import disjoint_base
 
 from ._codec.types import Data, Dialogue, SessionObserver
+from ._trace.redaction import Entry
 from ._trace.transcript import Transcript
 from .errors import SMTPException
 from .response import SMTPResponse
@@ -54,6 +56,9 @@ class Exchange:
     timeout: float | None
     pipeline: object
     follows: int
+    expected: int
+    start: int
+    end: int
     def __init__(
         self, dialogue: Dialogue[Any], timeout: float | None = None, pipeline: object = None
     ) -> None: ...
@@ -69,6 +74,12 @@ class Session:
     out: list[bytes]
     done: list[Exchange]
     observer: SessionObserver | None
+    running: deque[Exchange]
+    scheduled: int
+    greeted: bool
+    greeting: SMTPResponse | None
+    unseen: SMTPException | None
+    after_secret: bool
     def __init__(self, greeted: bool = False) -> None: ...
     def renewed(self) -> Session: ...
     @property
@@ -81,6 +92,9 @@ class Session:
     def start(self, exchange: Exchange) -> None: ...
     def push(self, exchange: Exchange, data: Data, replies: int = 0, *, last: bool = False) -> None: ...
     def receive(self, data: bytes, max_line: int, max_reply: int, written: int) -> bool: ...
+    def step(self, exchange: Exchange, replies: list[SMTPResponse] | None, written: int) -> None: ...
+    def keep(self, exchange: Exchange, replies: list[SMTPResponse]) -> None: ...
+    def add_entry(self, entry: Entry) -> None: ...
     def fail(self, error: SMTPException, written: int) -> None: ...
     def write(self, data: bytes) -> None: ...
     def attach_transcript(self, error: SMTPException) -> None: ...

@@ -18,6 +18,7 @@ FOLDER = build.ROOT / "build" / "fuzz"
 #: What is counted of the modules in Python.
 _TWINS = {
     "aiosmtplib._codec.pure",
+    "aiosmtplib._codec.endings",
     "aiosmtplib._codec.pure.session",
     "aiosmtplib._codec.pure.serializer",
     "aiosmtplib._codec.pure.transaction",

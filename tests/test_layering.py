@@ -24,7 +24,7 @@ def within(folder: str, names: str) -> list[str]:
 LAYERS = {
     "values": ["status", "response", "typing", *within("_trace", "transcript redaction observer"), "errors"],
     "codec": [
-        *within("_codec", "types constants"),
+        *within("_codec", "types constants endings"),
         *within("_codec.pure", "content replies commands serializer session transaction __init__"),
         "_speedups",
         "_codec",
