@@ -208,7 +208,7 @@ cdef class Session:
             if not over:
                 data, expected, follows = step
                 if expected < 0:
-                    lost = SMTPServerDisconnected("Connection closed: it could not be brought back in step")
+                    lost = SMTPServerDisconnected("Connection closed: replies no longer match commands")
                     fail(self, lost, written)
                     return
                 exchange.start = self.scheduled

@@ -131,8 +131,7 @@ def take_unasked(session: SessionState, reply: SMTPResponse, written: int) -> No
     if reply[0] < 0:
         fail(session, SMTPResponseException(*reply), written)
     elif session.greeted:
-        error = SMTPServerDisconnected(f"Server sent a reply that nothing asked for: {reply}")
-        fail(session, error, written)
+        fail(session, SMTPServerDisconnected(f"Unexpected reply from the server: {reply}"), written)
     else:
         session.greeted = True
         session.greeting = reply
@@ -149,7 +148,7 @@ def take_early(session: SessionState, replies: list[SMTPResponse], written: int)
     head: ExchangeState = session.head
     if replies[-1][0] < 400:
         head.replies = replies[:-1]
-        error = SMTPServerDisconnected("Server replied to what it had not received yet")
+        error = SMTPServerDisconnected("Server accepted the message before all of it was sent")
     else:
         session.step(head, replies, written)
         error = SMTPServerDisconnected("Server refused the message before all of it was sent")

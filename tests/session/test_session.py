@@ -128,7 +128,7 @@ def test_pieces_are_kept_apart_and_counted_together(kind: Any) -> None:
     exchange = begin(session, pieces())
     assert session.out == [b"header", b"content"]
     receive(session, b"250 lie\r\n", 12)
-    assert session.lost == "Server replied to what it had not received yet"
+    assert session.lost == "Server accepted the message before all of it was sent"
     assert exchange.error is not None
 
 
@@ -149,7 +149,7 @@ def test_a_positive_reply_before_the_end_of_pushed_content_is_a_lie() -> None:
     exchange = begin(session, ask_together(b"", 1, STREAM))
     session.push(exchange, b"one")
     receive(session, b"250 ok\r\n", 3)
-    assert session.lost == "Server replied to what it had not received yet"
+    assert session.lost == "Server accepted the message before all of it was sent"
     assert isinstance(exchange.error, SMTPServerDisconnected)
 
 
@@ -221,7 +221,7 @@ def test_an_unasked_reply_ends_the_session(greeted: bool) -> None:
     if not greeted:
         receive(session, b"220 hi\r\n")
     assert receive(session, b"421 too slow\r\n250 ok\r\n") is None
-    assert session.lost == "Server sent a reply that nothing asked for: 421 too slow"
+    assert session.lost == "Unexpected reply from the server: 421 too slow"
     assert receive(session, b"250 ok\r\n") is None
     unseen = session.take_unseen()
     assert isinstance(unseen, SMTPServerDisconnected)
@@ -233,7 +233,7 @@ def test_a_second_answer_is_not_that_of_the_next_command() -> None:
     exchange = begin(session, ask(b"A\r\n"))
     assert receive(session, b"250 ok\r\n250 again\r\n") is None
     assert exchange.result == [OK]
-    assert session.lost == "Server sent a reply that nothing asked for: 250 again"
+    assert session.lost == "Unexpected reply from the server: 250 again"
 
 
 @pytest.mark.parametrize("junk", [b"hello\r\n", b"2500 x\r\n", b"x" * 9000, b"250-a\r\n251 b\r\n"])

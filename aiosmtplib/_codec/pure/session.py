@@ -263,7 +263,7 @@ class Session:
             exchange.error = error
         else:
             if expected < 0:
-                lost = SMTPServerDisconnected("Connection closed: it could not be brought back in step")
+                lost = SMTPServerDisconnected("Connection closed: replies no longer match commands")
                 fail(self, lost, written)
                 return
             start = exchange.start = self.scheduled
