@@ -14,7 +14,6 @@ cdef class Output:
     cdef object base
     cdef object fold
     cdef dict kinds
-    cdef object tally
     cdef bint legacy
     cdef bint wire  # whether every line ends with CRLF, whatever the rules say
     cdef bint dots
@@ -25,8 +24,7 @@ cdef class Output:
     cdef Py_ssize_t room
     cdef Py_ssize_t stuffed
 
-    def __cinit__(self, rules, int form, tally):
-        self.tally = tally
+    def __cinit__(self, rules, int form):
         self.wire = form != PLAIN
         self.dots = form == FOR_DATA
         self.follow(rules)

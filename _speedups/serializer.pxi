@@ -54,9 +54,6 @@ cdef class Writer(Fields):
                 written = self.source_field(name, value)
             else:
                 written = self.field(value)
-            if self.tally is not None:
-                self.tally.headers += 1
-                self.tally.folded += not written
             if not written:
                 self.add_field(rules.policy.fold_binary(name, value))
         self.newline()
@@ -221,7 +218,7 @@ cdef bint may_hold_boundary(text) noexcept:
         p += 1
 
 
-def serialize_message(message, rules, int form=0, tally=None):
+def serialize_message(message, rules, int form=0):
     cdef list lacking = []
     cdef Part part
     cdef Writer writer
@@ -232,7 +229,7 @@ def serialize_message(message, rules, int form=0, tally=None):
             add_boundaries(part, lacking, rules)
     except Unusual:
         return None
-    writer = Writer.__new__(Writer, rules, form, tally)
+    writer = Writer.__new__(Writer, rules, form)
     writer.write(part, True)
     if form == PLAIN:
         size = writer.size

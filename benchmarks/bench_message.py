@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from aiosmtplib._message.flatten import by_generator
 from tests.conftest import NO_EXTENSIONS, compiled  # noqa: F401
+from tests.support.serializing import by_generator
 
 from .message_cases import ADDRESS_DOORS, ADDRESSES, MESSAGES, of_the_standard_library, with_codec
 

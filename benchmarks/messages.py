@@ -20,9 +20,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from aiosmtplib._message.flatten import by_generator
 from tests import corpus
 from tests.conftest import NO_EXTENSIONS
+from tests.support.serializing import by_generator
 
 from . import bench_loopback
 from .compare_table import markdown

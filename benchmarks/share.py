@@ -8,8 +8,8 @@ import argparse
 from collections import Counter
 
 from aiosmtplib._codec import IMPLEMENTATION
-from aiosmtplib._message.flatten import Tally, flatten
 from tests import corpus
+from tests.support.serializing import Tally, flatten_counted
 
 __all__ = ("share",)
 
@@ -20,7 +20,7 @@ def share() -> tuple[Tally, dict[str, Tally]]:
     for name, build in corpus.realistic():
         each[name] = Tally()
         for tally in (whole, each[name]):
-            flatten(build(), False, "8bit", tally)
+            flatten_counted(build(), False, "8bit", tally)
     return whole, each
 
 
@@ -34,7 +34,7 @@ def _fields() -> Counter[str]:
                 alone.set_payload("")
                 alone.set_raw(name, value)
                 tally = Tally()
-                flatten(alone, False, "8bit", tally)
+                flatten_counted(alone, False, "8bit", tally)
                 left[name] += tally.folded
     return left
 

@@ -15,9 +15,9 @@ from typing import Any, Final
 from .._codec import encode_message, normalize_newlines, serialize_message
 from .._codec.constants import CHUNK, DATA, PLAIN
 from .._codec.types import Data
-from .rules import Rules, Tally
+from .rules import Rules
 
-__all__ = ("Tally", "by_generator", "flatten", "flatten_for")
+__all__ = ("flatten", "flatten_for", "generate", "rules_for", "serialize")
 
 # A line break that does not fold (RFC 5322 section 2.2.3): what follows it would be a header field of its
 # own, or the body. A lone CR counts, since it becomes CRLF on the wire.
@@ -72,14 +72,11 @@ def rules_for(message: object, utf8: bool, cte_type: str) -> Rules:
     return found
 
 
-def flatten(message: EmailMessage | Message, utf8: bool, cte_type: str, tally: Tally | None = None) -> bytes:
-    """Do what :func:`aiosmtplib.email.flatten_message` promises.
-
-    :param tally: counts which way it went
-    """
+def flatten(message: EmailMessage | Message, utf8: bool, cte_type: str) -> bytes:
+    """Do what :func:`aiosmtplib.email.flatten_message` promises."""
     rules = rules_for(message, utf8, cte_type)
-    written = _serialize(message, rules, PLAIN, tally)
-    return written[0] if written is not None else _generate(message, rules)
+    written = serialize(message, rules, PLAIN)
+    return written[0] if written is not None else generate(message, rules)
 
 
 def flatten_for(message: EmailMessage | Message, utf8: bool, cte_type: str, chunk: bool) -> tuple[Data, int]:
@@ -88,10 +85,10 @@ def flatten_for(message: EmailMessage | Message, utf8: bool, cte_type: str, chun
     :param chunk: by BDAT, not by DATA
     """
     rules = rules_for(message, utf8, cte_type)
-    written = _serialize(message, rules, CHUNK if chunk else DATA, None)
+    written = serialize(message, rules, CHUNK if chunk else DATA)
     if written is not None:
         return written
-    content = _generate(message, rules)
+    content = generate(message, rules)
     if not chunk:
         return encode_message(content)
     content = normalize_newlines(content)
@@ -100,27 +97,19 @@ def flatten_for(message: EmailMessage | Message, utf8: bool, cte_type: str, chun
     return content, len(content)
 
 
-def by_generator(message: EmailMessage | Message, utf8: bool, cte_type: str) -> bytes:
-    """What :func:`flatten` gives, written by the standard library's generator alone."""
-    return _generate(message, rules_for(message, utf8, cte_type))
+def serialize(message: EmailMessage | Message, rules: Rules, form: int) -> tuple[bytes, int] | None:
+    """What the codec writes; None where the message is for the generator.
 
-
-def _serialize(
-    message: EmailMessage | Message, rules: Rules, form: int, tally: Tally | None
-) -> tuple[bytes, int] | None:
-    written = None
+    :param form: see :func:`aiosmtplib._codec.pure.serializer.serialize_message`
+    """
     try:
-        if _relied_upon:
-            written = serialize_message(message, rules, form, tally)
-    except Exception:  # noqa: S110
-        pass  # of several errors the generator's comes first
-    if tally is not None:
-        tally.messages += 1
-        tally.generated += written is None
-    return written
+        return serialize_message(message, rules, form) if _relied_upon else None
+    except Exception:
+        return None  # of several errors the generator's comes first
 
 
-def _generate(message: EmailMessage | Message, rules: Rules) -> bytes:
+def generate(message: EmailMessage | Message, rules: Rules) -> bytes:
+    """What the standard library's generator writes, without Bcc and Resent-Bcc."""
     # The generator leaves boundaries behind, and for a while its policy: in copies that nobody else sees.
     message = _copied(message)
     del message["Bcc"]
@@ -140,8 +129,8 @@ def _sample(message: EmailMessage | Message, fields: tuple[tuple[str, str], ...]
 def _agrees(message: EmailMessage | Message) -> bool:
     """Whether this interpreter's generator writes the sample as the codec does."""
     rules = rules_for(message, False, "8bit")
-    written = serialize_message(message, rules, PLAIN, None)
-    return written is not None and written[0] == _generate(message, rules)
+    written = serialize_message(message, rules, PLAIN)
+    return written is not None and written[0] == generate(message, rules)
 
 
 def _copied(message: Any) -> Any:

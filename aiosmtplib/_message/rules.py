@@ -28,7 +28,7 @@ from .._codec.constants import (
     TEXT,
 )
 
-__all__ = ("Rules", "Tally")
+__all__ = ("Rules",)
 
 _Policy: TypeAlias = "EmailPolicy | Compat32"
 
@@ -75,21 +75,6 @@ _find_parameters = re.compile(_PARAMETER).findall
 _match_boundary = re.compile(r"[A-Za-z0-9'()+_,./:=-]{1,70}\Z").match
 
 _BOUNDARY_FORMAT = f"%0{len(repr(sys.maxsize - 1))}d"
-
-
-class Tally:
-    """Counts what went which way; for tests and measurements.
-
-    :ivar messages: messages, those within others not counted
-    :ivar generated: those of them that the standard library's generator wrote
-    :ivar headers: header fields of the others, with those of their parts
-    :ivar folded: those that the standard library folded
-    """
-
-    __slots__ = ("folded", "generated", "headers", "messages")
-
-    def __init__(self) -> None:
-        self.messages = self.generated = self.headers = self.folded = 0
 
 
 class Rules:

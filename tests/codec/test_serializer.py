@@ -16,7 +16,7 @@ import pytest
 
 from aiosmtplib._codec import encode_message, normalize_newlines
 from aiosmtplib._message import flatten as flattening
-from aiosmtplib._message.flatten import Tally, by_generator, flatten, flatten_for
+from aiosmtplib._message.flatten import flatten, flatten_for
 from aiosmtplib._message.rules import Rules
 
 from ..support.sample_messages import (
@@ -32,6 +32,7 @@ from ..support.sample_messages import (
     parsed,
     with_payload,
 )
+from ..support.serializing import Tally, by_generator, flatten_counted
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +43,13 @@ def twin(codec: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flattening, "serialize_message", codec.serialize_message)
 
 
-def both_ways(make: Callable[[], Message], tally: Tally | None, utf8: bool = False, cte: str = "8bit") -> Any:
+def both_ways(make: Callable[[], Message], tally: Tally, utf8: bool = False, cte: str = "8bit") -> Any:
     """What the codec, or the generator where it is its turn, and the generator alone make of it."""
     outcomes: list[Any] = []
-    for write in (lambda one: flatten(one, utf8, cte, tally), lambda one: by_generator(one, utf8, cte)):
+    for write in (
+        lambda one: flatten_counted(one, utf8, cte, tally),
+        lambda one: by_generator(one, utf8, cte),
+    ):
         random.seed(1)
         try:
             outcomes.append(write(make()))
@@ -180,7 +184,7 @@ def test_a_python_that_writes_differently(monkeypatch: pytest.MonkeyPatch) -> No
     assert flattening._folds
     for sample in (flattening._SHORT, flattening._LONG):
         tally = Tally()
-        flatten(flattening._sample(EmailMessage(), sample), False, "8bit", tally)
+        flatten_counted(flattening._sample(EmailMessage(), sample), False, "8bit", tally)
         assert (tally.generated, tally.folded) == (0, 0)
     tally = Tally()
     for rules in flattening._RULES.values():
@@ -199,8 +203,8 @@ def test_a_python_that_writes_differently(monkeypatch: pytest.MonkeyPatch) -> No
 def test_it_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     sample = flattening._sample(EmailMessage(), flattening._LONG)
     assert flattening._agrees(sample)
-    generate = flattening._generate
-    monkeypatch.setattr(flattening, "_generate", lambda *args: generate(*args).replace(b"\r\n ", b"\r\n\t"))
+    original = flattening.generate
+    monkeypatch.setattr(flattening, "generate", lambda *args: original(*args).replace(b"\r\n ", b"\r\n\t"))
     assert not flattening._agrees(sample)
 
 

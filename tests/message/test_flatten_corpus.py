@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from aiosmtplib._message import flatten as flattening
-from aiosmtplib._message.flatten import Tally, flatten
 
 from .. import corpus
 from ..conftest import EXPECT_EXTENSIONS, NO_EXTENSIONS
 from ..support.differential import Flatten, twins, ways
 from ..support.oracle import differences
+from ..support.serializing import Tally, flatten_counted
 
 REALISTIC = dict(corpus.realistic())
 #: Distributions of Linux leave it out, or have it in a package of its own.
@@ -55,7 +55,7 @@ def test_hardly_anything_is_left_to_the_standard_library(twin: str, monkeypatch:
     monkeypatch.setattr(flattening, "serialize_message", TWINS[twin])
     tally = Tally()
     for build in REALISTIC.values():
-        flatten(build(), False, "8bit", tally)
+        flatten_counted(build(), False, "8bit", tally)
     assert tally.messages == len(REALISTIC)
     assert tally.headers > 1500
     assert tally.generated <= 0.05 * tally.messages, f"{tally.generated} of {tally.messages} messages"
@@ -71,11 +71,11 @@ def test_what_is_counted(twin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     message.set_content("text\n")
     message.add_attachment("more\n")
     tally = Tally()
-    flatten(message, False, "8bit", tally)
+    flatten_counted(message, False, "8bit", tally)
     assert (tally.messages, tally.generated, tally.headers, tally.folded) == (1, 0, 10, 1)
     message.set_boundary("=?")  # which reads as an encoded word
     message.get_payload()[0].set_type("multipart/mixed")
-    flatten(message, False, "8bit", tally)
+    flatten_counted(message, False, "8bit", tally)
     assert (tally.messages, tally.generated, tally.headers, tally.folded) == (2, 1, 10, 1)
 
 
@@ -88,7 +88,7 @@ def _content(part: Any) -> bytes:
 def test_a_mail_reads_as_it_was_built(name: str) -> None:
     build: Callable[[], EmailMessage] = corpus.LETTERS[name]
     sent = build()
-    read: Any = email.message_from_bytes(flatten(sent, False, "8bit"), policy=email.policy.default)
+    read: Any = email.message_from_bytes(flattening.flatten(sent, False, "8bit"), policy=email.policy.default)
     assert [part.get_content_type() for part in read.walk()] == [
         part.get_content_type() for part in sent.walk()
     ]

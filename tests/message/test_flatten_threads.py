@@ -19,6 +19,7 @@ from .. import corpus
 from ..conftest import EXPECT_EXTENSIONS, NO_EXTENSIONS
 from ..support.differential import twins
 from ..support.oracle import snapshot
+from ..support.serializing import Tally, flatten_counted
 from ..support.threaded_servers import Serve, serve_embedded
 
 __all__ = ("serve_embedded",)
@@ -95,8 +96,8 @@ def test_the_generator_in_threads(threads: ThreadPoolExecutor) -> None:
     message = corpus.LETTERS["signed"]()
     message.get_payload()[0].set_payload("From é", "utf-8")
     message.preamble = "--=\n"
-    tally = flattening.Tally()
-    alone = without_boundaries(flattening.flatten(message, False, "7bit", tally))
+    tally = Tally()
+    alone = without_boundaries(flatten_counted(message, False, "7bit", tally))
     assert tally.generated == 1
     before = snapshot(message)
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from aiosmtplib._codec.constants import CHUNK, DATA, PLAIN
 from aiosmtplib._codec.pure import serializer, session
 from aiosmtplib._codec.types import CHUNKS, HANG_UP, LAST, MORE, NOT_COPIED, STREAM
-from aiosmtplib._message.flatten import Tally, rules_for
+from aiosmtplib._message.flatten import rules_for
 from aiosmtplib._session.mail import PreparedMail, ServerState
 from aiosmtplib._session.transaction import transaction
 from aiosmtplib.errors import SMTPException, SMTPServerDisconnected
@@ -160,7 +160,7 @@ def _messages(codec: ModuleType) -> list[Case]:
         Case(
             f"serialize_message {message!r:.30}, {form}",
             serialize,
-            (message, rules, form, Tally()),
+            (message, rules, form),
             generated,
         )
         for message, generated in made

@@ -71,14 +71,11 @@ class _Part:
         self.epilogue = b""
 
 
-def serialize_message(
-    message: Any, rules: Any, form: int = PLAIN, tally: Any = None
-) -> tuple[bytes, int] | None:
+def serialize_message(message: Any, rules: Any, form: int = PLAIN) -> tuple[bytes, int] | None:
     """Write a message, without Bcc and Resent-Bcc.
 
     :param rules: of the policy to write it with
     :param form: ``PLAIN``, or what goes out by ``DATA`` (dot-stuffed, with its end) or in a ``CHUNK``
-    :param tally: counts the header fields
     :return: the bytes, and their number as SIZE counts it (RFC 1870 section 3): without stuffed dots and the
         end of DATA. None if the message is for the generator.
     """
@@ -90,7 +87,7 @@ def serialize_message(
     except _UnusualError:
         return None
     out: list[bytes] = []
-    _write(out, part, rules, tally, True)
+    _write(out, part, rules, True)
     content = b"".join(out)
     if form == PLAIN:
         return content, len(content)
@@ -188,7 +185,7 @@ def _look_for_boundaries(part: _Part, taken: list[str]) -> None:
         _look_for_boundaries(inner, taken)
 
 
-def _write(out: list[bytes], part: _Part, rules: Any, tally: Any, top: bool) -> None:
+def _write(out: list[bytes], part: _Part, rules: Any, top: bool) -> None:
     newline = rules.newline
     for name, value in part.headers:
         if top and name.lower() in BCC_FIELDS:
@@ -201,32 +198,29 @@ def _write(out: list[bytes], part: _Part, rules: Any, tally: Any, top: bool) -> 
             field = _source_field(name, value, rules)
         else:
             field = _field(value, rules)
-        if tally is not None:
-            tally.headers += 1
-            tally.folded += field is None
         out.append(rules.policy.fold_binary(name, value) if field is None else field)
     out.append(newline)
     if part.form == BODY:
         out.append(part.text)
     elif part.form == MESSAGE:
-        _write(out, part.parts[0], rules, tally, False)
+        _write(out, part.parts[0], rules, False)
     elif part.form == DELIVERY_STATUS:
-        _write_blocks(out, part, rules, tally)
+        _write_blocks(out, part, rules)
     else:
-        _write_parts(out, part, rules.signed if part.form == SIGNED else rules, tally, newline)
+        _write_parts(out, part, rules.signed if part.form == SIGNED else rules, newline)
 
 
-def _write_blocks(out: list[bytes], part: _Part, rules: Any, tally: Any) -> None:
+def _write_blocks(out: list[bytes], part: _Part, rules: Any) -> None:
     newline = rules.newline
     for number, block in enumerate(part.parts):
         if number:
             out.append(newline)
         written: list[bytes] = []
-        _write(written, block, rules, tally, False)
+        _write(written, block, rules, False)
         out.append(b"".join(written).removesuffix(newline))
 
 
-def _write_parts(out: list[bytes], part: _Part, rules: Any, tally: Any, newline: bytes) -> None:
+def _write_parts(out: list[bytes], part: _Part, rules: Any, newline: bytes) -> None:
     if part.preamble is not None:
         out += (part.preamble, newline)
     assert part.boundary is not None, "it was generated if need be"
@@ -235,7 +229,7 @@ def _write_parts(out: list[bytes], part: _Part, rules: Any, tally: Any, newline:
     for number, inner in enumerate(part.parts):
         if number:
             out += (newline, delimiter, newline)
-        _write(out, inner, rules, tally, False)
+        _write(out, inner, rules, False)
     out += (newline, delimiter, b"--", newline, part.epilogue)
 
 
