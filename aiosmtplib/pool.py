@@ -18,7 +18,6 @@ from ._pool.manager import ConnectionManager
 from ._pool.rate import TokenBucket
 from ._pool.send_one import ContentSubmission, ObjectSubmission, deliver
 from ._pool.state import PoolState
-from ._pool.streams import Streams
 from ._sasl.secret import conceal, reveal
 from ._trace.observer import CommandHook
 from .response import SMTPResponse
@@ -249,7 +248,7 @@ class SMTPPool:
         manager = self._manager
 
         async def open_dispatcher() -> Dispatcher:
-            return Dispatcher(manager, Streams(manager, seconds), window, seconds)
+            return Dispatcher(manager, window, seconds)
 
         return SendMany(messages, window, open_dispatcher)
 

@@ -92,6 +92,9 @@ class MessageWindow:
     :ivar withdrawn: whether those that have not begun are not to be sent
     """
 
+    #: What a message that was pulled is kept in.
+    message_class = QueuedMessage
+
     def __init__(self, size: int, timeout: float | None) -> None:
         self.loop = asyncio.get_running_loop()
         self.exhausted = False
@@ -104,7 +107,7 @@ class MessageWindow:
         self.held = 0
         #: Their results, as far as they can be handed back.
         self.ready: deque[SendResult[Any]] = deque()
-        self._feeder: asyncio.Future[None] | None = None
+        self.feeder: asyncio.Future[None] | None = None
         self.consumer = CoalescingEvent(self.loop)
 
     # -- what a kind of window decides ---------------------------------------------------------------
@@ -113,8 +116,12 @@ class MessageWindow:
         """Whether one more message may be pulled."""
         raise NotImplementedError
 
-    def _put(self, index: int, item: Any) -> None:
+    def _put(self, message: Any) -> None:
         """Take a message that was pulled, and see to it that its result gets among those that are ready."""
+        raise NotImplementedError
+
+    def _put_stream(self, message: Any) -> None:
+        """The same for one whose content comes in pieces."""
         raise NotImplementedError
 
     def message_done(self, exchange: MessageExchange) -> None:
@@ -159,21 +166,24 @@ class MessageWindow:
                 await iterator.aclose()
 
     def _pulled(self, item: Any) -> None:
-        index = self._count
+        message = self.message_class(self._count, item)
         self._count += 1
         self.held += 1
-        self._put(index, item)
+        if _is_streamed(item):
+            self._put_stream(message)
+        else:
+            self._put(message)
 
     async def _wait_for_room(self) -> None:
-        self._feeder = self.loop.create_future()
+        self.feeder = self.loop.create_future()
         try:
-            await self._feeder
+            await self.feeder
         finally:
-            self._feeder = None
+            self.feeder = None
 
     def feed_if_room(self) -> None:
-        if self._feeder is not None and self._has_room():
-            wake(self._feeder)
+        if self._has_room():
+            wake(self.feeder)
 
     # -- handing back --------------------------------------------------------------------------------
 
@@ -187,8 +197,8 @@ class MessageWindow:
         if not self.ready:
             return None
         self.held -= 1
-        if self._feeder is not None:
-            wake(self._feeder)
+        if self.feeder is not None:
+            wake(self.feeder)
         return self.ready.popleft()
 
     async def changed(self) -> None:
@@ -223,7 +233,7 @@ class SendMany(Generic[Item]):
         if isinstance(messages, str | bytes | Envelope) or hasattr(messages, "get_all"):
             raise TypeError("send_many takes an iterable of messages, not a single one")
         self._open_window = open_window
-        self._waits = isinstance(messages, AsyncIterable)
+        self._waits = hasattr(messages, "__aiter__")
         source: Any = messages if self._waits else iter(messages)  # type: ignore[arg-type]
         self._source = source
 
@@ -293,7 +303,7 @@ class SendMany(Generic[Item]):
         self._window.withdraw()
 
 
-def is_streamed(item: Any) -> TypeGuard[Envelope]:
+def _is_streamed(item: Any) -> TypeGuard[Envelope]:
     """Whether this is a message whose content comes in pieces."""
     if not isinstance(item, Envelope) or isinstance(item.message, bytes):
         return False

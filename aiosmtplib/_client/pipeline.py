@@ -21,7 +21,6 @@ from .bulk import (
     QueuedMessage,
     addresses_of,
     compose_item,
-    is_streamed,
 )
 from .results import Envelope, SendResult, failed
 from .sending import Sending, composer_of, send_stream
@@ -41,22 +40,22 @@ class Pipeline(MessageWindow):
     def _has_room(self) -> bool:
         return self.held < self.size and self._bytes < MAX_BYTES
 
-    def _put(self, index: int, item: Any) -> None:
-        message = QueuedMessage(index, item)
+    def _put_stream(self, message: QueuedMessage) -> None:
         self._messages.append(message)
-        if is_streamed(item):
-            background(self._stream(message, item))
-            return
+        background(self._stream(message, message.item))
+
+    def _put(self, message: QueuedMessage) -> None:
+        self._messages.append(message)
         protocol = self._protocol
         try:
             if not protocol.is_connected:
                 raise SMTPServerDisconnected("Server not connected")
-            mail = compose_item(composer_of(self._client), item)
+            mail = compose_item(composer_of(self._client), message.item)
             exchange = MessageExchange(self, message, mail, protocol, self.timeout, self)
         except Exception as error:
             if isinstance(error, SMTPException):
                 protocol.attach_transcript(error)
-            self._done(message, failed(index, item, error))
+            self._done(message, failed(message.index, message.item, error))
             return
         self._bytes += exchange.size
         protocol.submit(exchange)
@@ -79,7 +78,8 @@ class Pipeline(MessageWindow):
         exchange.message.result = exchange.to_result()
         self._collect()
         self.consumer.set_soon()
-        self.feed_if_room()
+        if self.feeder is not None:
+            self.feed_if_room()
 
     def _done(self, message: QueuedMessage, result: SendResult[Any]) -> None:
         message.result = result

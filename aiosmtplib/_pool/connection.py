@@ -50,7 +50,7 @@ class PooledConnection(Generic[Client]):
     :ivar expires_at: when it is too old to be used again
     :ivar last_used: when a holder that sent a message on it last released it, or when it was opened
     :ivar messages: the number of mail transactions begun on it
-    :ivar limit_messages: the maximum of ``messages``, or ``None``
+    :ivar limit_messages: the maximum of ``messages``, or infinity
     :ivar rcptmax: the server's limit of recipients in one transaction (RFC 9422), or ``None``
     :ivar attempt: the serial number of the last waiter that was there when opening began
     :ivar held_since: when its present holder got it
@@ -82,7 +82,7 @@ class PooledConnection(Generic[Client]):
         self.created_at = self.last_used = -math.inf
         self.expires_at = math.inf
         self.messages = 0
-        self.limit_messages: int | None = None
+        self.limit_messages: float = math.inf
         self.rcptmax: int | None = None
         self.attempt = attempt
         self.held_since = -math.inf
@@ -96,16 +96,10 @@ class PooledConnection(Generic[Client]):
         """Count a mail transaction, before its MAIL is sent: a refused MAIL counts too (RFC 9422)."""
         self.messages += 1
 
-    def used_up(self, now: float) -> bool:
-        """Whether no further transaction may begin on it: ``limit_messages`` or ``expires_at`` is reached."""
-        return now >= self.expires_at or (
-            self.limit_messages is not None and self.messages >= self.limit_messages
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Actions(Generic[Client, Waiter]):
-    """The I/O to do after an event. False if there is none.
+    """The I/O to do after an event; ``NO_ACTIONS`` if there is none.
 
     :ivar grant: waiters, each with its connection: wake it, and have it call :meth:`PoolState.claim`
     :ivar fail: waiters, each with the error to raise in it
@@ -117,9 +111,6 @@ class Actions(Generic[Client, Waiter]):
     fail: Sequence[tuple[Waiter, Exception]] = ()
     open: Sequence[PooledConnection[Client]] = ()
     close: Sequence[PooledConnection[Client]] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.grant or self.fail or self.open or self.close)
 
 
 #: The result of most events: shared, so that they allocate none.

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from .._client.bulk import MAX_BYTES, MessageExchange, MessageWindow, compose_item, is_streamed
+from .._client.bulk import MAX_BYTES, MessageExchange, MessageWindow, compose_item
 from .._client.results import SendResult, failed
 from .._transport.exchange import cancelled_before_sent
 from ..errors import SMTPSenderRefused, SMTPServerDisconnected
@@ -17,22 +17,19 @@ from .connection import Condition, PooledConnection
 from .jobs import HeldConnection, MessageQuota, PoolMessage, divide
 from .retry import condition_of, may_retry
 from .state import MAX_MOVES
+from .streams import Streams
 
 if TYPE_CHECKING:
     from ..smtp import SMTP
     from .manager import ConnectionManager, Waiter
-    from .streams import Streams
 
 
 class Dispatcher(MessageWindow):
-    """The messages of one :meth:`SMTPPool.send_many` that were pulled and not yet handed back.
+    """The messages of one :meth:`SMTPPool.send_many` that were pulled and not yet handed back."""
 
-    :param streams: sends those whose content comes in pieces
-    """
+    message_class = PoolMessage
 
-    def __init__(
-        self, manager: "ConnectionManager", streams: "Streams", size: int, timeout: float | None
-    ) -> None:
+    def __init__(self, manager: "ConnectionManager", size: int, timeout: float | None) -> None:
         super().__init__(size, timeout)
         manager.bind(self.loop)
         self._manager = manager
@@ -48,7 +45,7 @@ class Dispatcher(MessageWindow):
         #: When the next message may go, where that is limited.
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._streams = streams
+        self._streams: Streams | None = None
         self._dispatching_soon = False
 
     # -- in ------------------------------------------------------------------------------------------
@@ -65,18 +62,22 @@ class Dispatcher(MessageWindow):
     def _missing(self) -> int:
         return self._state.max_connections - len(self._held_connections)
 
-    def _put(self, index: int, item: Any) -> None:
-        message = PoolMessage(index, item)
+    def _put(self, message: PoolMessage) -> None:
         if self._state.closing:  # what was pulled before is sent still
             self._fail(message, SMTPServerDisconnected("The pool is closed"))
-        elif is_streamed(item):
-            try:
-                self._streams.begin(index, item, self._hand_back)
-            except Exception as error:
-                self._fail(message, error)
         else:
             self._queue.append(message)
             self._dispatch()
+
+    def _put_stream(self, message: PoolMessage) -> None:
+        if self._streams is None:
+            self._streams = Streams(self._manager, self.timeout)
+        try:
+            if self._state.closing:
+                raise SMTPServerDisconnected("The pool is closed")
+            self._streams.begin(message.index, message.item, self._hand_back)
+        except Exception as error:
+            self._fail(message, error)
 
     # -- over connections ----------------------------------------------------------------------------
 
@@ -87,13 +88,14 @@ class Dispatcher(MessageWindow):
         while queue:
             if evenly and not self._is_due():
                 return
-            held = self._free_connection()
+            now = self.loop.time()
+            held = self._free_connection(now)
             if held is None:
                 if not self._held_connections or self._state.can_open:
                     self._ask(1 if evenly else len(queue))
                 return
             self._due = None
-            self._begin(held, queue.popleft())
+            self._begin(held, queue.popleft(), now)
             if held.in_flight > 1 and not evenly and self._state.can_open:
                 self._ask(len(self._waiters) + 1)
 
@@ -107,13 +109,13 @@ class Dispatcher(MessageWindow):
         self._dispatching_soon = False
         self._dispatch()
 
-    def _free_connection(self) -> HeldConnection | None:
+    def _free_connection(self, now: float) -> HeldConnection | None:
         """The connection whose turn it is; one more, if all are busy and another is idle."""
         held = next(iter(self._roomy), None)
         if held is not None and (not held.in_flight or self._manager.rate is not None):
             return held
         while self._missing > 0 and not self._state.closing:
-            slot = self._state.take(self.loop.time())
+            slot = self._state.take(now)
             if slot is None:
                 break
             one_more = self._hold(slot)
@@ -163,11 +165,13 @@ class Dispatcher(MessageWindow):
                 self._leave_if_idle(held)
         self._dispatch()
         self.consumer.set()
-        self.feed_if_room()
+        if self.feeder is not None:
+            self.feed_if_room()
 
-    def _begin(self, held: HeldConnection, message: PoolMessage) -> None:
+    def _begin(self, held: HeldConnection, message: PoolMessage, now: float) -> None:
         slot = held.slot
         if not held.protocol.is_connected:  # its loss will be told in a moment
+            held.condition = Condition.LOST
             self._roomy.pop(held)
             self._queue.appendleft(message)
             self._leave_if_idle(held)
@@ -190,7 +194,7 @@ class Dispatcher(MessageWindow):
         del self._roomy[held]
         if self._waiters and not self._state.opening:  # no connection is on its way to us
             self._withdraw_waiters()
-        if self._state.should_yield(slot, self.loop.time()):
+        if self._state.should_yield(slot, now):
             held.leaving = True
         if held.allowed is not None and slot.messages >= held.allowed:
             held.leaving = True
@@ -222,7 +226,8 @@ class Dispatcher(MessageWindow):
             self.consumer.set_soon()
         else:  # more should come before the server has nothing to do
             self.consumer.set()
-        self.feed_if_room()
+        if self.feeder is not None:
+            self.feed_if_room()
 
     def _not_accepted(
         self, attempt: MessageExchange, held: HeldConnection, message: PoolMessage, error: BaseException
@@ -258,8 +263,7 @@ class Dispatcher(MessageWindow):
         self._roomy.pop(held, None)
         if held.served == held.allowed:
             self._quota.used_up(held)
-        lost = not (held.slot.alive and held.protocol.is_connected)
-        self._manager.release(held.slot, Condition.LOST if lost else held.condition)
+        self._manager.release(held.slot, held.condition if held.slot.alive else Condition.LOST)
 
     def _fail(self, message: PoolMessage, error: BaseException, size: int = 0) -> None:
         assert isinstance(error, Exception)
@@ -299,7 +303,8 @@ class Dispatcher(MessageWindow):
         self._timer = None
         self._dispatch()
         self.consumer.set()
-        self.feed_if_room()
+        if self.feeder is not None:
+            self.feed_if_room()
 
     # -- the end -------------------------------------------------------------------------------------
 
@@ -313,7 +318,7 @@ class Dispatcher(MessageWindow):
             self._due = None
         if self._waiters:
             self._withdraw_waiters()
-        if self._streams:
+        if self._streams is not None:
             self._streams.withdraw()
         while self._queue:
             self._fail(self._queue.popleft(), cancelled_before_sent())

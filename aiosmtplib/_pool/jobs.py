@@ -77,15 +77,9 @@ class PoolMessage(QueuedMessage):
     :ivar recipients: those of the part
     """
 
-    __slots__ = ("division", "moves", "recipients")
-
-    def __init__(
-        self, index: int, item: Any, division: "Division | None" = None, recipients: Sequence[str] = ()
-    ) -> None:
-        super().__init__(index, item)
-        self.moves = 0
-        self.division = division
-        self.recipients = recipients
+    moves = 0
+    division: "Division | None" = None
+    recipients: Sequence[str] = ()
 
 
 class Division:
@@ -122,7 +116,10 @@ def divide(message: PoolMessage, rcptmax: int) -> Sequence[PoolMessage]:
         return ()
     groups = split_recipients(list(recipients), rcptmax)
     division = Division(item, len(groups))
-    return [
-        PoolMessage(message.index, dataclasses.replace(envelope, recipients=group), division, group)
-        for group in groups
-    ]
+    parts = []
+    for group in groups:
+        part = PoolMessage(message.index, dataclasses.replace(envelope, recipients=group))
+        part.division = division
+        part.recipients = group
+        parts.append(part)
+    return parts

@@ -16,7 +16,7 @@ from .._client.lifetime import abort, call_when_lost
 from .._transport.wakeup import wake
 from ..errors import SMTPException, SMTPServerDisconnected
 from ..esmtp import parse_limits
-from .connection import Actions, Condition, PooledConnection, State
+from .connection import NO_ACTIONS, Actions, Condition, PooledConnection, State
 from .rate import TokenBucket
 from .state import PoolState
 
@@ -155,7 +155,7 @@ class ConnectionManager:
     def release(self, slot: Connection, condition: Condition) -> None:
         """A caller is done with a connection."""
         actions = self.state.release(slot, condition, self.now())
-        if actions or self.state.closing:  # it may have been the last one
+        if actions is not NO_ACTIONS or self.state.closing:  # it may have been the last one
             self.do(actions)
         elif slot.state is State.IDLE:
             self._watch_until(self.state.stale_at(slot))
@@ -299,7 +299,7 @@ class ConnectionManager:
             task.cancel()
         for client in self._making:
             client.close()
-        for slot in self.state.slots(State.BUSY, State.CLOSING):
+        for slot in self.state.connections(State.BUSY, State.CLOSING):
             abort(slot.client)
         for sleeper in self._sleepers:
             wake(sleeper)

@@ -79,14 +79,12 @@ class PoolState(Generic[Client, Waiter]):
             ("max_age", max_age, "more than 0 seconds, or None"),
             ("idle_timeout", idle_timeout, "more than 0 seconds, or None"),
         ):
-            # Not "number <= 0", which accepts NaN.
-            if number is not None and not number > 0:
+            if number is not None and not number > 0:  # also where it is NaN
                 raise ValueError(f"{name} must be {least}, not {number!r}")
         self._max_messages = max_messages
         self._max_age = math.inf if max_age is None else max_age
         self._idle_timeout = math.inf if idle_timeout is None else idle_timeout
         self._rand = rand
-
         self._opening: dict[PooledConnection[Client], None] = {}
         #: In the order of their last use, the latest at the end.
         self._idle: dict[PooledConnection[Client], None] = {}
@@ -98,26 +96,22 @@ class PoolState(Generic[Client, Waiter]):
             State.BUSY: self._busy,
             State.CLOSING: self._being_closed,
         }
-
         #: Each waiter with its serial number. Those up to ``attempt`` of a connection waited when it began.
         self._waiters: OrderedDict[Waiter, int] = OrderedDict()
         self._granted: dict[Waiter, PooledConnection[Client]] = {}
         self._last_waiter = 0
         #: How many holders were asked to release their connection and have not done so.
         self._yielding = 0
-
         self.max_connections = max_connections
         self._limit = ConnectionLimit(max_connections)
         #: The serial number of the last waiter that was there when an attempt that failed began.
         self._last_failed = 0
-
         self.closing = False
         self._aborted = False
-
         #: How many connections were lost, used up or too old, and have not been replaced yet.
         self._unreplaced = 0
         self._reconnects = 0
-        self._verdicts = dict.fromkeys(Delivery, 0)
+        self._sent = self._refused = self._unknown = 0
         self._bytes = 0
 
     # -- callers
@@ -171,7 +165,7 @@ class PoolState(Generic[Client, Waiter]):
         or ``FAIR_SECONDS``. At most as many holders are asked to release one as there are waiters. Call this
         after a transaction has begun, so that each assignment serves at least one message.
         """
-        if pooled.yielding or not pooled.alive or pooled.used_up(now):
+        if pooled.yielding or not pooled.alive or is_used_up(pooled, now):
             return True
         if pooled.messages - pooled.held_from < FAIR_MESSAGES and now - pooled.held_since < FAIR_SECONDS:
             return False
@@ -192,7 +186,7 @@ class PoolState(Generic[Client, Waiter]):
         if condition is Condition.LOST or not pooled.alive:
             self._unreplaced += 1
             self._move(pooled, State.GONE)
-        elif condition is Condition.REPLACE or pooled.used_up(now):
+        elif condition is Condition.REPLACE or is_used_up(pooled, now):
             self._unreplaced += 1
             self._move(pooled, State.CLOSING)
             return self._rebalance(now, close=[pooled])
@@ -204,8 +198,10 @@ class PoolState(Generic[Client, Waiter]):
 
     def finished(self, delivery: Delivery, octets: int) -> None:
         """Count a message, once, by verdict and size of content. ``NOT_SENT`` is none: it may be retried."""
+        self._sent += delivery is Delivery.DELIVERED
+        self._refused += delivery is Delivery.REJECTED
+        self._unknown += delivery is Delivery.UNKNOWN
         if delivery is not Delivery.NOT_SENT:
-            self._verdicts[delivery] += 1
             self._bytes += octets
 
     # -- connections
@@ -220,7 +216,7 @@ class PoolState(Generic[Client, Waiter]):
         pooled.client = client
         pooled.created_at = pooled.last_used = now
         pooled.expires_at = now + self._max_age * (1 + JITTER * (2 * self._rand() - 1))
-        pooled.limit_messages = min((n for n in (self._max_messages, mailmax) if n is not None), default=None)
+        pooled.limit_messages = min(n for n in (self._max_messages, mailmax, math.inf) if n is not None)
         if self._unreplaced:
             self._unreplaced -= 1
             self._reconnects += 1
@@ -306,7 +302,7 @@ class PoolState(Generic[Client, Waiter]):
         """Whether the pool is closed and no connection is left (nor a waiter: one would open for it)."""
         return self.closing and not any(self._by_state.values())
 
-    def slots(self, *states: State) -> list[PooledConnection[Client]]:
+    def connections(self, *states: State) -> list[PooledConnection[Client]]:
         """The connections in these states, by state in the order given."""
         return [pooled for state in states for pooled in self._by_state[state]]
 
@@ -319,9 +315,9 @@ class PoolState(Generic[Client, Waiter]):
             closing=len(self._being_closed),
             waiting=len(self._waiters),
             limit=self._limit.allowed,
-            sent=self._verdicts[Delivery.DELIVERED],
-            refused=self._verdicts[Delivery.REJECTED],
-            unknown=self._verdicts[Delivery.UNKNOWN],
+            sent=self._sent,
+            refused=self._refused,
+            unknown=self._unknown,
             reconnects=self._reconnects,
             bytes=self._bytes,
         )
@@ -397,3 +393,8 @@ class PoolState(Generic[Client, Waiter]):
         pooled.state = state
         if state is not State.GONE:
             self._by_state[state][pooled] = None
+
+
+def is_used_up(pooled: PooledConnection[Client], now: float) -> bool:
+    """Whether no further transaction may begin on a connection: it had enough of them, or is too old."""
+    return now >= pooled.expires_at or pooled.messages >= pooled.limit_messages

@@ -15,7 +15,9 @@ rest of the group are read too, and these two matter:
 the next group starts with RSET: the recipients of one message must never get the next.
 """
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from .._codec import start_transaction
 from .._codec.types import CHUNKS, HANG_UP, LAST, MAX_GROUP, MORE, STREAM, Data, Dialogue
@@ -161,9 +163,10 @@ def transaction(mail: PreparedMail, server: ServerState) -> Dialogue[Outcome]:
         raise
 
 
-def begin(mail: PreparedMail, server: ServerState) -> Dialogue[Outcome]:
-    """:func:`transaction`, with the fast path of the compiled twin where that is in use."""
-    return start_transaction(mail, server, transaction)
+#: :func:`transaction` as the session runs it: called with the message and the server state.
+begin: Final[Callable[[PreparedMail, ServerState], Dialogue[Outcome]]] = functools.partial(
+    start_transaction, general=transaction
+)
 
 
 def data(content: bytes) -> Dialogue[SMTPResponse]:

@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from typing import Any, Final, TypeVar
 
-from .._session import LAST, Data, Dialogue, Exchange, Session
+from .._session import LAST, STREAM, Data, Dialogue, Exchange, Session
 from .._session.mail import ServerState
 from .._trace.observer import CommandHook, CommandObserver, log_lost, numbers, wire_log
 from .._trace.transcript import Transcript
@@ -178,9 +178,10 @@ class BaseProtocol(FlowControlMixin):
         head = session.head
         if head is None:
             return self._reserved_for is None or self._reserved_for is asyncio.current_task()
-        return (
-            exchange.pipeline is not None and exchange.pipeline is head.pipeline and session.follows == LAST
-        )
+        if exchange.pipeline is None or exchange.pipeline is not head.pipeline:
+            return False
+        last = session.last
+        return last is None or last.follows == LAST
 
     def _begin(self, exchange: Exchange) -> None:
         session = self._session
@@ -247,7 +248,7 @@ class BaseProtocol(FlowControlMixin):
         head = session.head
         if head is None:
             pass
-        elif head.streaming and self._drained is None:
+        elif head.follows >= STREAM and self._drained is None:
             self._deadline.at = None  # it is for our side to go on
             assert isinstance(head, AwaitedExchange)
             wake(head.wanted)

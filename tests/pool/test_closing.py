@@ -220,7 +220,7 @@ async def test_closed_at_once_with_a_server_that_reads_nothing() -> None:
         pool = pool_for(peer, timeout=None)
         sending = asyncio.ensure_future(pool.sendmail(SENDER, RECIPIENTS, b"x" * (1 << 23)))
         await peer.seen("DATA")
-        transport = pool._manager.state.slots(State.BUSY)[0].client.transport
+        transport = pool._manager.state.connections(State.BUSY)[0].client.transport
         assert transport is not None
         await until(lambda: transport.get_write_buffer_size() > 0)
         await pool.aclose(0)

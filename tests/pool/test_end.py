@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from aiosmtplib._pool.connection import Actions, Condition, PoolStats, State
+from aiosmtplib._pool.connection import NO_ACTIONS, Actions, Condition, PoolStats, State
 from aiosmtplib._pool.state import PoolState
 from aiosmtplib.errors import SMTPServerDisconnected
 from aiosmtplib.status import Delivery
@@ -18,7 +18,7 @@ from ..support.pool_states import Pool, free, granted, make
 def test_closing_an_unused_pool() -> None:
     pool: Pool = PoolState(1)
     assert not pool.drained
-    assert not pool.close(0.0)
+    assert pool.close(0.0) is NO_ACTIONS
     assert pool.drained
 
 
@@ -50,7 +50,7 @@ def test_idle_connections_are_closed_at_once_when_the_pool_closes() -> None:
 def test_a_message_is_moved_also_while_the_pool_closes() -> None:
     pool, (slot,) = make(1)
     pool.close(1.0)
-    assert not pool.wait("moved", 1.0, again=True)
+    assert pool.wait("moved", 1.0, again=True) is NO_ACTIONS
     (fresh,) = pool.release(slot, Condition.LOST, 1.0).open
     assert not pool.drained
     assert granted(pool.opened(fresh, "client", 2.0)) == ["moved"]
@@ -60,7 +60,7 @@ def test_a_connection_that_opens_when_nobody_wants_it_any_more() -> None:
     pool: Pool = PoolState(1)
     (slot,) = pool.wait("a", 0.0).open
     pool.cancel("a", 1.0)
-    assert not pool.close(1.0)
+    assert pool.close(1.0) is NO_ACTIONS
     assert not pool.drained
     assert pool.opened(slot, "client", 2.0).close == [slot]
 
@@ -74,9 +74,9 @@ def test_aborting() -> None:
     assert pool.abort(error, 3.0) == Actions(grant=[], fail=[("y", error)], open=(), close=[])
     with pytest.raises(SMTPServerDisconnected):
         pool.wait("z", 3.0, again=True)
-    assert pool.slots(State.BUSY) == [b, a]
+    assert pool.connections(State.BUSY) == [b, a]
     assert not pool.cancel("x", 3.0).grant
-    assert not pool.release(b, Condition.LOST, 3.0)
+    assert pool.release(b, Condition.LOST, 3.0) is NO_ACTIONS
     pool.closed(a, 4.0)
     assert pool.drained
 

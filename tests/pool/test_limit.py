@@ -1,6 +1,6 @@
 """Connections that cannot be opened: who gets an error, and how the pool shrinks and grows."""
 
-from aiosmtplib._pool.connection import Condition, PooledConnection, State
+from aiosmtplib._pool.connection import NO_ACTIONS, Condition, PooledConnection, State
 from aiosmtplib._pool.limit import FIRST_PAUSE, LAST_PAUSE
 from aiosmtplib._pool.state import PoolState
 from aiosmtplib.errors import SMTPConnectResponseError
@@ -22,7 +22,7 @@ def shrunk(most: int = 4) -> Pool:
         pool.opened(slot, "client", 0.0)
         pool.claim(waiter)
     for slot in slots[2:]:
-        assert not pool.open_failed(slot, BUSY, 0.0)
+        assert pool.open_failed(slot, BUSY, 0.0) is NO_ACTIONS
     return pool
 
 
@@ -35,14 +35,14 @@ def test_alone_everybody_who_was_waiting_gets_the_error() -> None:
     # "b" came when the attempt had begun: there is one for it.
     (second,) = todo.open
     assert pool.open_failed(second, BUSY, 3.0).fail == [("b", BUSY)]
-    assert not pool.slots(State.OPENING)
+    assert not pool.connections(State.OPENING)
 
 
 def test_the_last_failure_speaks_for_all() -> None:
     pool: Pool = PoolState(3)
     slots = opening(pool, "abcde")
-    assert not pool.open_failed(slots[1], BUSY, 1.0)
-    assert not pool.open_failed(slots[2], BUSY, 1.0)
+    assert pool.open_failed(slots[1], BUSY, 1.0) is NO_ACTIONS
+    assert pool.open_failed(slots[2], BUSY, 1.0) is NO_ACTIONS
     # This one began with "a" alone, yet those for "b" and "c" have failed too.
     todo = pool.open_failed(slots[0], BUSY, 2.0)
     assert todo.fail == [("a", BUSY), ("b", BUSY), ("c", BUSY)]
@@ -53,7 +53,7 @@ def test_one_attempt_answers_a_thousand() -> None:
     pool: Pool = PoolState(2)
     slots = opening(pool, "ab")
     for number in range(1000):
-        assert not pool.wait(f"{number}", 0.0)
+        assert pool.wait(f"{number}", 0.0) is NO_ACTIONS
     pool.open_failed(slots[0], BUSY, 1.0)
     (probe,) = pool.open_failed(slots[1], BUSY, 1.0).open
     todo = pool.open_failed(probe, BUSY, 2.0)
@@ -79,14 +79,14 @@ def test_others_keep_the_waiters_from_the_error() -> None:
     pool = shrunk()
     assert pool.stats().limit == 2
     assert pool.stats().waiting == 3
-    a, _ = pool.slots(State.BUSY)
+    a, _ = pool.connections(State.BUSY)
     assert pool.release(a, Condition.KEEP, 1.0).grant == [("x", a)]
 
 
 def test_a_lost_connection_is_replaced_within_the_limit() -> None:
     pool = shrunk()
-    (slot,) = pool.release(pool.slots(State.BUSY)[0], Condition.LOST, 1.0).open
-    assert not pool.open_failed(slot, BUSY, 1.0)
+    (slot,) = pool.release(pool.connections(State.BUSY)[0], Condition.LOST, 1.0).open
+    assert pool.open_failed(slot, BUSY, 1.0) is NO_ACTIONS
     assert pool.stats().limit == 1
     # Several failures in one pause do not make it longer.
     assert pool.next_deadline() == FIRST_PAUSE
@@ -99,7 +99,7 @@ def test_a_connection_that_says_goodbye_counts_as_another() -> None:
     pool.opened(slot, "client", 0.0)
     assert pool.release(pool.claim("a"), Condition.REPLACE, 1.0).close == [slot]
     (early,) = pool.wait("b", 1.0).open
-    assert not pool.open_failed(early, BUSY, 2.0)
+    assert pool.open_failed(early, BUSY, 2.0) is NO_ACTIONS
     (second,) = pool.closed(slot, 3.0).open
     assert pool.opened(second, "client", 4.0).grant == [("b", second)]
 
@@ -110,14 +110,14 @@ def test_one_more_is_tried_after_pauses_that_double() -> None:
     now = 0.0
     for _ in range(10):
         assert pool.next_deadline() == now + pause
-        assert not pool.expire(now + pause - 0.1)
+        assert pool.expire(now + pause - 0.1) is NO_ACTIONS
         now += pause
         (trial,) = pool.expire(now).open
         assert pool.stats().limit == 3
         assert pool.next_deadline() is None
-        assert not pool.expire(now + 1000)
+        assert pool.expire(now + 1000) is NO_ACTIONS
         now += 0.5
-        assert not pool.open_failed(trial, BUSY, now)
+        assert pool.open_failed(trial, BUSY, now) is NO_ACTIONS
         assert pool.stats().limit == 2
         pause = min(2 * pause, LAST_PAUSE)
     assert pause == LAST_PAUSE
@@ -147,7 +147,7 @@ def test_without_demand_nothing_is_tried() -> None:
     for waiter in "xyz":
         pool.cancel(waiter, 1.0)
     assert pool.next_deadline() is None
-    assert not pool.expire(100.0)
+    assert pool.expire(100.0) is NO_ACTIONS
     # But then at once.
     assert len(pool.wait("late", 100.0).open) == 1
     assert not pool.wait("later", 100.0).open
@@ -156,11 +156,11 @@ def test_without_demand_nothing_is_tried() -> None:
 def test_another_failure_while_one_more_is_tried() -> None:
     pool = shrunk()
     (trial,) = pool.expire(5.0).open
-    (other,) = pool.release(pool.slots(State.BUSY)[0], Condition.LOST, 6.0).open
-    assert not pool.open_failed(other, BUSY, 6.0)
+    (other,) = pool.release(pool.connections(State.BUSY)[0], Condition.LOST, 6.0).open
+    assert pool.open_failed(other, BUSY, 6.0) is NO_ACTIONS
     # The next pause begins when the try has ended.
     assert pool.next_deadline() is None
-    assert not pool.open_failed(trial, BUSY, 7.0)
+    assert pool.open_failed(trial, BUSY, 7.0) is NO_ACTIONS
     assert pool.next_deadline() == 7.0 + 2 * FIRST_PAUSE
     assert pool.stats().limit == 1
 
@@ -168,7 +168,7 @@ def test_another_failure_while_one_more_is_tried() -> None:
 def test_another_success_while_one_more_is_tried() -> None:
     pool = shrunk()
     (trial,) = pool.expire(5.0).open
-    (other,) = pool.release(pool.slots(State.BUSY)[0], Condition.LOST, 6.0).open
+    (other,) = pool.release(pool.connections(State.BUSY)[0], Condition.LOST, 6.0).open
     pool.opened(other, "client", 6.0)
     pool.open_failed(trial, BUSY, 7.0)
     assert pool.next_deadline() == 7.0 + 2 * FIRST_PAUSE
@@ -176,9 +176,9 @@ def test_another_success_while_one_more_is_tried() -> None:
 
 def test_when_all_is_lost_the_limit_is_forgotten() -> None:
     pool = shrunk()
-    for slot in pool.slots(State.BUSY):
+    for slot in pool.connections(State.BUSY):
         todo = pool.release(slot, Condition.LOST, 1.0)
-    slots = pool.slots(State.OPENING)
+    slots = pool.connections(State.OPENING)
     assert len(slots) == 2 and len(todo.open) == 1
     pool.open_failed(slots[0], BUSY, 2.0)
     todo = pool.open_failed(slots[1], BUSY, 2.0)
@@ -192,7 +192,7 @@ def test_below_the_limit_nothing_more_is_allowed() -> None:
     pool = shrunk()
     for waiter in "xyz":
         pool.cancel(waiter, 1.0)
-    pool.release(pool.slots(State.BUSY)[0], Condition.LOST, 1.0)
+    pool.release(pool.connections(State.BUSY)[0], Condition.LOST, 1.0)
     assert len(pool.wait("late", 100.0).open) == 1
     assert pool.stats().limit == 2
 
@@ -201,7 +201,7 @@ def test_after_a_try_that_succeeded_the_pool_can_shrink_again() -> None:
     pool = shrunk(most=3)
     pool.opened(*pool.expire(5.0).open, "client", 5.0)
     assert pool.stats().limit == 3
-    (slot,) = pool.release(pool.slots(State.BUSY)[0], Condition.LOST, 6.0).open
+    (slot,) = pool.release(pool.connections(State.BUSY)[0], Condition.LOST, 6.0).open
     pool.open_failed(slot, BUSY, 6.0)
     assert pool.stats().limit == 2
     assert pool.next_deadline() == 6.0 + FIRST_PAUSE
@@ -210,9 +210,9 @@ def test_after_a_try_that_succeeded_the_pool_can_shrink_again() -> None:
 def test_after_the_server_was_down_all_begins_anew() -> None:
     pool = shrunk()
     pool.open_failed(*pool.expire(5.0).open, BUSY, 5.0)
-    for slot in pool.slots(State.BUSY):
+    for slot in pool.connections(State.BUSY):
         pool.release(slot, Condition.LOST, 6.0)
-    for slot in pool.slots(State.OPENING):
+    for slot in pool.connections(State.OPENING):
         pool.open_failed(slot, BUSY, 7.0)
     (probe,) = opening(pool, "abcd")
     _, second, third = pool.opened(probe, "client", 8.0).open

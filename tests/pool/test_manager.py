@@ -76,7 +76,7 @@ async def test_lost_while_it_is_filled() -> None:
         def source() -> Any:
             items = envelopes(6)
             yield from items[:2]
-            for slot in pool._manager.state.slots(State.BUSY):
+            for slot in pool._manager.state.connections(State.BUSY):
                 assert slot.client.transport is not None
                 slot.client.transport.abort()
             yield from items[2:]

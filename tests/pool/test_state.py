@@ -44,14 +44,14 @@ def test_a_connection_that_comes_too_late_stays_idle() -> None:
     (second,) = pool.wait("b", 0.0).open
     assert pool.opened(first, "client", 0.0).grant == [("a", first)]
     assert pool.release(pool.claim("a"), Condition.KEEP, 1.0).grant == [("b", first)]
-    assert not pool.opened(second, "client", 2.0)
+    assert pool.opened(second, "client", 2.0) is NO_ACTIONS
     assert second.state is State.IDLE
 
 
 def test_a_freed_connection_goes_to_who_came_first() -> None:
     pool, (slot,) = make(1)
     for waiter in "abc":
-        assert not pool.wait(waiter, 1.0)
+        assert pool.wait(waiter, 1.0) is NO_ACTIONS
     order = []
     for _ in range(3):
         order += granted(pool.release(slot, Condition.KEEP, 2.0))
@@ -77,7 +77,7 @@ def test_nobody_is_overtaken() -> None:
 def test_one_who_waits_again_goes_first() -> None:
     pool, (slot,) = make(1)
     pool.wait("a", 1.0)
-    assert not pool.wait("moved", 2.0, again=True)
+    assert pool.wait("moved", 2.0, again=True) is NO_ACTIONS
     (fresh,) = pool.release(slot, Condition.LOST, 2.0).open
     assert granted(pool.opened(fresh, "client", 3.0)) == ["moved"]
     assert MAX_MOVES == 3
@@ -87,7 +87,7 @@ def test_one_who_waits_again_gets_the_warmest() -> None:
     pool, (a, b, c) = make(3)
     free(pool, [c, b])
     assert pool.wait("moved", 1.0, again=True).grant == [("moved", b)]
-    assert not pool.release(a, Condition.LOST, 1.0)
+    assert pool.release(a, Condition.LOST, 1.0) is NO_ACTIONS
 
 
 # -- giving up
@@ -97,7 +97,7 @@ def test_one_who_gave_up_is_passed_over() -> None:
     pool, (slot,) = make(1)
     pool.wait("a", 1.0)
     pool.wait("b", 1.0)
-    assert not pool.cancel("a", 2.0)
+    assert pool.cancel("a", 2.0) is NO_ACTIONS
     assert granted(pool.release(slot, Condition.KEEP, 3.0)) == ["b"]
 
 
@@ -109,13 +109,13 @@ def test_what_was_granted_and_not_taken_goes_to_the_next() -> None:
     assert granted(pool.cancel("a", 3.0)) == ["b"]
     assert pool.cancel("b", 3.0) is NO_ACTIONS
     assert slot.state is State.IDLE
-    assert not pool.cancel("b", 4.0)
+    assert pool.cancel("b", 4.0) is NO_ACTIONS
 
 
 def test_what_was_taken_is_given_back_by_release_alone() -> None:
     pool, (slot,) = make(1)
     pool.wait("a", 1.0)
-    assert not pool.cancel("first 0", 2.0)
+    assert pool.cancel("first 0", 2.0) is NO_ACTIONS
     assert slot.state is State.BUSY
 
 
@@ -124,7 +124,7 @@ def test_what_was_granted_lost_and_not_taken_is_replaced() -> None:
     pool.wait("a", 1.0)
     pool.wait("b", 1.0)
     pool.release(slot, Condition.KEEP, 2.0)
-    assert not pool.lost(slot, 2.0)
+    assert pool.lost(slot, 2.0) is NO_ACTIONS
     todo = pool.cancel("a", 3.0)
     assert len(todo.open) == 1 and not todo.grant
     assert slot.state is State.GONE
@@ -144,12 +144,12 @@ def test_waiting_is_no_use() -> None:
 
 def test_a_lost_connection_is_replaced_when_somebody_waits() -> None:
     pool, (a, b) = make(2)
-    assert not pool.release(a, Condition.LOST, 1.0)
+    assert pool.release(a, Condition.LOST, 1.0) is NO_ACTIONS
     pool.wait("x", 1.0)
     pool.wait("y", 1.0)
     todo = pool.release(b, Condition.LOST, 2.0)
     assert len(todo.open) == 1
-    assert len(pool.slots(State.OPENING)) == 2
+    assert len(pool.connections(State.OPENING)) == 2
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_connection_that_is_used_up_says_goodbye_first(options: dict[str, Any]
     pool.opened(slot, "client", 0.0, mailmax={5: 2, 2: 5}.get(options.get("max_messages", 0)))
     pool.claim("a")
     slot.begin()
-    assert not pool.release(slot, Condition.KEEP, 9.0)
+    assert pool.release(slot, Condition.KEEP, 9.0) is NO_ACTIONS
     assert pool.take(9.0) is slot
     slot.begin()
     pool.wait("b", 9.0)
@@ -183,7 +183,7 @@ def test_the_server_limit_alone() -> None:
 
 def test_without_a_limit() -> None:
     _, (slot,) = make(1)
-    assert (slot.limit_messages, slot.expires_at) == (None, math.inf)
+    assert (slot.limit_messages, slot.expires_at) == (math.inf, math.inf)
 
 
 @pytest.mark.parametrize(("rand", "expires"), [(0.0, 190.0), (0.5, 200.0), (1.0, 210.0)])
@@ -200,15 +200,15 @@ def test_the_age_differs_by_a_tenth(rand: float, expires: float) -> None:
 def test_an_idle_connection_that_is_lost_goes_without_a_word() -> None:
     pool, (a, b) = make(2)
     free(pool, [a, b])
-    assert not pool.lost(b, 1.0)
+    assert pool.lost(b, 1.0) is NO_ACTIONS
     assert pool.take(1.0) is a
     assert b.state is State.GONE
-    assert not pool.lost(b, 1.0)
+    assert pool.lost(b, 1.0) is NO_ACTIONS
 
 
 def test_a_busy_connection_that_is_lost_is_not_used_again() -> None:
     pool, (slot,) = make(1)
-    assert not pool.lost(slot, 1.0)
+    assert pool.lost(slot, 1.0) is NO_ACTIONS
     assert slot.state is State.BUSY
     assert pool.should_yield(slot, 1.0)
     pool.wait("a", 1.0)
@@ -285,10 +285,10 @@ def test_idle_connections_are_closed() -> None:
     pool.release(a, Condition.KEEP, 3.0)
     pool.release(b, Condition.KEEP, 5.0)
     assert pool.next_deadline() == 13.0
-    assert not pool.expire(12.9)
+    assert pool.expire(12.9) is NO_ACTIONS
     assert pool.expire(13.0).close == [a]
     assert pool.next_deadline() == 15.0
-    assert not pool.closed(a, 14.0)
+    assert pool.closed(a, 14.0) is NO_ACTIONS
 
 
 def test_old_idle_connections_are_closed() -> None:

@@ -9,13 +9,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from aiosmtplib._pool.connection import Actions, Condition, PooledConnection, State
-from aiosmtplib._pool.state import PoolState
+from aiosmtplib._pool.connection import NO_ACTIONS, Actions, Condition, PooledConnection, State
+from aiosmtplib._pool.state import PoolState, is_used_up
 from aiosmtplib.errors import SMTPServerDisconnected
 from aiosmtplib.status import Delivery
 
 LIVE = (State.OPENING, State.IDLE, State.BUSY, State.CLOSING)
 picks = st.integers(0, 10**6)
+
+
+#: The states of a connection that nobody holds.
+UNUSED = (State.IDLE, State.OPENING, State.CLOSING)
 
 
 @dataclass(eq=False)
@@ -63,13 +67,13 @@ class PoolMachine(RuleBasedStateMachine):
 
     def do(self, todo: Actions[str, Caller]) -> None:
         books = self.books
-        assert bool(todo) == bool(todo.grant or todo.fail or todo.open or todo.close)
+        assert (todo is not NO_ACTIONS) == bool(todo.grant or todo.fail or todo.open or todo.close)
         for caller, error in todo.fail:
             books.waiting.remove(caller)
             assert str(error) == "aborted" if self.aborted else caller.tried
         for caller, slot in todo.grant:
             assert caller is books.waiting.pop(0), "first come, first served"
-            assert slot.state is State.BUSY and not slot.used_up(self.now)
+            assert slot.state is State.BUSY and not is_used_up(slot, self.now)
             books.granted[caller] = slot
         for slot in todo.open:
             assert slot.state is State.OPENING
@@ -125,10 +129,10 @@ class PoolMachine(RuleBasedStateMachine):
         slot = self.books.held[pick % len(self.books.held)]
         before = slot.yielding
         if self.pool.should_yield(slot, self.now):
-            assert slot.yielding or not slot.alive or slot.used_up(self.now)
+            assert slot.yielding or not slot.alive or is_used_up(slot, self.now)
             assert self.pool.should_yield(slot, self.now)
         if slot.yielding and not before:
-            assert sum(each.yielding for each in self.pool.slots(State.BUSY)) <= len(self.books.waiting)
+            assert sum(each.yielding for each in self.pool.connections(State.BUSY)) <= len(self.books.waiting)
 
     @precondition(lambda self: self.books.held)
     @rule(pick=picks, outcome=st.sampled_from(Condition))
@@ -168,7 +172,7 @@ class PoolMachine(RuleBasedStateMachine):
         slot = list(self.books.opening)[pick % len(self.books.opening)]
         for caller in self.books.opening.pop(slot):
             caller.tried = True
-        alone = len(self.pool.slots(*LIVE)) == 1
+        alone = len(self.pool.connections(*LIVE)) == 1
         limit = self.pool.stats().limit
         todo = self.pool.open_failed(slot, ConnectionRefusedError("no"), self.now)
         assert alone or not todo.fail, "the others serve those who wait"
@@ -177,7 +181,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule(pick=picks)
     def lose(self, pick: int) -> None:
-        slots = self.pool.slots(*LIVE)
+        slots = self.pool.connections(*LIVE)
         if slots:
             slot = slots[pick % len(slots)]
             idle = slot.state is State.IDLE
@@ -200,14 +204,14 @@ class PoolMachine(RuleBasedStateMachine):
     @rule()
     def timer(self) -> None:
         deadline = self.pool.next_deadline()
-        assert deadline is not None or not (self.timed and self.pool.slots(State.IDLE))
+        assert deadline is not None or not (self.timed and self.pool.connections(State.IDLE))
         if deadline is not None:
             self.now = max(self.now, deadline)
             todo = self.pool.expire(self.now)
             assert todo.open or todo.close, "no timer in vain"
             self.do(todo)
         else:
-            assert not self.pool.expire(self.now)
+            assert self.pool.expire(self.now) is NO_ACTIONS
 
     @precondition(lambda self: self.books.opened > 3)
     @rule()
@@ -227,14 +231,14 @@ class PoolMachine(RuleBasedStateMachine):
     @invariant()
     def each_is_where_the_books_say(self) -> None:
         busy = [*self.books.held, *self.books.granted.values()]
-        assert sorted(map(id, self.pool.slots(State.BUSY))) == sorted(map(id, busy))
-        assert set(self.pool.slots(State.OPENING)) == set(self.books.opening)
-        assert sorted(map(id, self.pool.slots(State.CLOSING))) == sorted(map(id, self.books.closing))
-        assert all(slot.state is state for state in LIVE for slot in self.pool.slots(state))
+        assert sorted(map(id, self.pool.connections(State.BUSY))) == sorted(map(id, busy))
+        assert set(self.pool.connections(State.OPENING)) == set(self.books.opening)
+        assert sorted(map(id, self.pool.connections(State.CLOSING))) == sorted(map(id, self.books.closing))
+        assert all(slot.state is state for state in LIVE for slot in self.pool.connections(state))
 
     @invariant()
     def never_too_many(self) -> None:
-        assert len(self.pool.slots(*LIVE)) <= self.pool.stats().limit <= self.most
+        assert len(self.pool.connections(*LIVE)) <= self.pool.stats().limit <= self.most
         assert self.pool.stats().limit >= 1
 
     @invariant()
@@ -248,9 +252,11 @@ class PoolMachine(RuleBasedStateMachine):
 
     @invariant()
     def only_busy_ones_are_asked_to_yield(self) -> None:
-        asked = sum(slot.yielding for slot in self.pool.slots(State.BUSY))
+        asked = sum(slot.yielding for slot in self.pool.connections(State.BUSY))
         assert asked == self.pool._yielding
-        assert not any(slot.yielding for slot in self.pool.slots(State.IDLE, State.OPENING, State.CLOSING))
+        assert not any(
+            slot.yielding for slot in self.pool.connections(State.IDLE, State.OPENING, State.CLOSING)
+        )
 
     @invariant()
     def sums_match(self) -> None:
@@ -262,7 +268,7 @@ class PoolMachine(RuleBasedStateMachine):
         )
         assert stats.bytes == self.books.bytes
         assert stats.reconnects <= max(0, self.books.opened - 1)
-        assert self.pool.drained == (self.closed and not stats.waiting and not self.pool.slots(*LIVE))
+        assert self.pool.drained == (self.closed and not stats.waiting and not self.pool.connections(*LIVE))
 
     def teardown(self) -> None:
         """With a network that works again, everybody is served and the pool drains."""

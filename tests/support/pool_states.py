@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from aiosmtplib._pool.connection import Actions, Condition, PooledConnection
+from aiosmtplib._pool.connection import NO_ACTIONS, Actions, Condition, PooledConnection
 from aiosmtplib._pool.state import PoolState
 
 Pool = PoolState[str, str]
@@ -28,4 +28,4 @@ def granted(todo: Actions[str, str]) -> Sequence[str]:
 
 def free(pool: Pool, slots: Sequence[PooledConnection[str]], now: float = 0.0) -> None:
     for slot in slots:
-        assert not pool.release(slot, Condition.KEEP, now)
+        assert pool.release(slot, Condition.KEEP, now) is NO_ACTIONS
