@@ -19,7 +19,7 @@ RUN = AIOSMTPLIB_EXPECT_EXTENSIONS=$$(cat $(EXTENSION)) $(PY)
 QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-pure faults sanitize valgrind fuzz interop interop-docs bench bench-message flames \
+.PHONY: help demo test test-pure faults annotate sanitize valgrind fuzz interop interop-docs bench bench-message flames \
   compare soak types style docs clean FORCE
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make test       the test suite on both twins and both event loops"
 	@echo "make test-pure  the same without the extension"
 	@echo "make faults     sessions of every kind, cut, reset, stalled and damaged at every byte"
+	@echo "make annotate   where the compiled codec calls into Python, as HTML in build/annotate"
 	@echo "make sanitize   the compiled codec under AddressSanitizer and UBSan"
 	@echo "make valgrind   the compiled codec under memcheck"
 	@echo "make fuzz       the twins against each other, FUZZ_SECONDS=60 for each target"
@@ -53,6 +54,11 @@ test-pure: $(VENV)/group-test
 
 faults: $(EXTENSION)
 	@$(RUN) -W error -m tests.faults.campaign $(ARGS)
+
+annotate: $(VENV)/group-test
+	@mkdir -p build/annotate
+	@$(PY) -m cython --annotate --module-name aiosmtplib._speedups -o build/annotate/_speedups.c _speedups/_speedups.pyx
+	@echo build/annotate/_speedups.html
 
 # 3 is the status of what cannot be had here; the reason has been printed.
 sanitize valgrind: $(EXTENSION)
@@ -126,7 +132,7 @@ $(EXTENSION): FORCE
 endif
 
 # With a compiler a failed build is an error of ours, not a reason to go on.
-$(EXTENSION): $(VENV)/group-test setup.py $(wildcard _speedups/*.pyx _speedups/*.pxi)
+$(EXTENSION): $(VENV)/group-test setup.py $(wildcard _speedups/*.pyx _speedups/*.pxi _speedups/*.h)
 	@if $(PY) -m tests.support.toolchain; then \
 	  unset AIOSMTPLIB_NO_EXTENSIONS; \
 	  AIOSMTPLIB_REQUIRE_EXTENSIONS=1 $(PY) setup.py --quiet build_ext --inplace && echo 1 >$@; \

@@ -27,12 +27,13 @@ PARTS = [
     "transcript",
     "session",
 ]
+HEADERS = ["replies", "content"]
 
 # The .pyx goes to setuptools as it is: cythonize() would lose ``optional``.
 extension = Extension(
     "aiosmtplib._speedups",
     ["_speedups/_speedups.pyx"],
-    depends=[f"_speedups/{part}.pxi" for part in PARTS],
+    depends=[*(f"_speedups/{part}.pxi" for part in PARTS), *(f"_speedups/{name}.h" for name in HEADERS)],
     extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
     optional=not required,
 )

@@ -1,4 +1,4 @@
-# Plain addresses: what needs no parser. The caller asks email.utils about all others.
+# Command lines, and the addresses in them that need no parser. The caller asks email.utils about all others.
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object value)
@@ -140,6 +140,8 @@ cdef inline bint is_called(object name, str lower) noexcept:
     return True
 
 
+@cython.boundscheck(False)
+@cython.wraparound(False)
 def pick_fields(headers, names):
     cdef tuple wanted = names
     cdef list found = [[] for _ in wanted]
@@ -185,3 +187,33 @@ def encode_recipients(recipients, tail):
         memcpy(out, b"\r\n", 2)
         out += 2
     return result
+
+
+def encode_command(*args):
+    cdef Py_ssize_t i, total = 0
+    cdef const unsigned char *source
+    cdef unsigned char *out
+    cdef unsigned char c
+    cdef bint bad = False
+    if not args:
+        raise ValueError("an SMTP command needs a verb")
+    for arg in args:
+        if not isinstance(arg, bytes):
+            raise TypeError(f"expected bytes, got {type(arg).__name__}")
+        total += PyBytes_GET_SIZE(arg) + 1
+    line = PyBytes_FromStringAndSize(NULL, total + 1)
+    out = <unsigned char *>PyBytes_AS_STRING(line)
+    for arg in args:
+        source = <const unsigned char *>PyBytes_AS_STRING(arg)
+        for i in range(PyBytes_GET_SIZE(arg)):
+            c = source[i]
+            bad |= (c < 0x20) | (c == 0x7F)
+            out[i] = c
+        out += PyBytes_GET_SIZE(arg)
+        out[0] = c' '
+        out += 1
+    if bad:
+        raise ValueError("an SMTP command must not contain control characters")
+    (out - 1)[0] = c'\r'
+    out[0] = c'\n'
+    return line

@@ -272,10 +272,10 @@ cdef class Fields(Output):
                 continue
             if len(word) >= limit:
                 return 0
-            blank = line[len(line) - 1] if line.endswith((" ", "\t")) else ""
+            blank = line[-1] if line.endswith((" ", "\t")) else ""
             if not blank and not word.startswith((" ", "\t")):
                 return 0
-            lines.append(line[:len(line) - 1] if blank else line)
+            lines.append(line[:-1] if blank else line)
             line = blank + word
         lines.append(line)
         lines.append("")

@@ -1,41 +1,8 @@
 # Reading replies (RFC 5321 section 4.2). A reply that came whole is read where it lies, in the chunk.
 
-cdef extern from *:
-    """
-    /* A named tuple without its constructor, which is Python code. */
-    static PyObject *smtp_reply(PyObject *type, PyObject *code, PyObject *message)
-    {
-        PyObject *reply = ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 2);
-        if (reply != NULL) {
-            Py_INCREF(code);
-            PyTuple_SET_ITEM(reply, 0, code);
-            Py_INCREF(message);
-            PyTuple_SET_ITEM(reply, 1, message);
-        }
-        return reply;
-    }
-
-    /* What bytes.strip() takes away. */
-    static int smtp_blank(char c)
-    {
-        return c == ' ' || (c >= '\\t' && c <= '\\r');
-    }
-
-    /* The code of a line without its line end, or -1 where the line is malformed. */
-    static int smtp_code(const char *line, Py_ssize_t size)
-    {
-        int i, code = 0;
-        if (size < 3 || (size > 3 && line[3] != ' ' && line[3] != '-'))
-            return -1;
-        for (i = 0; i < 3; i++) {
-            if (line[i] < '0' || line[i] > '9')
-                return -1;
-            code = code * 10 + (line[i] - '0');
-        }
-        return code;
-    }
-    """
+cdef extern from "replies.h":
     object smtp_reply(object type, object code, object message)
+    PyObject *smtp_reply_code(object reply)
     bint smtp_blank(char c) nogil
     int smtp_code(const char *line, Py_ssize_t size) nogil
 
@@ -43,6 +10,10 @@ cdef extern from "Python.h":
     object PyUnicode_DecodeUTF8(const char *s, Py_ssize_t size, const char *errors)
 
 cdef Py_ssize_t ECHOED = 200
+
+
+cdef inline int code_of(reply) except? -2:
+    return <object>smtp_reply_code(reply)
 
 
 cdef int append(bytearray buffer, const char *source, Py_ssize_t size) except -1:

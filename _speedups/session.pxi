@@ -8,18 +8,8 @@ cdef extern from "Python.h":
         PYGEN_NEXT
     PySendResult PyIter_Send(object iter, object arg, PyObject **result) except? PYGEN_ERROR
 
-cdef enum:
-    MORE = 0
-    LAST = 1
-    STREAM = 2
-    CHUNKS = 3
-
 cdef Py_ssize_t NEVER = PY_SSIZE_T_MAX
-cdef int SERVICE_CLOSING = 421
-
-
-cdef inline int code_of(reply) except? -2:
-    return <object>PyTuple_GET_ITEM(reply, 0)
+cdef int SERVICE_CLOSING = SMTPStatus.domain_unavailable
 
 
 cdef class Exchange:
@@ -134,6 +124,8 @@ cdef class Session:
             exchange.end = self.scheduled
             exchange.follows = LAST
 
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
     def receive(self, data, Py_ssize_t max_line, Py_ssize_t max_reply, Py_ssize_t written):
         cdef list replies, held, part
         cdef Exchange head
@@ -222,7 +214,7 @@ cdef class Session:
         running = self.running
         running.remove(exchange)
         self.head = running[0] if running else None
-        self.last = running[len(running) - 1] if running else None
+        self.last = running[-1] if running else None
         self.done.append(exchange)
 
     cdef int _describe(self, Exchange exchange, data, list replies, int place) except -1:
@@ -242,7 +234,7 @@ cdef class Session:
     cdef int _describe_any(self, Exchange exchange, data, list replies, Py_ssize_t size) except -1:
         cdef int code = 0
         if replies is not None:
-            code = code_of(replies[len(replies) - 1])
+            code = code_of(replies[-1])
         elif len(self.running) == 1:
             code = self._code
         if exchange.follows >= STREAM:

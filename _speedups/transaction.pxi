@@ -1,6 +1,6 @@
 # The mail transaction of which nothing is refused. All others are for aiosmtplib/_session/transaction.py.
 
-cdef bytes DATA = b"DATA\r\n"
+cdef bytes DATA_COMMAND = b"DATA\r\n"
 
 cdef enum:
     NEW
@@ -8,8 +8,8 @@ cdef enum:
     CONTENT
     OVER
 
-cdef int COMPLETED = 250
-cdef int START_INPUT = 354
+cdef int COMPLETED = SMTPStatus.completed
+cdef int START_INPUT = SMTPStatus.start_input
 
 
 @cython.final
@@ -52,7 +52,7 @@ cdef class Transaction:
             if self._content is not None and recipients <= MAX_GROUP:
                 self._server.mail = mail
                 self._place = ENVELOPE
-                return <bytes>mail.commands + DATA, recipients + 2, MORE
+                return <bytes>mail.commands + DATA_COMMAND, recipients + 2, MORE
         return None
 
     cdef object general(self):

@@ -14,6 +14,8 @@ cdef class Record:
     def __cinit__(self):
         self._kept = [None] * (2 * KEPT)
 
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
     cdef int add(self, said, replies) except -1:
         if len(replies) >= KEPT:  # it leaves no room for anything else
             self._kept = [None] * (2 * KEPT)

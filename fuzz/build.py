@@ -34,7 +34,7 @@ def extension() -> Path | None:
     if compiler is None:
         return None
     built = sorted(FOLDER.glob("aiosmtplib/_speedups*"))
-    sources = [*(ROOT / "_speedups").glob("*.p*"), Path(__file__)]
+    sources = [*(ROOT / "_speedups").glob("*.[ph]*"), Path(__file__)]
     if built and built[0].stat().st_mtime > max(source.stat().st_mtime for source in sources):
         return built[0]
     return compile_extension(FOLDER, compiler, "-g", "-O1", _COUNTERS)

@@ -249,6 +249,6 @@ def test_files_stay_short_and_say_why_they_exist(path: Path) -> None:
     if path.suffix in (".py", ".pyi"):
         docstring = ast.get_docstring(ast.parse(text))
         assert docstring
-    else:  # Cython: directives may come first
+    else:  # C, or Cython: directives may come first
         first = next(line for line in text.splitlines() if line.strip() and not line.startswith("# cython:"))
-        assert first.startswith(('"""', "# "))
+        assert first.startswith(('"""', "# ", "/* "))

@@ -153,7 +153,7 @@ def test_wheel_needs_nothing_without_an_extra(wheel: Path) -> None:
 def test_install_adds_one_name_to_site_packages(installed: Path, run: Run) -> None:
     site = Path(run(installed, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))").strip())
     assert {path.name for path in site.iterdir()} == {"aiosmtplib", "aiosmtplib-5.2.0.dist-info"}
-    assert not [path for path in site.rglob("*") if path.suffix in (".pyx", ".pxi", ".c")]
+    assert not [path for path in site.rglob("*") if path.suffix in (".pyx", ".pxi", ".h", ".c")]
     assert run(installed, "-c", "import aiosmtplib; print(aiosmtplib.__file__)").startswith(str(site))
 
 

@@ -26,7 +26,7 @@ def test_a_pool_that_closes_serves_who_waits_and_no_others() -> None:
     pool, (a, b) = make(2)
     pool.wait("x", 1.0)
     idle_now = pool.close(2.0)
-    assert not idle_now
+    assert idle_now is NO_ACTIONS
     with pytest.raises(SMTPServerDisconnected, match="The pool is closed"):
         pool.take(2.0)
     with pytest.raises(SMTPServerDisconnected, match="The pool is closed") as caught:

@@ -61,8 +61,8 @@ def compile_extension(folder: Path, compiler: str, *flags: str) -> Path:
     built.parent.mkdir(parents=True, exist_ok=True)
     cython = [sys.executable, "-m", "cython", "--module-name", "aiosmtplib._speedups", "-o", source]
     subprocess.run([*cython, ROOT / "_speedups/_speedups.pyx"], check=True)
-    include = f"-I{sysconfig.get_path('include')}"
-    subprocess.run([compiler, "-shared", "-fPIC", "-w", include, *flags, source, "-o", built], check=True)
+    include = [f"-I{sysconfig.get_path('include')}", f"-I{ROOT / '_speedups'}"]
+    subprocess.run([compiler, "-shared", "-fPIC", "-w", *include, *flags, source, "-o", built], check=True)
     return built
 
 

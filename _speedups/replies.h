@@ -1,0 +1,50 @@
+/* Building and reading a reply (RFC 5321 section 4.2): for replies.pxi. */
+
+#ifndef SMTP_REPLIES_H
+#define SMTP_REPLIES_H
+
+/* A named tuple without its constructor, which is Python code. */
+static PyObject *smtp_reply(PyObject *type, PyObject *code, PyObject *message)
+{
+    PyObject *reply = ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 2);
+    if (reply != NULL) {
+        Py_INCREF(code);
+        PyTuple_SET_ITEM(reply, 0, code);
+        Py_INCREF(message);
+        PyTuple_SET_ITEM(reply, 1, message);
+    }
+    return reply;
+}
+
+/* The code of a reply, borrowed. That it is a tuple of two is checked where SMTP_CHECKS is defined, as it is in
+   the build under the sanitizers. */
+static inline PyObject *smtp_reply_code(PyObject *reply)
+{
+#ifdef SMTP_CHECKS
+    if (!PyTuple_Check(reply) || PyTuple_GET_SIZE(reply) != 2)
+        Py_FatalError("what is read as a reply is none");
+#endif
+    return PyTuple_GET_ITEM(reply, 0);
+}
+
+/* What bytes.strip() takes away. */
+static int smtp_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* The code of a line without its line end, or -1 where the line is malformed. */
+static int smtp_code(const char *line, Py_ssize_t size)
+{
+    int i, code = 0;
+    if (size < 3 || (size > 3 && line[3] != ' ' && line[3] != '-'))
+        return -1;
+    for (i = 0; i < 3; i++) {
+        if (line[i] < '0' || line[i] > '9')
+            return -1;
+        code = code * 10 + (line[i] - '0');
+    }
+    return code;
+}
+
+#endif
