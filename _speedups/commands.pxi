@@ -1,4 +1,4 @@
-# Command lines, and the addresses in them that need no parser. The caller asks email.utils about all others.
+# Command lines (RFC 5321 section 4.1), and plain addresses. email.utils parses all other addresses.
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object value)
@@ -58,7 +58,7 @@ cdef bint is_plain(const unsigned char *p, const unsigned char *end) noexcept:
 
 
 cdef str plain_between(const unsigned char *start, const unsigned char *end):
-    """The address of a plain mailbox that may have a display name, or None."""
+    """The address of a plain mailbox, with or without a display name; None for any other text."""
     if start == end:
         return None
     if (end - 1)[0] == c'>':
@@ -121,12 +121,12 @@ def plain_addresses(value):
 
 
 cdef inline const unsigned char *characters(object text) noexcept:
-    """Those of an ASCII string, of whatever class."""
+    """The characters of an ASCII string of any class."""
     return <const unsigned char *>PyUnicode_DATA(text)
 
 
 cdef inline bint is_called(object name, str lower) noexcept:
-    """Whether a name is that one, in whatever case."""
+    """Whether a name equals ``lower``, without regard to case."""
     cdef const unsigned char *p
     cdef const unsigned char *q
     cdef Py_ssize_t i, size = PyUnicode_GET_LENGTH(lower)

@@ -1,4 +1,4 @@
-# Message content on its way out: line ends (RFC 5321 section 2.3.8) and dots (section 4.5.2).
+# Message content for DATA and BDAT: line ends (RFC 5321 section 2.3.8) and dots (section 4.5.2).
 #
 # The result is measured first, allocated once and then filled. Measuring needs no state: going by each
 # byte and the one before it, an octet is added for an LF without a CR before it, for a byte other than
@@ -23,7 +23,7 @@ cdef bytes encode(bytes message, Py_ssize_t skipped, bint at_line_start, bint do
 cdef bytes encode_measured(
     bytes message, Py_ssize_t skipped, bint at_line_start, bint dots, bint ending, Py_ssize_t growth
 ):
-    """The same, where it is known what it adds."""
+    """Encode as ``encode()`` does, with the number of octets that it adds given."""
     cdef const unsigned char *source = <const unsigned char *>PyBytes_AS_STRING(message) + skipped
     cdef Py_ssize_t size = PyBytes_GET_SIZE(message) - skipped
     cdef Py_ssize_t tail = 0
@@ -73,7 +73,7 @@ def encode_message(message):
 
 @cython.final
 cdef class DataEncoder:
-    """``encode_data`` for a message that comes in pieces; without ``dots``, ``normalize_newlines``."""
+    """Incremental encoder of message content: ``encode_data``; without ``dots``, ``normalize_newlines``."""
 
     cdef bint _dots
     cdef bint _started

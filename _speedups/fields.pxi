@@ -24,10 +24,10 @@ cdef inline bint is_name(object name) noexcept:
 
 
 cdef class Fields(Output):
-    """The part of the writer that writes header fields."""
+    """Writer of header fields (RFC 5322 section 2.2)."""
 
     cdef int start_field(self, object name, Py_ssize_t size) except -1:
-        """The name of a field of which ``size`` octets follow."""
+        """Write the name of a field, with room for ``size`` octets after it."""
         cdef Py_ssize_t length = PyUnicode_GET_LENGTH(name)
         cdef unsigned char *out = self.reserve(length + size + 5)
         cdef const unsigned char *text = characters(name)
@@ -43,7 +43,7 @@ cdef class Fields(Output):
         return 0
 
     cdef int add_field(self, bytes field) except -1:
-        """A field that somebody else wrote. Always 1."""
+        """Write a field that is ready, with its line end. Returns 1."""
         cdef const unsigned char *text = <const unsigned char *>PyBytes_AS_STRING(field)
         if self.wire:
             self.add_lines(text, PyBytes_GET_SIZE(field))
@@ -52,7 +52,7 @@ cdef class Fields(Output):
         return 1
 
     cdef int legacy_field(self, object name, object value) except -1:
-        """A field of an old-style message. 0 if it has to be folded."""
+        """Write a field of an old-style message; 0 if it has to be folded."""
         cdef const unsigned char *p
         cdef const unsigned char *end
         cdef const unsigned char *line
@@ -93,7 +93,7 @@ cdef class Fields(Output):
         return 1
 
     cdef int add_lines_of_field(self, const unsigned char *text, Py_ssize_t size) except -1:
-        """The value of a field: each further line starts with white space."""
+        """Write the value of a field, of which each further line starts with white space."""
         cdef Py_ssize_t growth = smtp_growth(text, size, False, False)
         if not growth:
             return self.add(text, size)
@@ -139,7 +139,7 @@ cdef class Fields(Output):
         return self.fold_words(name, value)
 
     cdef int field(self, object value) except -1:
-        """A field whose value is an object of the standard library."""
+        """A field whose value is a header object of :mod:`email.headerregistry`."""
         cdef tuple bases
         cdef object kind = type(value)
         cdef object rules = self.rules

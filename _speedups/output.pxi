@@ -1,4 +1,4 @@
-# The buffer that a message is written into, with line ends and dots as they have to be there.
+# Output buffer of the serialiser: line ends (RFC 5321 section 2.3.8) and dots (section 4.5.2) are written right.
 
 cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject **value, Py_ssize_t size) except -1
@@ -8,7 +8,7 @@ cdef int FOR_DATA = parts.DATA
 
 
 cdef class Output:
-    """What has been written of a message, and the rules to write the rest by."""
+    """Output buffer of the serialiser, and the rules of the policy that it follows."""
 
     cdef object rules
     cdef object base
@@ -37,7 +37,7 @@ cdef class Output:
         Py_XDECREF(self.buffer)
 
     cdef int follow(self, rules) except -1:
-        """Write by these rules from now on."""
+        """Change to other rules."""
         self.rules = rules
         self.base = rules.base
         self.fold = rules.fold
@@ -56,14 +56,14 @@ cdef class Output:
         return result
 
     cdef unsigned char *reserve(self, Py_ssize_t size) except NULL:
-        """Where the next ``size`` octets go."""
+        """Pointer to room for ``size`` octets at the end of what is written."""
         if size > self.room - self.size:
             self.room = self.size + size + (self.size >> 1) + 1024
             _PyBytes_Resize(&self.buffer, self.room)
         return <unsigned char *>PyBytes_AS_STRING(<object>self.buffer) + self.size
 
     cdef int add(self, const unsigned char *text, Py_ssize_t size) except -1:
-        """Text that is as it has to be, and starts no line with a dot."""
+        """Write text unchanged. No line of it may start with a dot."""
         memcpy(self.reserve(size), text, size)
         self.size += size
         return 0
@@ -74,7 +74,7 @@ cdef class Output:
         return self.add(b"\r\n", 2)
 
     cdef int add_lines(self, const unsigned char *text, Py_ssize_t size) except -1:
-        """Lines with any line ends, from the start of a line on."""
+        """Write lines with any line ends, from the start of a line on, as CRLF and with dots where asked."""
         cdef Py_ssize_t growth = smtp_growth(text, size, True, self.dots)
         cdef unsigned char *out
         if not growth:
@@ -87,7 +87,7 @@ cdef class Output:
         return 0
 
     cdef int add_content(self, content) except -1:
-        """A body, preamble or epilogue."""
+        """Write a body, preamble or epilogue."""
         cdef const unsigned char *text
         cdef Py_ssize_t size
         if content is None:

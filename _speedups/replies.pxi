@@ -119,5 +119,5 @@ cdef class ReplyParser:
 
 
 cdef str echo(bytes line):
-    """What a log may show of a line that a server made up."""
+    """A malformed line of a server, with all but printable ASCII escaped, for an error text."""
     return "".join([chr(c) if 0x20 <= c < 0x7F else f"\\x{c:02x}" for c in line])

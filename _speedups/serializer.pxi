@@ -1,4 +1,4 @@
-# Messages, from the objects of the email package to the wire: what the generator of the standard library writes.
+# Serialiser of messages of the email package: writes what the generator of the standard library writes.
 #
 # A message is planned first and written after that. The plan looks at everything that decides how it is
 # written, and it alone may find that a message is for the generator; it generates the boundaries that are
@@ -14,13 +14,13 @@ cdef object mangle_from = re_compile(r"^From ", re_MULTILINE).sub
 
 
 class Unusual(Exception):
-    """The message is for the generator."""
+    """Raised for a message that the standard library's generator has to write."""
 
 
 @cython.final
 @cython.freelist(8)
 cdef class Part:
-    """A message or part of one, as it is going to be written."""
+    """Plan of a message or part: how it is going to be written."""
 
     cdef list headers
     cdef int form
@@ -38,7 +38,7 @@ cdef inline bint is_hidden(object name) noexcept:
 
 @cython.final
 cdef class Writer(Fields):
-    """Writes a message that is planned."""
+    """Writer of a planned message."""
 
     cdef int write(self, Part part, bint top) except -1:
         cdef object rules = self.rules
@@ -164,7 +164,7 @@ cdef object body(text, rules):
 
 
 cdef int add_boundaries(Part part, list lacking, rules) except -1:
-    """Generate those that are lacking, the inner ones first, as the generator does."""
+    """Generate the boundaries that are lacking, the inner ones first, as the generator does."""
     cdef list taken = []
     cdef Part lacked
     look_for_boundaries(part, taken)
@@ -185,7 +185,7 @@ cdef bint starts_one_of(str boundary, list taken) except -1:
 
 
 cdef int look_for_boundaries(Part part, list taken) except -1:
-    """See to it that no boundary that is generated can be in the content."""
+    """Collect the boundaries in use; raises where a generated one could be in the content."""
     for text in (part.text, part.preamble, part.epilogue):
         if text is not None and may_hold_boundary(text):
             raise Unusual

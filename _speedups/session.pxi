@@ -1,4 +1,4 @@
-# The session and its exchanges. aiosmtplib/_session/__init__.py has the theory, aiosmtplib/_codec/pure/session.py the twin.
+# Session: replies are paired with commands. The theory is in aiosmtplib/_session/__init__.py.
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
@@ -13,7 +13,7 @@ cdef int SERVICE_CLOSING = SMTPStatus.domain_unavailable
 
 
 cdef class Exchange:
-    """A dialogue on its way, and what became of it."""
+    """Exchange: a dialogue on its way on one connection, and its outcome."""
 
     cdef public object dialogue
     cdef public object result
@@ -44,7 +44,7 @@ cdef class Exchange:
 
 @cython.final
 cdef class Session:
-    """One connection's worth of SMTP."""
+    """Session: the state of SMTP on one connection, without I/O."""
 
     cdef public Exchange head
     cdef public Exchange last
@@ -218,7 +218,7 @@ cdef class Session:
         self.done.append(exchange)
 
     cdef int _describe(self, Exchange exchange, data, list replies, int place) except -1:
-        """Find the form in which what a step says may be kept, by the code of the reply before it."""
+        """Set the form in which a step is kept in the transcript. The code of the reply before it decides."""
         cdef Py_ssize_t size = self.scheduled - exchange.start
         exchange._secret = False
         if place == ENVELOPE:
@@ -282,7 +282,7 @@ cdef class Session:
                 self.observer.said(len(data), len(data), 0, False)
 
     cdef int _write(self, data) except -1:
-        """Put bytes behind what is to be written already."""
+        """Append bytes to ``out``."""
         if not data:
             return 0
         if isinstance(data, bytes):

@@ -1,4 +1,4 @@
-# The mail transaction of which nothing is refused. All others are for aiosmtplib/_session/transaction.py.
+# Mail transaction (RFC 5321 section 3.3) without a refusal. aiosmtplib/_session/transaction.py does all others.
 
 cdef bytes DATA_COMMAND = b"DATA\r\n"
 
@@ -14,9 +14,10 @@ cdef int START_INPUT = SMTPStatus.start_input
 
 @cython.final
 cdef class Transaction:
-    """A dialogue that does what ``general(mail, server)`` does, as long as nothing is out of the ordinary.
+    """Mail transaction in one group of commands, as long as no reply to it is a refusal.
 
-    From then on that one goes on. What it has to know is what was replied by then: it is told from its start.
+    After a refusal, or in any other case, the dialogue ``general(mail, server)`` goes on. It is run from its start with
+    the replies that came by then.
     """
 
     cdef object _mail
@@ -34,7 +35,7 @@ cdef class Transaction:
         self._place = NEW
 
     cdef object step(self, list replies):
-        """The next step, or the outcome where ``_place`` is ``OVER`` then; None if it is not for us."""
+        """The next step, or the outcome where ``_place`` is ``OVER`` then; None where ``general`` has to go on."""
         mail = self._mail
         if self._place == ENVELOPE:
             if wants_all(replies):
@@ -56,7 +57,7 @@ cdef class Transaction:
         return None
 
     cdef object general(self):
-        """The generator, at the place where this one is."""
+        """The dialogue ``general(mail, server)``, brought to the place of this one."""
         if self._dialogue is None:
             server_mail = self._server.mail
             self._dialogue = self._general(self._mail, self._server)

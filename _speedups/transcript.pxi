@@ -1,4 +1,4 @@
-# The last things that were said on a connection. aiosmtplib/_trace/transcript.py says what may be kept of them.
+# Transcript of a connection: the last entries. aiosmtplib/_trace/redaction.py says what an entry may hold.
 
 cdef Py_ssize_t KEPT = kept
 cdef Py_ssize_t LONG = long_step
@@ -6,7 +6,7 @@ cdef Py_ssize_t LONG = long_step
 
 @cython.final
 cdef class Record:
-    """What was said, what was replied to it, and so on, in a ring."""
+    """Ring buffer of transcript entries: each step and the replies to it."""
 
     cdef list _kept
     cdef Py_ssize_t _next
@@ -36,7 +36,7 @@ cdef class Record:
 
 
 cdef bint of_a_mail(data):
-    """Whether these are commands that are kept as they are."""
+    """Whether these are commands of a mail transaction, which the transcript keeps as they are."""
     cdef const char *start
     if type(data) is not bytes or PyBytes_GET_SIZE(data) < 6:
         return False

@@ -1,4 +1,4 @@
-"""Chooses between the compiled codec and its pure twin. Nothing else imports those two.
+"""The codec: the compiled one, or its pure twin. Nothing else imports those two.
 
 ``AIOSMTPLIB_NO_EXTENSIONS=1`` in the environment chooses the pure twin. ``AIOSMTPLIB_REQUIRE_EXTENSIONS=1``
 makes it an error if the compiled one cannot be loaded. ``setup.py`` reads the same two. Empty and ``0`` mean

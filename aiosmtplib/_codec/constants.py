@@ -2,7 +2,7 @@
 
 from typing import Final
 
-#: How the body of a part is written.
+#: Kinds of bodies of a part.
 BODY: Final = 0
 MULTIPART: Final = 1
 SIGNED: Final = 2  # a multipart within which nothing is folded (RFC 1847 section 2.1)
@@ -15,13 +15,13 @@ DATE: Final = 2  # never so long
 ADDRESSES: Final = 3  # between addresses. The text is the tree's: that of the value is normalised.
 PARAMETERS: Final = 4  # between parameters
 
-#: What a message is written as: what the generator writes; for DATA; for BDAT.
+#: Forms of a serialised message: that of the generator; for DATA; for BDAT.
 PLAIN: Final = 0
 DATA: Final = 1
 CHUNK: Final = 2
 
-#: The fields that are for the sender's eyes alone (RFC 5322 section 3.6.3).
+#: Fields that are not sent (RFC 5322 section 3.6.3).
 BCC_FIELDS: Final = frozenset({"bcc", "resent-bcc"})
 
-#: Parts within parts. What goes deeper is left to the generator, which knows an end to that.
+#: Levels of parts within parts. Deeper messages are left to the generator, which has a limit of its own.
 MAX_DEPTH: Final = 50

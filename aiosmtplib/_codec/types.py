@@ -1,4 +1,4 @@
-"""The steps of a dialogue: what it has the session write, and how many replies follow."""
+"""Types of the session: steps of a dialogue (octets to write, replies expected, what may follow)."""
 
 from collections.abc import Generator
 from typing import Final, Protocol, TypeAlias, TypeVar
@@ -7,15 +7,15 @@ from ..response import SMTPResponse
 
 T = TypeVar("T")
 
-#: Several pieces are written one after the other, and not copied together first where they are large.
+#: Octets to write. The pieces of a tuple are written one after the other, large ones without a copy.
 Data: TypeAlias = bytes | tuple[bytes, ...]
 Step: TypeAlias = tuple[Data, int, int]
 Dialogue: TypeAlias = Generator[Step, list[SMTPResponse], T]
 
-#: Content that is ready to go as it is, and has so many bytes, is not copied for the sake of its last line.
+#: Size in octets from which content that needs no change is not copied to add its last line.
 NOT_COPIED: Final = 1 << 18
 
-#: A group holds at most this many recipients, which bounds the commands that the server has not answered.
+#: Most recipients in a group, which bounds the commands without a reply (RFC 2920 section 3.1).
 MAX_GROUP: Final = 1000
 
 #: What may follow a step: other steps; nothing, whatever the replies are; or content that comes in pieces
@@ -25,15 +25,15 @@ LAST: Final = 1
 STREAM: Final = 2
 CHUNKS: Final = 3
 
-#: To yield where the connection must be closed. The loss is thrown in at that place.
+#: Step that closes the connection. The error is thrown into the dialogue at that place.
 HANG_UP: Final[Step] = (b"", -1, MORE)
 
 
 class SessionObserver(Protocol):
-    """Is told by the session what is said, while it is said: it must not raise, nor use the session."""
+    """Observer of what a session sends and receives. It must not raise, nor use the session."""
 
     def said(self, said: bytes | int | list[bytes] | None, size: int, expected: int, secret: bool) -> None:
-        """Something is about to be written, or replies are waited for.
+        """A step starts: octets are about to be written, or replies are waited for.
 
         :param said: command lines, without what must not be seen; or that it is so many octets
         :param size: how many octets it has, with those that must not be seen
@@ -47,10 +47,10 @@ class SessionObserver(Protocol):
         """
 
     def heard(self, replies: list[SMTPResponse]) -> None:
-        """These came, in the order of what they reply to."""
+        """Replies to the steps before, in their order."""
 
     def unasked(self, reply: SMTPResponse, secret: bool) -> None:
-        """This came, and nothing is known that it could reply to."""
+        """A reply that matches no command."""
 
     def broken(self, unwritten: int) -> None:
-        """Nothing more will come, and so many octets of what was to be written have not been."""
+        """The session is over, with so many octets not written."""

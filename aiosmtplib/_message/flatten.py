@@ -1,4 +1,4 @@
-"""The bytes of a message, with each header field kept in its place: by the codec, or by the standard library.
+"""Flattening of messages, with each header field kept in its place: by the codec or the standard library.
 
 What the codec leaves to the standard library is written by its generator. This is a module of its own because
 the generator and the policies are slow to import; ``email.py`` asks for it when the first message comes.
@@ -25,7 +25,7 @@ _breaks_out = re.compile(rb"\r(?![ \t\n])|\n(?![ \t])").search
 _fold_properly = re.compile(rb"[\r\n][\r\n \t]*").sub
 
 
-# What may be the name of a parameter, and is too long for one: after "type;", and not after "=".
+# A name of a parameter that is too long: after "type;", and not after "=".
 _quoted_strings = re.compile(r'"(?:[^"\\]|\\.)*"').sub
 _has_long_name = re.compile(r"(?:\A|[;)\s])[^\s;=\"()]{41}").search
 
@@ -42,7 +42,7 @@ class _LegacyPolicy(Compat32):
         return _contain(super().fold_binary(name, value), b"\n")
 
 
-#: By whether old-style, utf8 and cte_type.
+#: Rules by (old-style, utf8, cte_type).
 _RULES: Final = {
     **{
         (False, utf8, cte_type): Rules(_SMTPPolicy(linesep="\r\n", utf8=utf8, cte_type=cte_type))
@@ -54,7 +54,7 @@ _RULES: Final = {
 
 
 def rules_for(message: object, utf8: bool, cte_type: str) -> Rules:
-    """How to write this message.
+    """The rules to write a message by.
 
     :raises TypeError: if it is none
     :raises ValueError: for another ``cte_type`` than ``"7bit"`` and ``"8bit"``
@@ -73,14 +73,14 @@ def rules_for(message: object, utf8: bool, cte_type: str) -> Rules:
 
 
 def flatten(message: EmailMessage | Message, utf8: bool, cte_type: str) -> bytes:
-    """Do what :func:`aiosmtplib.email.flatten_message` promises."""
+    """The octets of a message; see :func:`aiosmtplib.email.flatten_message`."""
     rules = rules_for(message, utf8, cte_type)
     written = serialize(message, rules, PLAIN)
     return written[0] if written is not None else generate(message, rules)
 
 
 def flatten_for(message: EmailMessage | Message, utf8: bool, cte_type: str, chunk: bool) -> tuple[Data, int]:
-    """The same as it goes out, and its number of octets as SIZE counts it (RFC 1870 section 3).
+    """A message encoded for DATA or BDAT, and its number of octets as SIZE counts them (RFC 1870 section 3).
 
     :param chunk: by BDAT, not by DATA
     """
@@ -98,7 +98,7 @@ def flatten_for(message: EmailMessage | Message, utf8: bool, cte_type: str, chun
 
 
 def serialize(message: EmailMessage | Message, rules: Rules, form: int) -> tuple[bytes, int] | None:
-    """What the codec writes; None where the message is for the generator.
+    """A message as the codec writes it, and its size; None where the generator has to write it.
 
     :param form: see :func:`aiosmtplib._codec.pure.serializer.serialize_message`
     """
@@ -109,7 +109,7 @@ def serialize(message: EmailMessage | Message, rules: Rules, form: int) -> tuple
 
 
 def generate(message: EmailMessage | Message, rules: Rules) -> bytes:
-    """What the standard library's generator writes, without Bcc and Resent-Bcc."""
+    """A message as the standard library's generator writes it, without Bcc and Resent-Bcc."""
     # The generator leaves boundaries behind, and for a while its policy: in copies that nobody else sees.
     message = _copied(message)
     del message["Bcc"]
@@ -134,7 +134,7 @@ def _agrees(message: EmailMessage | Message) -> bool:
 
 
 def _copied(message: Any) -> Any:
-    """A message of its own, with all its parts. Deletion gives a copy a list of header fields of its own."""
+    """A copy of a message and of all its parts. The header fields are shared until one is deleted."""
     copied = copy(message)
     payload = copied._payload
     if isinstance(payload, list):

@@ -1,4 +1,4 @@
-"""What a serialiser of messages has to know of the standard library: its policies, headers and content types.
+"""Rules of the standard library for a serialiser of messages: policies, headers and content types.
 
 The serialisers themselves (in ``_codec/pure/`` and ``_speedups/``) know the format and nothing of
 :mod:`email`, which is slow to import. They are handed :class:`Rules`. Whatever is not described here they
@@ -48,7 +48,7 @@ _KINDS: Final[dict[type, int]] = {
     registry.ContentDispositionHeader: PARAMETERS,
 }
 
-#: What the generator calls on a message. A subclass that has its own of one of these is not ours to write.
+#: Methods that the generator calls on a message. A subclass that overrides one is left to the generator.
 _METHODS = (
     *("__contains__", "__getattribute__", "__getitem__", "__iter__", "__len__", "_get_params_preserve"),
     *("get", "get_all", "get_boundary", "get_content_charset", "get_content_maintype", "get_content_subtype"),
@@ -65,7 +65,7 @@ _ATTRIBUTES = (
     "preamble",
 )
 
-# A content type of which everybody reads the same: no comment, no escape, nothing encoded.
+# A plain content type: no comment, no escape, nothing encoded, so that every parser reads the same.
 _PARAMETER = (
     r""";[ \t]*(?:\r?\n[ \t]+)?([A-Za-z0-9-]+)=(?:"([^"\\\x00-\x1f\x7f-\U0010ffff]*)"|([A-Za-z0-9._+-]+))"""
 )
@@ -78,7 +78,7 @@ _BOUNDARY_FORMAT = f"%0{len(repr(sys.maxsize - 1))}d"
 
 
 class Rules:
-    """How the running interpreter's generator writes messages with one policy.
+    """Rules by which the running interpreter's generator writes messages with one policy.
 
     :ivar policy: folds the fields that the serialiser does not
     :ivar legacy: whether it is the policy of old-style messages
@@ -171,7 +171,7 @@ _is_quoted_parameter = re.compile(r'[A-Za-z0-9-]+="[^"\\\x00-\x1f\x7f-\U0010ffff
 
 @lru_cache(maxsize=256)
 def _content_type(text: str) -> tuple[int, str | None] | None:
-    """How the body of such a part is written, and its boundary if it has one; None if that is not clear."""
+    """The kind of the body and its boundary, from a Content-Type value; None where that is not clear."""
     bare = _match_type(text)
     if bare is None:
         return None
@@ -195,7 +195,7 @@ def _content_type(text: str) -> tuple[int, str | None] | None:
 
 @lru_cache(maxsize=64)
 def _accepts(kind: type) -> bool:
-    """Whether messages of this class are what they seem to be."""
+    """Whether a class of messages overrides nothing that the serialiser relies on."""
     return (
         issubclass(kind, Message)
         and all(getattr(kind, name) is getattr(Message, name) for name in _METHODS)

@@ -1,4 +1,4 @@
-"""Message content on its way to DATA and BDAT in pure Python: line ends and dots (RFC 5321 section 4.5.2)."""
+"""Message content for DATA and BDAT in pure Python: line ends and dots (RFC 5321 section 4.5.2)."""
 
 from typing import final
 
@@ -75,7 +75,7 @@ def encode_message(message: _Buffer) -> tuple[Data, int]:
 
 @final
 class DataEncoder:
-    """:func:`encode_data` for a message that comes in pieces; without ``dots``, :func:`normalize_newlines`.
+    """Incremental encoder of content: :func:`encode_data`; without ``dots``, :func:`normalize_newlines`.
 
     Wherever the message is cut, the pieces of the result add up to the same. No byte is held back.
     """

@@ -1,4 +1,4 @@
-"""The parser of replies in pure Python (RFC 5321 section 4.2)."""
+"""Parser of replies in pure Python (RFC 5321 section 4.2)."""
 
 from operator import index
 from typing import final
@@ -32,7 +32,7 @@ class ReplyParser:
         return bool(self._partial or self._size)
 
     def feed(self, data: _Buffer, max_line: int, max_reply: int) -> list[SMTPResponse]:
-        """Take what was received, return the replies that it completes.
+        """Parse received octets, and return the replies that they complete.
 
         :param max_line: longest line, in octets with its line end
         :param max_reply: longest reply, in octets with all its line ends
@@ -99,6 +99,6 @@ class ReplyParser:
 
 
 def _echo(line: bytes) -> str:
-    """What a log may show of a line that a server made up."""
+    """A malformed line of a server, with all but printable ASCII escaped, for an error text."""
     line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
     return "".join(chr(c) if 0x20 <= c < 0x7F else f"\\x{c:02x}" for c in line[:_ECHOED])

@@ -1,4 +1,4 @@
-"""The serialiser of messages in plain Python: the twin of ``_speedups/message.pxi``.
+"""Serialiser of messages in pure Python: the twin of ``_speedups/serializer.pxi``.
 
 It writes what the generator of the standard library writes for the same message and policy, to the byte. What
 it recognises it writes itself: a body as it is in the payload, a header field that fits on its line or is
@@ -33,7 +33,7 @@ _CRLF = "\r\n"
 
 
 class _UnusualError(Exception):
-    """The message is for the generator."""
+    """Raised for a message that the standard library's generator has to write."""
 
 
 # No control characters but those that fold: each line of what is folded already starts with white space.
@@ -48,7 +48,7 @@ _mangle_from = re.compile(r"^From ", re.MULTILINE).sub
 
 
 class _Part:
-    """A message or part of one, as it is going to be written.
+    """Plan of a message or part: how it is going to be written.
 
     :ivar headers: its header fields
     :ivar form: how the rest is written
@@ -163,7 +163,7 @@ def _body(text: Any, rules: Any) -> bytes:
 
 
 def _add_boundaries(part: _Part, lacking: list[_Part], rules: Any) -> None:
-    """Generate those that are lacking, the inner ones first, as the generator does."""
+    """Generate the boundaries that are lacking, the inner ones first, as the generator does."""
     taken: list[str] = []
     _look_for_boundaries(part, taken)
     for lacked in lacking:
@@ -175,7 +175,7 @@ def _add_boundaries(part: _Part, lacking: list[_Part], rules: Any) -> None:
 
 
 def _look_for_boundaries(part: _Part, taken: list[str]) -> None:
-    """See to it that no boundary that is generated can be in the content."""
+    """Collect the boundaries in use; raises where a generated one could be in the content."""
     for text in (part.text, part.preamble, part.epilogue):
         if text and (text.startswith(b"--=") or b"\n--=" in text):
             raise _UnusualError
@@ -263,7 +263,7 @@ def _source_field(name: str, value: str, rules: Any) -> bytes | None:
 
 
 def _field(value: Any, rules: Any) -> bytes | None:
-    """A field whose value is an object of the standard library."""
+    """A field whose value is a header object of :mod:`email.headerregistry`."""
     bases = type(value).__bases__
     if len(bases) != 2 or bases[1] is not rules.base or type(value).fold is not rules.fold:
         return None

@@ -1,4 +1,4 @@
-"""The session in pure Python: replies are paired with commands (theory: :mod:`aiosmtplib._session`)."""
+"""Session in pure Python: replies are paired with commands (theory: :mod:`aiosmtplib._session`)."""
 
 import sys
 from collections import deque
@@ -21,7 +21,7 @@ _START_INPUT = SMTPStatus.start_input.value
 
 
 class Exchange:
-    """A dialogue on its way, and what became of it.
+    """Exchange: a dialogue on its way on one connection, and its outcome.
 
     :param timeout: seconds for each reply, or ``None`` for no limit; kept for whoever has a clock
     :param pipeline: exchanges of the same pipeline may overlap (RFC 2920); ``None`` overlaps with none
@@ -74,7 +74,7 @@ class Exchange:
 
 
 class Session:
-    """One connection's worth of SMTP.
+    """Session: the state of SMTP on one connection, without I/O.
 
     :param greeted: whether the server has greeted already (after STARTTLS it does not do so again)
     :ivar head: the exchange that the next reply is for, or ``None``
@@ -130,7 +130,7 @@ class Session:
         self.after_secret = False
 
     def renewed(self) -> "Session":
-        """A session for the same connection after STARTTLS: all is forgotten but what was said."""
+        """A new session after STARTTLS (RFC 3207 section 4.2), with the same transcript and observer."""
         session = Session(greeted=True)
         session._entries, session.observer = self._entries, self.observer
         return session
@@ -149,12 +149,12 @@ class Session:
         return exchange in self.running
 
     def take_greeting(self) -> SMTPResponse | None:
-        """The greeting, if it came before anyone asked for it."""
+        """Return and forget the greeting, where it came before a dialogue waited for it."""
         greeting, self.greeting = self.greeting, None
         return greeting
 
     def take_unseen(self) -> SMTPException | None:
-        """The error that ended the session, if no dialogue was there to see it."""
+        """Return and forget the error that ended the session, where no dialogue was running."""
         unseen, self.unseen = self.unseen, None
         return unseen
 
@@ -168,7 +168,7 @@ class Session:
         self.step(exchange, None, 0)
 
     def push(self, exchange: Exchange, data: Data, replies: int = 0, *, last: bool = False) -> None:
-        """Go on with content that comes in pieces.
+        """Write the next piece of streamed content.
 
         :param replies: how many more replies the piece asks for
         :param last: whether it is the last one
@@ -192,7 +192,7 @@ class Session:
             exchange.follows = LAST
 
     def receive(self, data: bytes, max_line: int, max_reply: int, written: int) -> bool:
-        """Take what the server sent.
+        """Process octets from the server: pair the replies, and run the dialogues that waited for them.
 
         :param max_line: bound on one reply line, in bytes
         :param max_reply: bound on one whole reply, in bytes
@@ -287,12 +287,12 @@ class Session:
     def _describe(
         self, exchange: Exchange, data: Data, size: int, replies: list[SMTPResponse] | None
     ) -> None:
-        """Find the form in which what a step says may be kept."""
+        """Set the form in which a step is kept in the transcript."""
         if exchange.follows >= STREAM:
             exchange.end = _NEVER
             exchange._said = 0 if exchange.follows == STREAM else []
             return
-        # The reply before it decides what it is.
+        # The reply before it decides: content after 354, an answer to a challenge after 334.
         code = replies[-1][0] if replies else self._code if len(self.running) == 1 else 0
         first = data if isinstance(data, bytes) else data[0]
         if size and not 300 <= code < 400 and first.startswith(OF_A_MAIL) and b"BDAT " not in first:
@@ -322,16 +322,16 @@ class Session:
         self._entries.append(entry)
 
     def attach_transcript(self, error: SMTPException) -> None:
-        """Let an error carry what was said up to now, unless it carries that of another time."""
+        """Give an error the transcript up to now, unless it has one."""
         if error.transcript is EMPTY_TRANSCRIPT:
             error.transcript = self.transcript()
 
     def transcript(self) -> Transcript:
-        """The last things that were said."""
+        """The transcript: the last commands, and the replies to them."""
         return Transcript(self._entries)
 
     def write(self, data: bytes) -> None:
-        """Put bytes behind what is to be written already, whatever they are."""
+        """Append octets of any kind to ``out``. No reply is expected for them."""
         self._write(data)
         if data:
             self._entries.append((len(data), ()))
