@@ -37,10 +37,6 @@ cdef class Exchange:
     def on_done(self):
         pass
 
-    @property
-    def streaming(self):
-        return self.follows >= STREAM
-
 
 @cython.final
 cdef class Session:
@@ -76,10 +72,6 @@ cdef class Session:
         session._record = self._record
         session.observer = self.observer
         return session
-
-    @property
-    def follows(self):
-        return LAST if self.last is None else self.last.follows
 
     @property
     def interrupted(self):

@@ -180,8 +180,8 @@ class BaseProtocol(FlowControlMixin):
             return self._reserved_for is None or self._reserved_for is asyncio.current_task()
         if exchange.pipeline is None or exchange.pipeline is not head.pipeline:
             return False
-        last = session.last
-        return last is None or last.follows == LAST
+        assert session.last is not None  # where there is a head, there is a last
+        return session.last.follows == LAST
 
     def _begin(self, exchange: Exchange) -> None:
         session = self._session

@@ -67,11 +67,6 @@ class Exchange:
     def on_done(self) -> None:
         """Called once, when ``result`` and ``error`` are there."""
 
-    @property
-    def streaming(self) -> bool:
-        """Whether the server waits for content that is to be pushed."""
-        return self.follows >= STREAM
-
 
 class Session:
     """Session: the state of SMTP on one connection, without I/O.
@@ -134,11 +129,6 @@ class Session:
         session = Session(greeted=True)
         session._entries, session.observer = self._entries, self.observer
         return session
-
-    @property
-    def follows(self) -> int:
-        """What may follow the last thing that was said: ``LAST`` where another dialogue may start."""
-        return LAST if self.last is None else self.last.follows
 
     @property
     def interrupted(self) -> bool:
