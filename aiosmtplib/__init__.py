@@ -11,6 +11,7 @@ from . import parameters as parameters
 from . import protocol as protocol
 from ._client.options import SECURE
 from ._client.results import Envelope, SendResult
+from ._codec import IMPLEMENTATION
 from ._trace.observer import CommandEvent
 from ._trace.transcript import Transcript
 from ._transport.tls import TLSInfo
@@ -51,6 +52,7 @@ __all__ = (
     "Delivery",
     "EnhancedCode",
     "Envelope",
+    "IMPLEMENTATION",
     "LMTP",
     "Recipient",
     "SECURE",
@@ -80,3 +82,7 @@ __all__ = (
     "send",
     "send_many",
 )
+
+# Where users import these from is what a pickle names, and stays when a file moves.
+for _public in (CommandEvent, Envelope, SendResult, TLSInfo, Transcript):
+    _public.__module__ = __name__

@@ -45,6 +45,10 @@ __all__ = (
     "SMTPUTF8",
 )
 
+# Where users import these from is what a pickle names, and stays when a file moves.
+for _public in (Parameter, Recipient):
+    _public.__module__ = __name__
+
 #: RFC 3461 sections 4.2 and 4.4: how long the parameters may be, with their keywords.
 _MAX_ORCPT = 500
 _MAX_ENVID = 100

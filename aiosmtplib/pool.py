@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ("PoolStats", "SMTPPool")
 
+PoolStats.__module__ = __name__  # where users import it from is what a pickle names
+
 Item = TypeVar("Item")
 Self = TypeVar("Self", bound="SMTPPool")
 

@@ -4,6 +4,7 @@ A typed parameter is a ``str``, its text on the wire, with the extension that it
 required. As a ``str`` it can be passed wherever a parameter is text, also to programs that override methods.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
@@ -24,6 +25,7 @@ class Text(str):
 
     @classmethod
     def build(cls: type[Self], text: str, **attributes: Any) -> Self:
+        """Text with these attributes, which are not checked."""
         made = str.__new__(cls, text)
         for name, value in attributes.items():
             object.__setattr__(made, name, value)
@@ -37,11 +39,9 @@ class Text(str):
 
     def __reduce__(self) -> tuple[Any, ...]:
         slots = [name for base in type(self).__mro__ for name in getattr(base, "__slots__", ())]
-        return _restore, (type(self), str(self), {name: getattr(self, name) for name in slots})
-
-
-def _restore(cls: type[Text], text: str, attributes: dict[str, Any]) -> Text:
-    return cls.build(text, **attributes)
+        attributes = {name: getattr(self, name) for name in slots}
+        # By the method of a public class: a function of this module would have to stay where it is.
+        return functools.partial(type(self).build, str(self), **attributes), ()
 
 
 class Parameter(Text):

@@ -96,6 +96,11 @@ def test_modules_are_attributes_of_the_package() -> None:
     assert aiosmtplib.errors.SMTPException is aiosmtplib.SMTPException
 
 
+def test_the_twin_in_use_has_a_public_name() -> None:
+    assert aiosmtplib.IMPLEMENTATION == aiosmtplib._codec.IMPLEMENTATION
+    assert aiosmtplib.IMPLEMENTATION in ("cython", "python")
+
+
 @pytest.mark.parametrize("message", [MESSAGE, MESSAGE.decode(), email_message()])
 async def test_send(message: Any) -> None:
     async with Peer() as peer:
