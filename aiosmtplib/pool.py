@@ -273,5 +273,5 @@ class SMTPPool:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Who was cancelled wants to be gone.
+        # A caller that was cancelled waits for nothing.
         await self.aclose(0 if isinstance(exc, asyncio.CancelledError) else None)

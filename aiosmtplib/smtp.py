@@ -130,7 +130,7 @@ class SMTP(Sending, Commands, Authentication):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Who was cancelled wants to be gone, and where the connection failed no one hears a QUIT.
+        # A caller that was cancelled waits for nothing, and where the connection failed QUIT cannot be sent.
         protocol = self.protocol  # another task may have opened the next connection by the end of this
         polite = exc is None or (
             isinstance(exc, Exception) and not isinstance(exc, ConnectionError | TimeoutError)

@@ -333,8 +333,8 @@ def _without(secrets: list[Any], reply: SMTPResponse) -> SMTPResponse:
 
 def _withhold(error: SMTPException, secrets: list[Any]) -> None:
     """Some servers repeat what they were sent. Errors, which end up in logs, do not show it."""
-    told = [withhold(each, *secrets) if isinstance(each, str) else each for each in error.args]
-    error.args = tuple(told)
+    args = [withhold(each, *secrets) if isinstance(each, str) else each for each in error.args]
+    error.args = tuple(args)
     error.message = withhold(error.message, *secrets)
     error.replies = tuple(_without(secrets, each) for each in error.replies)
     if isinstance(error, SMTPAuthenticationError) and error.reason is not None:

@@ -48,7 +48,7 @@ class QueuedMessage:
 class MessageExchange(Exchange):
     """One of many messages on a connection.
 
-    :ivar window: told when it is over
+    :ivar window: its :meth:`MessageWindow.message_done` is called when it is over
     :ivar message: the message
     :ivar size: octets of its content
     """

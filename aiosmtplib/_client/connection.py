@@ -49,7 +49,7 @@ class Connection(Options):
         self._fqdn: str | None = None
         # Held from the start of connecting until the connection is gone.
         self._connect_lock = asyncio.Lock()
-        #: Why the last connection ended, if that was the server's doing and no call has told it yet.
+        #: Why the last connection ended, if the server ended it while no call was running.
         self._lost_because: SMTPException | None = None
         self._last_transcript = EMPTY_TRANSCRIPT
         #: Called when the connection is of no more use, as soon as that is known.

@@ -1,4 +1,4 @@
-"""The forms in which a caller may give a message, told apart in one place."""
+"""The forms in which a caller may give a message, distinguished in one place."""
 
 import enum
 from collections.abc import AsyncIterable, Iterable

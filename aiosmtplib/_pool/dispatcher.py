@@ -115,21 +115,21 @@ class Dispatcher(MessageWindow):
         if held is not None and (not held.in_flight or self._manager.rate is not None):
             return held
         while self._missing > 0 and not self._state.closing:
-            slot = self._state.take(now)
-            if slot is None:
+            pooled = self._state.take(now)
+            if pooled is None:
                 break
-            one_more = self._hold(slot)
+            one_more = self._hold(pooled)
             if one_more is not None:
                 return one_more
         return held
 
-    def _hold(self, slot: "PooledConnection[SMTP]") -> HeldConnection | None:
+    def _hold(self, pooled: "PooledConnection[SMTP]") -> HeldConnection | None:
         """Have messages sent on this connection, unless it was lost before."""
-        protocol = slot.client.protocol
-        if protocol is None or not slot.alive:
-            self._manager.release(slot, Condition.LOST)
+        protocol = pooled.client.protocol
+        if protocol is None or not pooled.alive:
+            self._manager.release(pooled, Condition.LOST)
             return None
-        held = HeldConnection(slot, protocol, self._quota.now)
+        held = HeldConnection(pooled, protocol, self._quota.now)
         self._held_connections.add(held)
         self._roomy[held] = None
         return held
@@ -169,15 +169,15 @@ class Dispatcher(MessageWindow):
             self.feed_if_room()
 
     def _begin(self, held: HeldConnection, message: PoolMessage, now: float) -> None:
-        slot = held.slot
-        if not held.protocol.is_connected:  # its loss will be told in a moment
+        pooled = held.pooled
+        if not held.protocol.is_connected:  # the state of the pool has not been told yet
             held.condition = Condition.LOST
             self._roomy.pop(held)
             self._queue.appendleft(message)
             self._leave_if_idle(held)
             return
         try:
-            parts = () if slot.rcptmax is None else divide(message, slot.rcptmax)
+            parts = () if pooled.rcptmax is None else divide(message, pooled.rcptmax)
             if parts:
                 self._queue.extendleft(reversed(parts))
                 self._leave_if_idle(held)
@@ -188,15 +188,15 @@ class Dispatcher(MessageWindow):
             self._fail(message, error)
             self._leave_if_idle(held)
             return
-        slot.begin()
+        pooled.begin()
         held.in_flight += 1
         held.bytes += attempt.size
         del self._roomy[held]
         if self._waiters and not self._state.opening:  # no connection is on its way to us
             self._withdraw_waiters()
-        if self._state.should_yield(slot, now):
+        if self._state.should_yield(pooled, now):
             held.leaving = True
-        if held.allowed is not None and slot.messages >= held.allowed:
+        if held.allowed is not None and pooled.messages >= held.allowed:
             held.leaving = True
             held.condition = Condition.REPLACE
         self._make_room(held)
@@ -232,8 +232,8 @@ class Dispatcher(MessageWindow):
     def _not_accepted(
         self, attempt: MessageExchange, held: HeldConnection, message: PoolMessage, error: BaseException
     ) -> None:
-        move = not self.withdrawn and message.moves < MAX_MOVES and may_retry(held.slot, error)
-        if condition_of(held.slot, error) is Condition.KEEP:
+        move = not self.withdrawn and message.moves < MAX_MOVES and may_retry(held.pooled, error)
+        if condition_of(held.pooled, error) is Condition.KEEP:
             self._make_room(held)
         else:
             held.leaving = True
@@ -263,7 +263,7 @@ class Dispatcher(MessageWindow):
         self._roomy.pop(held, None)
         if held.served == held.allowed:
             self._quota.used_up(held)
-        self._manager.release(held.slot, held.condition if held.slot.alive else Condition.LOST)
+        self._manager.release(held.pooled, held.condition if held.pooled.alive else Condition.LOST)
 
     def _fail(self, message: PoolMessage, error: BaseException, size: int = 0) -> None:
         assert isinstance(error, Exception)

@@ -27,20 +27,20 @@ class HeldConnection:
         "condition",
         "in_flight",
         "leaving",
+        "pooled",
         "protocol",
         "served",
-        "slot",
     )
 
-    def __init__(self, slot: "PooledConnection[SMTP]", protocol: SMTPProtocol, allowed: int | None) -> None:
-        self.slot = slot
-        self.composer: Composer = composer_of(slot.client)
+    def __init__(self, pooled: "PooledConnection[SMTP]", protocol: SMTPProtocol, allowed: int | None) -> None:
+        self.pooled = pooled
+        self.composer: Composer = composer_of(pooled.client)
         self.protocol = protocol
         self.in_flight = 0
         #: How many messages the connection is given in all, where that is limited.
         self.allowed = allowed
         #: How many messages it has had that were over well.
-        self.served = slot.messages
+        self.served = pooled.messages
         self.bytes = 0
         self.leaving = False
         self.condition = Condition.KEEP

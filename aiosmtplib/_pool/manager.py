@@ -112,23 +112,23 @@ class ConnectionManager:
         finally:
             self._turnstile.release()
 
-    async def replace(self, slot: Connection, condition: Condition) -> Connection:
+    async def replace(self, pooled: Connection, condition: Condition) -> Connection:
         """Give a connection back and get another, ahead of all who wait: a message was not sent."""
-        fresh = await self._other(slot, condition)
+        fresh = await self._other(pooled, condition)
         return fresh if self.rate is None else await self._permitted(fresh, self.rate)
 
-    async def _other(self, slot: Connection, condition: Condition) -> Connection:
+    async def _other(self, pooled: Connection, condition: Condition) -> Connection:
         try:
             waiter = self.queue(again=True)
         finally:  # also if the pool is closed
-            self.release(slot, condition)
+            self.release(pooled, condition)
         return await self._granted(waiter)
 
     async def _connection(self) -> Connection:
         # A pool that is being closed has nothing to take, and lets in those who were there before.
         closing = self.state.closing
-        slot = None if closing else self.state.take(self.now())
-        return await self._granted(self.queue(again=closing)) if slot is None else slot
+        pooled = None if closing else self.state.take(self.now())
+        return await self._granted(self.queue(again=closing)) if pooled is None else pooled
 
     async def _granted(self, waiter: Waiter) -> Connection:
         try:
@@ -152,20 +152,20 @@ class ConnectionManager:
         waiter.cancel()
         self.do(self.state.cancel(waiter, self.now()))
 
-    def release(self, slot: Connection, condition: Condition) -> None:
+    def release(self, pooled: Connection, condition: Condition) -> None:
         """A caller is done with a connection."""
-        actions = self.state.release(slot, condition, self.now())
+        actions = self.state.release(pooled, condition, self.now())
         if actions is not NO_ACTIONS or self.state.closing:  # it may have been the last one
             self.do(actions)
-        elif slot.state is State.IDLE:
-            self._watch_until(self.state.stale_at(slot))
+        elif pooled.state is State.IDLE:
+            self._watch_until(self.state.stale_at(pooled))
 
-    async def _permitted(self, slot: Connection, rate: TokenBucket) -> Connection:
+    async def _permitted(self, pooled: Connection, rate: TokenBucket) -> Connection:
         """Wait until a message may go, with a connection in hand: this one, or another if it was lost."""
         now = self.now()
         delay = rate.reserve(now)
         if delay <= 0:
-            return slot
+            return pooled
         sleeper: asyncio.Future[None] = self.loop.create_future()
         self._sleepers.add(sleeper)
         timer = self.loop.call_at(now + delay, wake, sleeper)
@@ -173,30 +173,30 @@ class ConnectionManager:
             await sleeper
         except asyncio.CancelledError:
             rate.cancel(now + delay)
-            self.release(slot, Condition.KEEP)
+            self.release(pooled, Condition.KEEP)
             raise
         finally:
             timer.cancel()
             self._sleepers.remove(sleeper)
         # Servers are less patient than a low rate asks for. That is no fault that a move is counted for, and
         # no reason to wait once more.
-        lost = not (slot.alive and slot.client.is_connected)
-        return await self._other(slot, Condition.LOST) if lost else slot
+        lost = not (pooled.alive and pooled.client.is_connected)
+        return await self._other(pooled, Condition.LOST) if lost else pooled
 
     # -- what follows from an event ------------------------------------------------------------------
 
     def do(self, actions: "Actions[SMTP, Waiter]") -> None:
         """Do what the state decided."""
-        for waiter, slot in actions.grant:
+        for waiter, pooled in actions.grant:
             if not waiter.done():  # else it was cancelled, and its task will say so
-                waiter.set_result(slot)
+                waiter.set_result(pooled)
         for waiter, error in actions.fail:
             if not waiter.done():
                 waiter.set_exception(_own(error))
-        for slot in actions.open:
-            self._spawn(self._open(), functools.partial(self._opened, slot))
-        for slot in actions.close:
-            self._spawn(self._say_goodbye(slot.client), functools.partial(self._left, slot))
+        for pooled in actions.open:
+            self._spawn(self._open(), functools.partial(self._opened, pooled))
+        for pooled in actions.close:
+            self._spawn(self._say_goodbye(pooled.client), functools.partial(self._left, pooled))
         self._watch_until(self.state.next_deadline())
         if self.state.drained:
             self._cancel_timer()
@@ -205,7 +205,7 @@ class ConnectionManager:
             wake(self._drained)
 
     def _spawn(self, work: Coroutine[Any, Any, T], done: Callable[[asyncio.Task[T]], None]) -> None:
-        # What came of it is told by a callback: a task that is cancelled at once never runs.
+        # Its end is reported by a callback: a task that is cancelled at once never runs.
         task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -224,18 +224,18 @@ class ConnectionManager:
             self._making.remove(client)
         return client
 
-    def _opened(self, slot: Connection, task: "asyncio.Task[SMTP]") -> None:
+    def _opened(self, pooled: Connection, task: "asyncio.Task[SMTP]") -> None:
         error: BaseException | None = _closed() if task.cancelled() else task.exception()
         if error is None:
             client = task.result()
             if client.is_connected:
-                call_when_lost(client, lambda: self.do(self.state.lost(slot, self.now())))
+                call_when_lost(client, lambda: self.do(self.state.lost(pooled, self.now())))
                 limits = parse_limits(client.esmtp_extensions)
-                slot.rcptmax = limits.rcptmax
-                self.do(self.state.opened(slot, client, self.now(), mailmax=limits.mailmax))
+                pooled.rcptmax = limits.rcptmax
+                self.do(self.state.opened(pooled, client, self.now(), mailmax=limits.mailmax))
                 return
             error = SMTPServerDisconnected("Connection lost")
-        self.do(self.state.open_failed(slot, cast(Exception, error), self.now()))
+        self.do(self.state.open_failed(pooled, cast(Exception, error), self.now()))
 
     @staticmethod
     async def _say_goodbye(client: "SMTP") -> None:
@@ -244,9 +244,9 @@ class ConnectionManager:
         except SMTPException:
             pass  # it is closed in any case
 
-    def _left(self, slot: Connection, task: asyncio.Task[None]) -> None:
-        slot.client.close()
-        self.do(self.state.closed(slot, self.now()))
+    def _left(self, pooled: Connection, task: asyncio.Task[None]) -> None:
+        pooled.client.close()
+        self.do(self.state.closed(pooled, self.now()))
 
     # -- time ----------------------------------------------------------------------------------------
 
@@ -299,8 +299,8 @@ class ConnectionManager:
             task.cancel()
         for client in self._making:
             client.close()
-        for slot in self.state.connections(State.BUSY, State.CLOSING):
-            abort(slot.client)
+        for pooled in self.state.connections(State.BUSY, State.CLOSING):
+            abort(pooled.client)
         for sleeper in self._sleepers:
             wake(sleeper)
 

@@ -25,32 +25,32 @@ _SERVICE_CLOSING = SMTPStatus.domain_unavailable
 _TOO_MANY = re.compile(r"\btoo many (messages|e?-?mails?|transactions|deliveries)\b", re.IGNORECASE)
 
 
-def condition_of(slot: "PooledConnection[SMTP]", error: BaseException | None) -> Condition:
+def condition_of(pooled: "PooledConnection[SMTP]", error: BaseException | None) -> Condition:
     """In which condition a connection is, after a message on it."""
-    if not slot.alive or not slot.client.is_connected:
+    if not pooled.alive or not pooled.client.is_connected:
         return Condition.LOST
-    return Condition.REPLACE if _is_full(slot, error) else Condition.KEEP
+    return Condition.REPLACE if _is_full(pooled, error) else Condition.KEEP
 
 
-def may_retry(slot: "PooledConnection[SMTP]", error: BaseException, *, once: bool = False) -> bool:
+def may_retry(pooled: "PooledConnection[SMTP]", error: BaseException, *, once: bool = False) -> bool:
     """Whether a message may be sent once more, over another connection.
 
     Only what the server surely never had whole is, where the connection was at fault and not the message.
 
     :param once: whether its source can be read only once
     """
-    if _is_full(slot, error):
+    if _is_full(pooled, error):
         return True
-    if slot.alive and slot.client.is_connected:
+    if pooled.alive and pooled.client.is_connected:
         return False
     if not isinstance(error, SMTPException) or error.delivery is not Delivery.NOT_SENT:
         return False
     return not (once and error.phase == "body")
 
 
-def _is_full(slot: "PooledConnection[SMTP]", error: BaseException | None) -> bool:
+def _is_full(pooled: "PooledConnection[SMTP]", error: BaseException | None) -> bool:
     # Said to the first message of a connection, it is not about the connection.
-    if not (isinstance(error, SMTPSenderRefused) and slot.messages > 1 and error.code >= _SERVICE_CLOSING):
+    if not (isinstance(error, SMTPSenderRefused) and pooled.messages > 1 and error.code >= _SERVICE_CLOSING):
         return False
     # X.5.3 is "too many recipients" (RFC 3463 section 3.6), which nobody has yet at MAIL.
     enhanced = error.enhanced_code

@@ -151,12 +151,12 @@ async def deliver(manager: "ConnectionManager", message: Submission, recipients:
     :raises SMTPNotSupported: if it takes several transactions, and its content can be read only once
     """
     try:
-        slot = await manager.acquire()
-        groups = split_recipients(recipients, slot.rcptmax)
+        pooled = await manager.acquire()
+        groups = split_recipients(recipients, pooled.rcptmax)
         if len(groups) == 1:
-            result = await _attempt(manager, slot, message, recipients)
+            result = await _attempt(manager, pooled, message, recipients)
         else:
-            result = await _divided(manager, slot, message, groups)
+            result = await _divided(manager, pooled, message, groups)
     except Exception as error:
         manager.state.finished(delivery_of(error), message.octets)
         raise
@@ -166,39 +166,39 @@ async def deliver(manager: "ConnectionManager", message: Submission, recipients:
 
 async def _attempt(
     manager: "ConnectionManager",
-    slot: "PooledConnection[SMTP]",
+    pooled: "PooledConnection[SMTP]",
     message: Submission,
     recipients: Sequence[str],
 ) -> Result:
     moves = 0
     while True:
-        slot.begin()
+        pooled.begin()
         try:
             if moves:
                 message.rewind()
-            result = await message.send(slot.client, recipients)
+            result = await message.send(pooled.client, recipients)
         except BaseException as error:
-            condition = condition_of(slot, error)
-            if moves == MAX_MOVES or not may_retry(slot, error, once=not message.repeatable):
-                manager.release(slot, condition)
+            condition = condition_of(pooled, error)
+            if moves == MAX_MOVES or not may_retry(pooled, error, once=not message.repeatable):
+                manager.release(pooled, condition)
                 raise
         else:
-            manager.release(slot, Condition.KEEP)
+            manager.release(pooled, Condition.KEEP)
             return result
         moves += 1
-        slot = await manager.replace(slot, condition)
+        pooled = await manager.replace(pooled, condition)
 
 
 async def _divided(
     manager: "ConnectionManager",
-    slot: "PooledConnection[SMTP]",
+    pooled: "PooledConnection[SMTP]",
     message: Submission,
     groups: Sequence[Sequence[str]],
 ) -> Result:
     if not message.repeatable:
-        manager.release(slot, Condition.KEEP)
+        manager.release(pooled, Condition.KEEP)
         raise SMTPNotSupported(
-            f"The server takes {slot.rcptmax} recipients at once, so that the message has to be sent "
+            f"The server takes {pooled.rcptmax} recipients at once, so that the message has to be sent "
             f"{len(groups)} times, and a stream can be read only once"
         )
     parts = []
@@ -206,8 +206,8 @@ async def _divided(
         try:
             if number:
                 message.rewind()
-                slot = await manager.acquire(begun=True)
-            part: SendResult[None] = accepted(0, None, await _attempt(manager, slot, message, group))
+                pooled = await manager.acquire(begun=True)
+            part: SendResult[None] = accepted(0, None, await _attempt(manager, pooled, message, group))
         except Exception as error:
             part = failed(0, None, error)
         parts.append((group, part))

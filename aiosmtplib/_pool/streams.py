@@ -61,7 +61,7 @@ class Streams:
         task.add_done_callback(functools.partial(self._over, done))
 
     def _over(self, done: Callable[[SendResult[Any]], None], task: asyncio.Task[Result]) -> None:
-        # A task that is cancelled at once never runs: what became of it is told here.
+        # Not in the task itself: one that is cancelled at once never runs.
         message = self._tasks.pop(task)
         error: BaseException | None = None
         if task.cancelled():

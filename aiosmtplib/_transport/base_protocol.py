@@ -44,7 +44,7 @@ class BaseProtocol(FlowControlMixin):
         self._observer: CommandObserver | None = None
         self._session = Session()
         self._waiting: deque[Exchange] = deque()
-        #: Who alone may go on: the task that got a 3yz reply, or this object while TLS is being set up.
+        #: The task that got a 3yz reply, and alone may go on; or this object, while TLS is being set up.
         self._reserved_for: object = None
         self._lost = False
         self._buffer = WriteBuffer(self)
@@ -79,7 +79,7 @@ class BaseProtocol(FlowControlMixin):
         self._session.attach_transcript(error)
 
     def _observe(self) -> None:
-        """Have the log and ``on_command`` told what is said, if there is anybody to tell."""
+        """Have what is said logged and passed to ``on_command``, if either is wanted."""
         logging_it = wire_log.isEnabledFor(logging.DEBUG)
         if self._observer is None:
             if not logging_it and self.on_command is None:
@@ -186,7 +186,7 @@ class BaseProtocol(FlowControlMixin):
     def _begin(self, exchange: Exchange) -> None:
         session = self._session
         self._reserved_for = None
-        # Replies must not be taken for those to other commands. So nobody begins to listen in the middle.
+        # An observer that began while replies are outstanding would take them for those to other commands.
         if (self._observer is not None or wire_log.isEnabledFor(logging.DEBUG)) and session.head is None:
             self._observe()
         session.start(exchange)
@@ -256,7 +256,7 @@ class BaseProtocol(FlowControlMixin):
             self._expect_reply(head.timeout)
 
     def _notify_done(self) -> None:
-        """Tell the owners of the dialogues that are over."""
+        """Complete the exchanges whose dialogues are over."""
         session = self._session
         while session.done:
             done, session.done = session.done, []
@@ -270,7 +270,7 @@ class BaseProtocol(FlowControlMixin):
                 self._begin_waiting()
 
     def _reserve(self, exchange: AwaitedExchange) -> None:
-        """After a reply that asks for more, nobody else may speak."""
+        """Reserve the connection for the task whose command got a reply that asks for more."""
         if exchange.error is not None:
             return
         if exchange.upgrade and exchange.result.code == SMTPStatus.ready:
@@ -303,7 +303,7 @@ class BaseProtocol(FlowControlMixin):
         self._lose(SMTPReadTimeoutError("Timed out waiting for server response"))
 
     def _lose(self, error: SMTPException, *, abort: bool = True, level: int = logging.INFO) -> None:
-        """End the connection, and tell everyone who waits for it, once."""
+        """End the connection, with this error for all that wait for it. Does nothing the second time."""
         if self._lost:
             return
         self._lost = True

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def start_transaction(mail: M, server: S, general: Callable[[M, S], Dialogue[T]]) -> Dialogue[T]:
-    """The dialogue ``general(mail, server)``, or one that cannot be told from it and is faster.
+    """The dialogue ``general(mail, server)``, or a faster one that does the same.
 
     :param general: :func:`aiosmtplib._session.transaction.transaction`
     """
