@@ -1,6 +1,7 @@
 """``SMTPPool``: several connections to one server, opened as needed, kept while they are good, and shared."""
 
 import asyncio
+import functools
 import ssl
 from collections.abc import AsyncIterable, Iterable, Sequence
 from types import TracebackType
@@ -18,6 +19,7 @@ from ._pool.manager import ConnectionManager
 from ._pool.rate import TokenBucket
 from ._pool.send_one import ContentSubmission, ObjectSubmission, deliver
 from ._pool.state import PoolState
+from ._pool.streams import Streams
 from ._sasl.secret import conceal, reveal
 from ._trace.observer import CommandHook
 from .response import SMTPResponse
@@ -250,7 +252,8 @@ class SMTPPool:
         manager = self._manager
 
         async def open_dispatcher() -> Dispatcher:
-            return Dispatcher(manager, window, seconds)
+            make_streams = functools.partial(Streams, manager, seconds)
+            return Dispatcher(manager, make_streams, window, seconds)
 
         return SendMany(messages, window, open_dispatcher)
 

@@ -7,6 +7,7 @@ flight on it, or when others have waited long enough.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .._client.bulk import MAX_BYTES, MessageExchange, MessageWindow, compose_item
@@ -17,19 +18,28 @@ from .connection import Condition, PooledConnection
 from .jobs import HeldConnection, MessageQuota, PoolMessage, divide
 from .retry import condition_of, may_retry
 from .state import MAX_MOVES
-from .streams import Streams
 
 if TYPE_CHECKING:
     from ..smtp import SMTP
     from .manager import ConnectionManager, Waiter
+    from .streams import Streams
 
 
 class Dispatcher(MessageWindow):
-    """The messages of one :meth:`SMTPPool.send_many` that were pulled and not yet handed back."""
+    """The messages of one :meth:`SMTPPool.send_many` that were pulled and not yet handed back.
+
+    :param make_streams: makes what sends messages whose content comes in pieces
+    """
 
     message_class = PoolMessage
 
-    def __init__(self, manager: "ConnectionManager", size: int, timeout: float | None) -> None:
+    def __init__(
+        self,
+        manager: "ConnectionManager",
+        make_streams: "Callable[[], Streams]",
+        size: int,
+        timeout: float | None,
+    ) -> None:
         super().__init__(size, timeout)
         manager.bind(self.loop)
         self._manager = manager
@@ -45,6 +55,7 @@ class Dispatcher(MessageWindow):
         #: When the next message may go, where that is limited.
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._make_streams = make_streams
         self._streams: Streams | None = None
         self._dispatching_soon = False
 
@@ -71,7 +82,7 @@ class Dispatcher(MessageWindow):
 
     def _put_stream(self, message: PoolMessage) -> None:
         if self._streams is None:
-            self._streams = Streams(self._manager, self.timeout)
+            self._streams = self._make_streams()
         try:
             if self._state.closing:
                 raise SMTPServerDisconnected("The pool is closed")
