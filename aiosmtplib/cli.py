@@ -130,8 +130,8 @@ def _explain(exc: SMTPException, console: Console) -> int:
     :return: the exit code
     """
     text = str(exc)
+    replied = isinstance(exc, SMTPResponseException) and exc.code > 0
     if isinstance(exc, SMTPResponseException):
-        replied = exc.code > 0
         text = f"{exc.code} {exc.message}" if replied else f"The server sent no SMTP reply: {exc.message}"
     if exc.delivery is Delivery.UNKNOWN:
         console.complain(f"{text}. The message was written, and may have been accepted.")
@@ -148,7 +148,7 @@ def _explain(exc: SMTPException, console: Console) -> int:
         return Exit.CONNECTION
     if isinstance(exc, SMTPAuthenticationError):
         text = f"The login was refused: {text}"
-    elif isinstance(exc, SMTPResponseException) and replied:
+    elif replied:
         text = f"The server replied {text}"
     console.complain(text)
     return Exit.UNABLE

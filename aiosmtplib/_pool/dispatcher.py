@@ -194,14 +194,14 @@ class Dispatcher(MessageWindow):
                 self._leave_if_idle(held)
                 return
             mail = compose_item(held.composer, message.item)
-            attempt = MessageExchange(self, message, mail, held.protocol, self.timeout, held)
+            exchange = MessageExchange(self, message, mail, held.protocol, self.timeout, held)
         except Exception as error:
             self._fail(message, error)
             self._leave_if_idle(held)
             return
         pooled.begin()
         held.in_flight += 1
-        held.bytes += attempt.size
+        held.bytes += exchange.size
         del self._roomy[held]
         if self._waiters and not self._state.opening:  # no connection is on its way to us
             self._withdraw_waiters()
@@ -211,7 +211,7 @@ class Dispatcher(MessageWindow):
             held.leaving = True
             held.condition = Condition.REPLACE
         self._make_room(held)
-        held.protocol.submit(attempt)
+        held.protocol.submit(exchange)
 
     def _make_room(self, held: HeldConnection) -> None:
         if not held.leaving and held.in_flight < self._depth and held.bytes < MAX_BYTES:
@@ -219,18 +219,18 @@ class Dispatcher(MessageWindow):
 
     # -- out -----------------------------------------------------------------------------------------
 
-    def message_done(self, attempt: MessageExchange) -> None:
-        """An attempt is over."""
-        held: HeldConnection = attempt.pipeline  # type: ignore[assignment]  # as _begin made it
-        message, error = attempt.message, attempt.error
+    def message_done(self, exchange: MessageExchange) -> None:
+        """An exchange is over."""
+        held: HeldConnection = exchange.pipeline  # type: ignore[assignment]  # as _begin made it
+        message, error = exchange.message, exchange.error
         held.in_flight -= 1
-        held.bytes -= attempt.size
+        held.bytes -= exchange.size
         if error is None:
-            self._finish(message, attempt.to_result(), attempt.size)
+            self._finish(message, exchange.to_result(), exchange.size)
             held.served += 1
             self._make_room(held)
         else:
-            self._not_accepted(attempt, held, message, error)
+            self._not_accepted(exchange, held, message, error)
         self._leave_if_idle(held)
         self._dispatch_soon()
         if held.in_flight > self._depth // 2:
@@ -241,7 +241,7 @@ class Dispatcher(MessageWindow):
             self.feed_if_room()
 
     def _not_accepted(
-        self, attempt: MessageExchange, held: HeldConnection, message: PoolMessage, error: BaseException
+        self, exchange: MessageExchange, held: HeldConnection, message: PoolMessage, error: BaseException
     ) -> None:
         move = not self.withdrawn and message.moves < MAX_MOVES and may_retry(held.pooled, error)
         if condition_of(held.pooled, error) is Condition.KEEP:
@@ -264,7 +264,7 @@ class Dispatcher(MessageWindow):
             place = (at for at, other in enumerate(self._queue) if other.moves < message.moves)
             self._queue.insert(next(place, len(self._queue)), message)
         else:
-            self._fail(message, error, attempt.size)
+            self._fail(message, error, exchange.size)
 
     def _leave_if_idle(self, held: HeldConnection) -> None:
         """Give a connection back as soon as nothing is in flight on it: others may need it."""
