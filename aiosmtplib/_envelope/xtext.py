@@ -7,14 +7,15 @@ import re
 
 __all__ = ("unitext", "xtext")
 
-_NOT_PRINTABLE = re.compile(r"[^ -~]")
+# Not compiled: most programs never encode such a parameter.
+_NOT_PRINTABLE = r"[^ -~]"
 # xtext allows "<" and ">". They are encoded too, for servers that parse commands leniently.
-_NOT_XCHAR = re.compile(r"[ +=<>]")
+_NOT_XCHAR = r"[ +=<>]"
 
 # Besides control characters, U+2028 and U+2029, which end a line for some readers, and surrogates.
-_NOT_UNICODE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff<>]")
-_NOT_QCHAR = re.compile(r"[^!-*,-<>-\[\]-~]")
-_NOT_QUCHAR = re.compile(r"[ +=\\]")
+_NOT_UNICODE = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff<>]"
+_NOT_QCHAR = r"[^!-*,-<>-\[\]-~]"
+_NOT_QUCHAR = r"[ +=\\]"
 
 
 def xtext(value: str, what: str) -> str:
@@ -26,7 +27,7 @@ def xtext(value: str, what: str) -> str:
     :raises TypeError: if it is not a ``str``
     """
     _check(value, what, _NOT_PRINTABLE)
-    return _NOT_XCHAR.sub(lambda match: f"+{ord(match[0]):02X}", value)
+    return re.sub(_NOT_XCHAR, lambda match: f"+{ord(match[0]):02X}", value)
 
 
 def unitext(value: str, what: str, *, ascii_only: bool) -> str:
@@ -40,14 +41,14 @@ def unitext(value: str, what: str, *, ascii_only: bool) -> str:
     """
     _check(value, what, _NOT_UNICODE)
     wanting = _NOT_QCHAR if ascii_only else _NOT_QUCHAR
-    return wanting.sub(lambda match: f"\\x{{{ord(match[0]):02X}}}", value)
+    return re.sub(wanting, lambda match: f"\\x{{{ord(match[0]):02X}}}", value)
 
 
-def _check(value: str, what: str, forbidden: re.Pattern[str]) -> None:
+def _check(value: str, what: str, forbidden: str) -> None:
     if not isinstance(value, str):
         raise TypeError(f"The {what} must be a str, not {type(value).__name__}")
     if not value:
         raise ValueError(f"The {what} must not be empty")
-    found = forbidden.search(value)
+    found = re.search(forbidden, value)
     if found:
         raise ValueError(f"The {what} must not hold {found[0]!a}")

@@ -32,7 +32,7 @@ ABORT_TIMEOUT = 1.0
 
 T = TypeVar("T")
 
-Connection: TypeAlias = "PooledConnection[SMTP]"
+Pooled: TypeAlias = "PooledConnection[SMTP]"
 Waiter: TypeAlias = "asyncio.Future[PooledConnection[SMTP]]"
 
 
@@ -89,7 +89,7 @@ class ConnectionManager:
 
     # -- those who want a connection -----------------------------------------------------------------
 
-    async def acquire(self, *, begun: bool = False) -> Connection:
+    async def acquire(self, *, begun: bool = False) -> Pooled:
         """A connection, with the permission to send one message on it.
 
         :param begun: a part of the message was sent: the rest is too, also while the pool is being closed
@@ -112,25 +112,25 @@ class ConnectionManager:
         finally:
             self._turnstile.release()
 
-    async def replace(self, pooled: Connection, condition: Condition) -> Connection:
+    async def replace(self, pooled: Pooled, condition: Condition) -> Pooled:
         """Give a connection back and get another, ahead of all who wait: a message was not sent."""
         fresh = await self._other(pooled, condition)
         return fresh if self.rate is None else await self._permitted(fresh, self.rate)
 
-    async def _other(self, pooled: Connection, condition: Condition) -> Connection:
+    async def _other(self, pooled: Pooled, condition: Condition) -> Pooled:
         try:
             waiter = self.queue(again=True)
         finally:  # also if the pool is closed
             self.release(pooled, condition)
         return await self._granted(waiter)
 
-    async def _connection(self) -> Connection:
+    async def _connection(self) -> Pooled:
         # A pool that is being closed has nothing to take, and lets in those who were there before.
         closing = self.state.closing
         pooled = None if closing else self.state.take(self.now())
         return await self._granted(self.queue(again=closing)) if pooled is None else pooled
 
-    async def _granted(self, waiter: Waiter) -> Connection:
+    async def _granted(self, waiter: Waiter) -> Pooled:
         try:
             await waiter
         except asyncio.CancelledError:
@@ -152,7 +152,7 @@ class ConnectionManager:
         waiter.cancel()
         self.do(self.state.cancel(waiter, self.now()))
 
-    def release(self, pooled: Connection, condition: Condition) -> None:
+    def release(self, pooled: Pooled, condition: Condition) -> None:
         """A caller is done with a connection."""
         actions = self.state.release(pooled, condition, self.now())
         if actions is not NO_ACTIONS or self.state.closing:  # it may have been the last one
@@ -160,7 +160,7 @@ class ConnectionManager:
         elif pooled.state is State.IDLE:
             self._watch_until(self.state.stale_at(pooled))
 
-    async def _permitted(self, pooled: Connection, rate: TokenBucket) -> Connection:
+    async def _permitted(self, pooled: Pooled, rate: TokenBucket) -> Pooled:
         """Wait until a message may go, with a connection in hand: this one, or another if it was lost."""
         now = self.now()
         delay = rate.reserve(now)
@@ -224,7 +224,7 @@ class ConnectionManager:
             self._making.remove(client)
         return client
 
-    def _opened(self, pooled: Connection, task: "asyncio.Task[SMTP]") -> None:
+    def _opened(self, pooled: Pooled, task: "asyncio.Task[SMTP]") -> None:
         error: BaseException | None = _closed() if task.cancelled() else task.exception()
         if error is None:
             client = task.result()
@@ -244,7 +244,7 @@ class ConnectionManager:
         except SMTPException:
             pass  # it is closed in any case
 
-    def _left(self, pooled: Connection, task: asyncio.Task[None]) -> None:
+    def _left(self, pooled: Pooled, task: asyncio.Task[None]) -> None:
         pooled.client.close()
         self.do(self.state.closed(pooled, self.now()))
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SERVICE_CLOSING = SMTPStatus.domain_unavailable
 
 #: What servers say to a MAIL that is one too many on a connection. There is no code for it alone.
-_TOO_MANY = re.compile(r"\btoo many (messages|e?-?mails?|transactions|deliveries)\b", re.IGNORECASE)
+_TOO_MANY = r"(?i)\btoo many (messages|e?-?mails?|transactions|deliveries)\b"
 
 
 def condition_of(pooled: "PooledConnection[SMTP]", error: BaseException | None) -> Condition:
@@ -54,7 +54,9 @@ def _is_full(pooled: "PooledConnection[SMTP]", error: BaseException | None) -> b
         return False
     # X.5.3 is "too many recipients" (RFC 3463 section 3.6), which nobody has yet at MAIL.
     enhanced = error.enhanced_code
-    return (enhanced is not None and enhanced[1:] == (5, 3)) or _TOO_MANY.search(error.message) is not None
+    return (enhanced is not None and enhanced[1:] == (5, 3)) or re.search(
+        _TOO_MANY, error.message
+    ) is not None
 
 
 def merged(index: int, item: Any, parts: Sequence[tuple[Sequence[str], SendResult[Any]]]) -> SendResult[Any]:

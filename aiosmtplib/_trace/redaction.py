@@ -35,7 +35,7 @@ _VERBS: Final = frozenset(
     b"XCLIENT XFORWARD".split()
 )
 
-_enhanced_code = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)").match
+_ENHANCED_CODE: Final = r"[245]\.\d{1,3}\.\d{1,3}(?= |$)"
 
 
 def form_of(first: bytes, size: int, code: int) -> tuple[bytes | int, bool]:
@@ -135,7 +135,7 @@ def hidden_reply(reply: SMTPResponse) -> SMTPResponse:
 
     The text of a 334 is the challenge, and that of a refusal may repeat the credentials.
     """
-    code = _enhanced_code(reply.message) if reply.code >= 400 else None
+    code = re.match(_ENHANCED_CODE, reply.message) if reply.code >= 400 else None
     hidden = HIDDEN.decode()
     return SMTPResponse(reply.code, hidden if code is None else f"{code[0]} {hidden}")
 
