@@ -54,7 +54,7 @@ cdef class Session:
     cdef public object greeting
     cdef public object unseen
     cdef public bint after_secret
-    cdef Record _record
+    cdef TranscriptRing _transcript
     cdef int _code
     cdef Py_ssize_t _heard
     cdef ReplyParser _parser
@@ -65,11 +65,11 @@ cdef class Session:
         self.greeted = greeted
         self.out = []
         self.done = []
-        self._record = Record()
+        self._transcript = TranscriptRing()
 
     def renewed(self):
         cdef Session session = Session(True)
-        session._record = self._record
+        session._transcript = self._transcript
         session.observer = self.observer
         return session
 
@@ -246,30 +246,30 @@ cdef class Session:
         self.after_secret = exchange._secret
         short = type(said) is int or (type(said) is bytes and PyBytes_GET_SIZE(said) <= LONG)
         if not short or self.after_secret or self._heard > LONG or count < exchange.expected:
-            self._record.add_entry(entry_of(said, replies, exchange.expected, self.after_secret, self._heard))
+            self._transcript.add_entry(entry_of(said, replies, exchange.expected, self.after_secret, self._heard))
         elif count > KEPT:
-            self._record.add((said,) if type(said) is bytes else said, replies[count - KEPT :])
+            self._transcript.add((said,) if type(said) is bytes else said, replies[count - KEPT :])
         else:
             # A generator may go on with the list as with its own.
-            self._record.add(said, replies if type(exchange.dialogue) is Transaction else tuple(replies))
+            self._transcript.add(said, replies if type(exchange.dialogue) is Transaction else tuple(replies))
         self._heard = 0
         if count:
             self._code = code_of(replies[count - 1])
 
     def add_entry(self, entry):
-        self._record.add_entry(entry)
+        self._transcript.add_entry(entry)
 
     def attach_transcript(self, error):
         if error.transcript is EMPTY_TRANSCRIPT:
             error.transcript = self.transcript()
 
     def transcript(self):
-        return self._record.transcript()
+        return self._transcript.transcript()
 
     def write(self, data):
         self._write(data)
         if data:
-            self._record.add(len(data), ())
+            self._transcript.add(len(data), ())
             if self.observer is not None:
                 self.observer.said(len(data), len(data), 0, False)
 

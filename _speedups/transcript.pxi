@@ -5,7 +5,7 @@ cdef Py_ssize_t LONG = long_step
 
 
 @cython.final
-cdef class Record:
+cdef class TranscriptRing:
     """Ring buffer of transcript entries: each step and the replies to it."""
 
     cdef list _kept

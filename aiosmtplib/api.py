@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._client.compose import envelope_of
-from ._client.content import Content, Form, form_of
+from ._client.content import Content, MessageKind, kind_of
 from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN
 from ._client.results import SendResult
 from ._sasl.secret import conceal
@@ -79,7 +79,7 @@ async def send(
     """
     password = conceal(password)
     content: Any = message
-    is_object = form_of(message) is Form.OBJECT
+    is_object = kind_of(message) is MessageKind.OBJECT
     if is_object:
         sender, recipients = envelope_of(content, sender, recipients)
     else:

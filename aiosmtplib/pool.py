@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ._client.bulk import SendMany
 from ._client.compose import envelope_of
 from ._client.connection import Timeout, effective_timeout
-from ._client.content import Content, Form, form_of
+from ._client.content import Content, MessageKind, kind_of
 from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN, destination_of
 from ._client.streaming import Progress
 from ._pool.connection import PoolStats
@@ -173,7 +173,7 @@ class SMTPPool:
             :meth:`SMTP.send_message` raise. Its ``delivery`` says what became of the message.
         """
         content: Any = message
-        if form_of(message) is Form.OBJECT:
+        if kind_of(message) is MessageKind.OBJECT:
             return await self.send_message(content, sender, recipients, mail_options, rcpt_options, timeout)
         if not recipients:
             raise ValueError("Recipients must be provided with raw messages.")

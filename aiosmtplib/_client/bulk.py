@@ -19,7 +19,7 @@ from .._transport.wakeup import CoalescingEvent, background, wake
 from ..protocol import SMTPProtocol
 from ..status import Delivery
 from .compose import Composer, envelope_of
-from .content import Form, form_of, octets_of
+from .content import MessageKind, kind_of, octets_of
 from .results import Envelope, SendResult, failed
 
 Item = TypeVar("Item")
@@ -307,7 +307,7 @@ def _is_streamed(item: Any) -> TypeGuard[Envelope]:
     """Whether this is a message whose content comes in pieces."""
     if not isinstance(item, Envelope) or isinstance(item.message, bytes):
         return False
-    return form_of(item.message) is Form.STREAM
+    return kind_of(item.message) is MessageKind.STREAM
 
 
 def addresses_of(envelope: Envelope) -> tuple[str, list[str]]:
@@ -335,7 +335,7 @@ def compose_item(composer: Composer, item: Any) -> PreparedMail:
     else:
         sender = recipients = None
         message, options, rcpt_options = item, (), ()
-    if isinstance(message, bytes) or form_of(message) is Form.WHOLE:
+    if isinstance(message, bytes) or kind_of(message) is MessageKind.WHOLE:
         if sender is None or recipients is None:
             raise _unaddressed()
         content = message if isinstance(message, bytes) else octets_of(message)

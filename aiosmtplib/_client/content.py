@@ -1,4 +1,4 @@
-"""The forms in which a caller may give a message, distinguished in one place."""
+"""The kinds of messages that a caller may give, distinguished in one place."""
 
 import enum
 from collections.abc import AsyncIterable, Iterable
@@ -8,8 +8,8 @@ from typing import IO, Any, TypeAlias
 Content: TypeAlias = str | bytes | bytearray | memoryview | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]
 
 
-class Form(enum.Enum):
-    """The form of a message.
+class MessageKind(enum.Enum):
+    """The kind of a message.
 
     ``WHOLE``
         Header and body as ``str`` or octets.
@@ -24,15 +24,15 @@ class Form(enum.Enum):
     OBJECT = 3
 
 
-def form_of(message: object) -> Form:
-    """The form of what a caller gave as a message."""
+def kind_of(message: object) -> MessageKind:
+    """The kind of what a caller gave as a message."""
     if isinstance(message, str | bytes | bytearray | memoryview):
-        return Form.WHOLE
+        return MessageKind.WHOLE
     if hasattr(message, "get_all"):  # an object can be iterated over as well
-        return Form.OBJECT
+        return MessageKind.OBJECT
     if hasattr(message, "read") or isinstance(message, AsyncIterable | Iterable):
-        return Form.STREAM
-    return Form.OBJECT
+        return MessageKind.STREAM
+    return MessageKind.OBJECT
 
 
 def octets_of(message: Any) -> bytes | None:
@@ -45,7 +45,7 @@ def octets_of(message: Any) -> bytes | None:
         return message  # type: ignore[return-value]  # the codec takes all three
     if isinstance(message, str):
         return message.encode("ascii")
-    if form_of(message) is Form.STREAM:
+    if kind_of(message) is MessageKind.STREAM:
         return None
     raise TypeError(
         f"sendmail takes a message as str or bytes, not {type(message).__name__}; "
