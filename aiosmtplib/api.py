@@ -1,5 +1,7 @@
 """``send``: a connection, one message, and goodbye. ``send_many``: a pool, many messages, and goodbye."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 import ssl
@@ -26,7 +28,7 @@ Item = TypeVar("Item")
 
 
 async def send(
-    message: "email.message.EmailMessage | email.message.Message | Content",
+    message: email.message.EmailMessage | email.message.Message | Content,
     sender: str | None = None,
     recipients: str | Sequence[str] | None = None,
     *,

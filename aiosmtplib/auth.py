@@ -4,6 +4,8 @@ They do no I/O. Neither their error texts nor their frames in a traceback hold a
 themselves are in :mod:`aiosmtplib._sasl.mechanisms`.
 """
 
+from __future__ import annotations
+
 from ._sasl.base import InvalidChallengeError as InvalidChallengeError
 from ._sasl.base import encode
 from ._sasl.mechanisms import CramMD5, Login, Plain, XOAuth2

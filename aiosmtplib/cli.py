@@ -5,6 +5,8 @@ the list of commands, and turns exceptions into exit codes and error messages. A
 without a traceback and without secrets.
 """
 
+from __future__ import annotations
+
 import argparse
 import logging
 import os

@@ -1,5 +1,7 @@
 """Functions on messages and addresses: sender, recipients and bytes of a message (RFC 5322, RFC 5321)."""
 
+from __future__ import annotations
+
 import functools
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -21,7 +23,7 @@ __all__ = (
 )
 
 
-def flatten_message(message: "EmailMessage | Message", utf8: bool = False, cte_type: str = "8bit") -> bytes:
+def flatten_message(message: EmailMessage | Message, utf8: bool = False, cte_type: str = "8bit") -> bytes:
     """The bytes of a message, without ``Bcc`` and ``Resent-Bcc``. The message is not changed.
 
     An ``EmailMessage`` is written with CRLF, an old-style ``Message`` with LF, whatever their policies say.
@@ -39,9 +41,7 @@ def flatten_message(message: "EmailMessage | Message", utf8: bool = False, cte_t
     return content
 
 
-def flatten_for(
-    message: "EmailMessage | Message", utf8: bool, cte_type: str, chunk: bool
-) -> tuple[Data, int]:
+def flatten_for(message: EmailMessage | Message, utf8: bool, cte_type: str, chunk: bool) -> tuple[Data, int]:
     """The bytes of a message as written to the connection, and their number by SIZE (RFC 1870 section 3).
 
     The other parameters and the errors are those of :func:`flatten_message`.

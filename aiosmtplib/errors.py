@@ -6,6 +6,8 @@ have the delivery verdict (``delivery``), the phase of the dialogue (``phase``) 
 then (``replies``). Errors of a connection have the last commands and replies on it (``transcript``).
 """
 
+from __future__ import annotations
+
 import sys
 
 from ._trace.transcript import EMPTY_TRANSCRIPT, Transcript

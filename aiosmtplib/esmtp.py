@@ -4,6 +4,8 @@ The text is untrusted. No function raises an error for it, and the work is linea
 reply parser limits.
 """
 
+from __future__ import annotations
+
 import functools
 import re
 from collections.abc import Mapping, Sequence
@@ -93,7 +95,7 @@ def parse_deliverby(extensions: Mapping[str, str]) -> int | None:
     return _number(extensions.get("deliverby", "").partition(" ")[0], _MAX_SECONDS_DIGITS)
 
 
-def parse_futurerelease(extensions: Mapping[str, str]) -> tuple[int | None, "datetime | None"]:
+def parse_futurerelease(extensions: Mapping[str, str]) -> tuple[int | None, datetime | None]:
     """The limits of FUTURERELEASE: how long, and until when, the server holds a message (RFC 4865 section 4).
 
     :param extensions: as :func:`parse_esmtp_extensions` returns them

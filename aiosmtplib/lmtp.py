@@ -1,5 +1,7 @@
 """An LMTP client, for local delivery: SMTP with a final reply for each recipient (RFC 2033)."""
 
+from __future__ import annotations
+
 from ._client.connection import Timeout
 from ._client.variant import LMTP_VARIANT
 from .errors import SMTPNotSupported

@@ -16,6 +16,8 @@ A malformed value raises :class:`ValueError` on construction, one of the wrong t
 value can hold a second parameter or a command.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
@@ -73,7 +75,7 @@ class Ret(Parameter):
     keyword, extension = "RET", "dsn"
     what: str
 
-    def __new__(cls, what: str, *, required: bool = False) -> "Ret":
+    def __new__(cls, what: str, *, required: bool = False) -> Ret:
         what = _one_of(what, ("FULL", "HDRS"), cls.keyword)
         return cls.build(f"RET={what}", what=what, required=required)
 
@@ -88,7 +90,7 @@ class EnvId(Parameter):
     keyword, extension = "ENVID", "dsn"
     identifier: str
 
-    def __new__(cls, identifier: str, *, required: bool = False) -> "EnvId":
+    def __new__(cls, identifier: str, *, required: bool = False) -> EnvId:
         text = f"ENVID={xtext(identifier, 'envelope identifier')}"
         if len(text) > _MAX_ENVID:
             raise ValueError(f"ENVID takes up to {_MAX_ENVID} characters (RFC 3461), not {len(text)}")
@@ -106,7 +108,7 @@ class Notify(Parameter):
     keyword, extension, verbs = "NOTIFY", "dsn", ("RCPT",)
     conditions: tuple[str, ...]
 
-    def __new__(cls, *conditions: str, required: bool = False) -> "Notify":
+    def __new__(cls, *conditions: str, required: bool = False) -> Notify:
         names = tuple(
             _one_of(each, ("NEVER", "SUCCESS", "FAILURE", "DELAY"), "NOTIFY") for each in conditions
         )
@@ -133,7 +135,7 @@ class Orcpt(Parameter):
     address: str
     address_type: str
 
-    def __new__(cls, address: str, address_type: str | None = None, *, required: bool = False) -> "Orcpt":
+    def __new__(cls, address: str, address_type: str | None = None, *, required: bool = False) -> Orcpt:
         if address_type is None:
             address = parse_address(address)
             address_type = "rfc822" if address.isascii() else "utf-8"
@@ -170,7 +172,7 @@ class RequireTLS(Parameter):
     keyword = "REQUIRETLS"
     extension = "requiretls"
 
-    def __new__(cls, *, required: bool = True) -> "RequireTLS":
+    def __new__(cls, *, required: bool = True) -> RequireTLS:
         return cls.build(cls.keyword, required=required)
 
     def obstacle(self, extensions: Mapping[str, str], verified: bool) -> str | None:
@@ -198,7 +200,7 @@ class DeliverBy(Parameter):
 
     def __new__(
         cls, seconds: int, mode: str = "R", *, trace: bool = False, required: bool | None = None
-    ) -> "DeliverBy":
+    ) -> DeliverBy:
         mode = _one_of(mode, ("R", "N"), "BY")
         least = 1 if mode == "R" else -_MAX_SECONDS
         text = f"BY={_number(seconds, 'seconds of BY', least, _MAX_SECONDS)};{mode}{'T' if trace else ''}"
@@ -222,7 +224,7 @@ class HoldFor(Parameter):
     keyword, extension = "HOLDFOR", "futurerelease"
     seconds: int
 
-    def __new__(cls, seconds: int, *, required: bool = True) -> "HoldFor":
+    def __new__(cls, seconds: int, *, required: bool = True) -> HoldFor:
         text = f"HOLDFOR={_number(seconds, 'seconds of HOLDFOR', 1, _MAX_SECONDS)}"
         return cls.build(text, seconds=int(seconds), required=required)
 
@@ -242,9 +244,9 @@ class HoldUntil(Parameter):
 
     __slots__ = ("moment",)
     keyword, extension = "HOLDUNTIL", "futurerelease"
-    moment: "datetime"
+    moment: datetime
 
-    def __new__(cls, moment: "datetime", *, required: bool = True) -> "HoldUntil":
+    def __new__(cls, moment: datetime, *, required: bool = True) -> HoldUntil:
         from datetime import datetime, timedelta, timezone
 
         if not isinstance(moment, datetime):
@@ -278,7 +280,7 @@ class MTPriority(Parameter):
     extension = "mt-priority"
     priority: int
 
-    def __new__(cls, priority: int, *, required: bool = False) -> "MTPriority":
+    def __new__(cls, priority: int, *, required: bool = False) -> MTPriority:
         text = f"{cls.keyword}={_number(priority, 'priority', -_MAX_PRIORITY, _MAX_PRIORITY)}"
         return cls.build(text, priority=int(priority), required=required)
 
@@ -303,7 +305,7 @@ class SMTPUTF8(Parameter):
     verbs = ("MAIL", "VRFY", "EXPN")
     use: str
 
-    def __new__(cls, use: Literal["required", "if available", "never"] = "required") -> "SMTPUTF8":
+    def __new__(cls, use: Literal["required", "if available", "never"] = "required") -> SMTPUTF8:
         if as_text(use, "use of SMTPUTF8") not in ("required", "if available", "never"):
             raise ValueError(f'The use of SMTPUTF8 is "required", "if available" or "never", not {use!a}')
         return cls.build(cls.keyword, use=use, required=use == "required")
@@ -327,7 +329,7 @@ class Body(Parameter):
     keyword, extension = "BODY", "8bitmime"
     kind: str
 
-    def __new__(cls, kind: str, *, required: bool | None = None) -> "Body":
+    def __new__(cls, kind: str, *, required: bool | None = None) -> Body:
         kind = _one_of(kind, ("7BIT", "8BITMIME", "BINARYMIME"), "BODY")
         if kind == "BINARYMIME" and required is False:
             raise ValueError("BINARYMIME content cannot go without the parameter: leave out required=False")

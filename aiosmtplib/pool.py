@@ -1,5 +1,7 @@
 """``SMTPPool``: several connections to one server, opened as needed, kept while they are good, and shared."""
 
+from __future__ import annotations
+
 import asyncio
 import functools
 import ssl
@@ -151,7 +153,7 @@ class SMTPPool:
 
     async def send(
         self,
-        message: "email.message.EmailMessage | email.message.Message | Content",
+        message: email.message.EmailMessage | email.message.Message | Content,
         sender: str | None = None,
         recipients: str | Sequence[str] | None = None,
         *,
@@ -207,7 +209,7 @@ class SMTPPool:
 
     async def send_message(
         self,
-        message: "email.message.EmailMessage | email.message.Message",
+        message: email.message.EmailMessage | email.message.Message,
         sender: str | None = None,
         recipients: str | Sequence[str] | None = None,
         mail_options: Iterable[str] | None = None,

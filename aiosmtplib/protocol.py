@@ -4,6 +4,8 @@ The rules of SMTP are in :mod:`aiosmtplib._session`, the queue of exchanges and 
 :mod:`aiosmtplib._transport`.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable
 from typing import Final
@@ -40,7 +42,7 @@ class SMTPProtocol(ClientProtocol, asyncio.BufferedProtocol):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop | None = None,
-        connection_lost_callback: Callable[["SMTPProtocol"], None] | None = None,
+        connection_lost_callback: Callable[[SMTPProtocol], None] | None = None,
     ) -> None:
         super().__init__(loop)
         self._connection_lost_callback = connection_lost_callback

@@ -1,5 +1,7 @@
 """SMTP replies (RFC 5321 section 4.2) and their enhanced status codes (RFC 3463), as values."""
 
+from __future__ import annotations
+
 import re
 from typing import NamedTuple
 

@@ -1,5 +1,7 @@
 """The client that people use: ``SMTP``."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 import ssl

@@ -8,6 +8,8 @@ to it, too. The extra ``testing`` installs aiosmtpd and trustme; they are import
     assert server.messages[0].recipients == ("somebody@example.com",)
 """
 
+from __future__ import annotations
+
 import asyncio
 import email
 import email.policy
@@ -135,7 +137,7 @@ class Server:
             return {**options, "username": username, "password": password}
         return options
 
-    async def __aenter__(self) -> "Server":
+    async def __aenter__(self) -> Server:
         loop = asyncio.get_running_loop()
         context = self._server_context if self._use_tls else None
         self._listener = await loop.create_server(
@@ -173,7 +175,7 @@ class Server:
         self._server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("localhost", self.host).configure_cert(self._server_context)
 
-    def _make_protocol(self) -> "SMTP":
+    def _make_protocol(self) -> SMTP:
         from aiosmtpd.smtp import SMTP
 
         connections = self._connections
@@ -207,8 +209,8 @@ class Server:
             )
 
     def _authenticate(
-        self, server: "SMTP", session: "Session", envelope: "Envelope", mechanism: str, login: "LoginPassword"
-    ) -> "AuthResult":
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, login: LoginPassword
+    ) -> AuthResult:
         from aiosmtpd.smtp import AuthResult
 
         name = login.login.decode(errors="replace")
@@ -225,7 +227,7 @@ class _Handler:
         self._server = server
 
     async def handle_EHLO(
-        self, server: "SMTP", session: "Session", envelope: "Envelope", hostname: str, responses: list[str]
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
         if self._server._pipelining:
@@ -236,7 +238,7 @@ class _Handler:
         return responses
 
     async def handle_MAIL(
-        self, server: "SMTP", session: "Session", envelope: "Envelope", address: str, options: list[str]
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if (refusal := self._server._refuse.get(address)) is not None:
             return refusal
@@ -245,14 +247,14 @@ class _Handler:
         return "250 2.1.0 Ok"
 
     async def handle_RCPT(
-        self, server: "SMTP", session: "Session", envelope: "Envelope", address: str, options: list[str]
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if (refusal := self._server._refuse.get(address)) is not None:
             return refusal
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Ok"
 
-    async def handle_DATA(self, server: "SMTP", session: "Session", envelope: "Envelope") -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self._server._reply.startswith("2"):
             self._server.messages.append(
                 ReceivedMessage(

@@ -1,5 +1,7 @@
 """Types of parameters, used by the public API and by several layers."""
 
+from __future__ import annotations
+
 import enum
 import os
 from collections.abc import Awaitable, Callable

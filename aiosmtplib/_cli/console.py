@@ -4,6 +4,8 @@ Output has colours and lines if it goes to a terminal and ``rich`` is installed.
 the same content and without control characters.
 """
 
+from __future__ import annotations
+
 import asyncio
 import enum
 import io

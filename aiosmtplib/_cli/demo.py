@@ -5,6 +5,8 @@ process of the client, a server would take most of the CPU time that is measured
 the codec is chosen at import, so each twin has a client process of its own.
 """
 
+from __future__ import annotations
+
 import argparse
 import asyncio
 import json
@@ -153,7 +155,7 @@ def _measure(twin: str, port: str, args: argparse.Namespace, console: Console) -
 
 
 @contextmanager
-def _process(*args: str, twin: str | None = None) -> "Iterator[subprocess.Popen[str]]":
+def _process(*args: str, twin: str | None = None) -> Iterator[subprocess.Popen[str]]:
     unwanted = ("AIOSMTPLIB_NO_EXTENSIONS", "AIOSMTPLIB_REQUIRE_EXTENSIONS")
     environment = {name: value for name, value in os.environ.items() if name not in unwanted}
     if twin == "python":
@@ -173,7 +175,7 @@ def _process(*args: str, twin: str | None = None) -> "Iterator[subprocess.Popen[
             raise
 
 
-def _read(process: "subprocess.Popen[str]") -> Any:
+def _read(process: subprocess.Popen[str]) -> Any:
     line = process.stdout.readline()  # type: ignore[union-attr]
     if not line:
         raise UsageError(f"A process of the demo ended early (exit code {process.wait()}).")

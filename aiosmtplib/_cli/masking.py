@@ -1,5 +1,7 @@
 """Masking of secrets and of control characters in all that the command line prints."""
 
+from __future__ import annotations
+
 import base64
 
 from .._trace.redaction import HIDDEN

@@ -4,6 +4,8 @@ There is no option for a password, because every user of the machine can read th
 It comes from the environment, or from a prompt.
 """
 
+from __future__ import annotations
+
 import argparse
 import getpass
 import warnings

@@ -4,6 +4,8 @@ No mail is sent. A certificate that cannot be verified is fetched over a second 
 verification, so that its contents can be shown; the exit code is that of the first connection.
 """
 
+from __future__ import annotations
+
 import argparse
 import hashlib
 import importlib
@@ -53,7 +55,7 @@ class Findings(NamedTuple):
     seconds: float
     plain: dict[str, str] | None
     encrypted: dict[str, str] | None
-    tls: "TLSFacts | str"
+    tls: TLSFacts | str
 
 
 class TLSFacts(NamedTuple):

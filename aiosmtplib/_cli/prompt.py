@@ -3,6 +3,8 @@
 Scripts pipe the answers in, so the questions, their order and the output must not change.
 """
 
+from __future__ import annotations
+
 import sys
 
 from .._message.addresses import parse_address

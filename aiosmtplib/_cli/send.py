@@ -4,6 +4,8 @@ A complete message (.eml) is sent without changes if the server supports that, b
 it; only Bcc is removed. Text gets the header fields that a message needs.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import re
@@ -70,7 +72,7 @@ class Outgoing(NamedTuple):
 
     sender: str
     recipients: list[str]
-    message: "EmailMessage | Message"
+    message: EmailMessage | Message
     content: bytes | None
 
 
@@ -158,7 +160,7 @@ async def _send(client: SMTP, outgoing: Outgoing, args: argparse.Namespace, cons
 
 async def _transaction(
     client: SMTP, outgoing: Outgoing, args: argparse.Namespace
-) -> "tuple[dict[str, SMTPResponse], str]":
+) -> tuple[dict[str, SMTPResponse], str]:
     sender, recipients, message, content = outgoing
     options = list(args.mail_option)
     if not all(address.isascii() for address in (sender, *recipients)):
@@ -281,7 +283,7 @@ def _added_headers(args: argparse.Namespace) -> list[tuple[str, str]]:
     return headers
 
 
-def _encode_fields(message: "EmailMessage") -> None:
+def _encode_fields(message: EmailMessage) -> None:
     """Replace header fields in UTF-8 by encoded words (RFC 2047), which need no extension of SMTP."""
     fields = list(message.raw_items())
     for name, _ in fields:

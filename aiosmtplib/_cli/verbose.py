@@ -5,6 +5,8 @@ decides what is in it, for everybody who reads it. In addition the console masks
 line, which a server may repeat anywhere.
 """
 
+from __future__ import annotations
+
 import logging
 from argparse import Namespace
 from collections.abc import Iterator

@@ -1,5 +1,7 @@
 """Logging in: one method for each SASL mechanism, and the choice between them (RFC 4954)."""
 
+from __future__ import annotations
+
 import asyncio
 import ssl
 from typing import Any, Final

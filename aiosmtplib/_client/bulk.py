@@ -5,6 +5,8 @@ caller iterates over; a :class:`MessageWindow` holds the messages that were pull
 and puts each into a :class:`MessageExchange` on a connection.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator
@@ -57,7 +59,7 @@ class MessageExchange(Exchange):
 
     def __init__(
         self,
-        window: "MessageWindow",
+        window: MessageWindow,
         message: Any,
         mail: PreparedMail,
         protocol: SMTPProtocol,
@@ -219,7 +221,7 @@ class SendMany(Generic[Item]):
 
     def __init__(
         self,
-        messages: "Iterable[Item] | AsyncIterable[Item]",
+        messages: Iterable[Item] | AsyncIterable[Item],
         size: int,
         open_window: Callable[[], Awaitable[MessageWindow]],
     ) -> None:

@@ -1,5 +1,7 @@
 """One method for each SMTP command but AUTH and STARTTLS."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 from .._codec import encode_command, encode_data

@@ -1,5 +1,7 @@
 """Messages made ready for one server: which extensions it has decides their form and their parameters."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -78,7 +80,7 @@ class Composer:
 
     def compose_object(
         self,
-        message: "email.message.EmailMessage | email.message.Message",
+        message: email.message.EmailMessage | email.message.Message,
         sender: str,
         recipients: Sequence[str],
         mail_options: Iterable[str] | None,
@@ -101,7 +103,7 @@ class Composer:
 
     def flatten(
         self,
-        message: "email.message.EmailMessage | email.message.Message",
+        message: email.message.EmailMessage | email.message.Message,
         sender: str,
         recipients: Sequence[str],
         mail_options: Iterable[str] | None,
@@ -174,7 +176,7 @@ class Composer:
 
 
 def envelope_of(
-    message: "email.message.EmailMessage | email.message.Message",
+    message: email.message.EmailMessage | email.message.Message,
     sender: str | None,
     recipients: str | Sequence[str] | None,
 ) -> tuple[str, list[str]]:

@@ -1,5 +1,7 @@
 """The connection of a client: opened, secured and closed, and what is known about the server at its end."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 import ssl

@@ -1,5 +1,7 @@
 """Making a connection by TCP, over a Unix domain socket or a given one; its greeting and its upgrade."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import ssl
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 
 async def create_connection(
-    options: Options, protocol: "SMTPProtocol", tls_context: ssl.SSLContext | None, timeout: float | None
+    options: Options, protocol: SMTPProtocol, tls_context: ssl.SSLContext | None, timeout: float | None
 ) -> None:
     """Resolve the name, connect, and do the TLS handshake where a context is given.
 
@@ -45,7 +47,7 @@ async def create_connection(
 
 
 async def _create(
-    options: Options, protocol: "SMTPProtocol", tls_context: ssl.SSLContext | None, timeout: float | None
+    options: Options, protocol: SMTPProtocol, tls_context: ssl.SSLContext | None, timeout: float | None
 ) -> None:
     loop = asyncio.get_running_loop()
     tls: dict[str, Any] = {}
@@ -70,7 +72,7 @@ async def _create(
         )
 
 
-async def read_greeting(protocol: "SMTPProtocol", timeout: float | None, destination: str) -> SMTPResponse:
+async def read_greeting(protocol: SMTPProtocol, timeout: float | None, destination: str) -> SMTPResponse:
     """The greeting of the server (RFC 5321 section 3.1).
 
     :param timeout: seconds, or ``None`` for no limit
@@ -92,7 +94,7 @@ async def read_greeting(protocol: "SMTPProtocol", timeout: float | None, destina
 
 
 async def upgrade(
-    protocol: "SMTPProtocol",
+    protocol: SMTPProtocol,
     context: ssl.SSLContext,
     server_hostname: str,
     timeout: float | None,

@@ -1,5 +1,7 @@
 """The kinds of messages that a caller may give, distinguished in one place."""
 
+from __future__ import annotations
+
 import enum
 from collections.abc import AsyncIterable, Iterable
 from typing import IO, Any, TypeAlias

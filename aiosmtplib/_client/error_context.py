@@ -1,5 +1,7 @@
 """What every error of a client says besides its message: where it happened, and what was said before."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 from collections.abc import Callable, Coroutine, Iterator

@@ -1,5 +1,7 @@
 """The life of a client's connection, from its opening, with a login, to its end."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable

@@ -5,6 +5,8 @@ The options live as attributes of the client, because programs read and assign t
 checkers see them; a test compares the three.
 """
 
+from __future__ import annotations
+
 import asyncio
 import os
 import socket

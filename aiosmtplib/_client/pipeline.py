@@ -6,6 +6,8 @@ has written all it will, so that the content of a message and the commands of th
 the window.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from typing import Any
 

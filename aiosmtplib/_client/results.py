@@ -1,5 +1,7 @@
 """What goes in and what comes out where many messages are sent: ``Envelope`` and ``SendResult``."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -32,7 +34,7 @@ class Envelope:
 
     sender: str | None
     recipients: str | Sequence[str] | None
-    message: "email.message.EmailMessage | email.message.Message | Content" = field(repr=False)
+    message: email.message.EmailMessage | email.message.Message | Content = field(repr=False)
     mail_options: Sequence[str] = ()
     rcpt_options: Sequence[str] = ()
 

@@ -1,5 +1,7 @@
 """What a connection has to fulfil before mail or credentials depend on it: encryption, and its version."""
 
+from __future__ import annotations
+
 import asyncio
 import ssl
 

@@ -1,5 +1,7 @@
 """Sending one message: as octets, as a stream, or as an object of the email package."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -94,7 +96,7 @@ class Sending(Connection):
     @attaches_transcript
     async def send_message(
         self,
-        message: "email.message.EmailMessage | email.message.Message",
+        message: email.message.EmailMessage | email.message.Message,
         sender: str | None = None,
         recipients: str | Sequence[str] | None = None,
         mail_options: Iterable[str] | None = None,
@@ -128,7 +130,7 @@ class Sending(Connection):
 
 async def send_object(
     client: Sending,
-    message: "email.message.EmailMessage | email.message.Message",
+    message: email.message.EmailMessage | email.message.Message,
     sender: str,
     recipients: Sequence[str],
     mail_options: Sequence[str],

@@ -5,6 +5,8 @@ server said 354 leaves only one way not to send half a mail, which is to drop th
 transaction is reset instead.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from typing import Any, TypeAlias

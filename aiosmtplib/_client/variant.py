@@ -1,5 +1,7 @@
 """What SMTP and LMTP do differently, as far as the client has to know (RFC 2033)."""
 
+from __future__ import annotations
+
 from typing import Final, NamedTuple
 
 

@@ -5,6 +5,8 @@ makes it an error if the compiled one cannot be loaded. ``setup.py`` reads the s
 unset.
 """
 
+from __future__ import annotations
+
 import os
 from typing import TYPE_CHECKING, Literal
 

@@ -1,5 +1,7 @@
 """Names that the serialiser's two twins share with the rules they are given (``_message/rules.py``)."""
 
+from __future__ import annotations
+
 from typing import Final
 
 #: Kinds of bodies of a part.

@@ -5,6 +5,8 @@ A session ends when the connection is lost, and when the server sends a reply th
 pairs the replies that are expected itself, and calls these functions for all others.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from typing import Any, Protocol
 

@@ -1,5 +1,7 @@
 """Types of the session: steps of a dialogue (octets to write, replies expected, what may follow)."""
 
+from __future__ import annotations
+
 from collections.abc import Generator
 from typing import Final, Protocol, TypeAlias, TypeVar
 

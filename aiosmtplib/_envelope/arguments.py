@@ -4,6 +4,8 @@ An argument that holds ``>`` or a line end could add parameters or commands. It 
 anything is written.
 """
 
+from __future__ import annotations
+
 import re
 
 from .._message.addresses import parse_address

@@ -1,5 +1,7 @@
 """The MAIL and RCPT commands of a mail transaction, from sender, recipients and parameters (RFC 5321)."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -4,6 +4,8 @@ A typed parameter is a ``str``, its text on the wire, with the extension that it
 required. As a ``str`` it can be passed wherever a parameter is text, also to programs that override methods.
 """
 
+from __future__ import annotations
+
 import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,7 +67,7 @@ class Parameter(Text):
     #: The commands that it is defined for.
     verbs: ClassVar[tuple[str, ...]] = ("MAIL",)
 
-    def __new__(cls, *args: object, **options: object) -> "Parameter":
+    def __new__(cls, *args: object, **options: object) -> Parameter:
         raise TypeError(f"{cls.__name__} is an abstract base class: use one of its subclasses")
 
     def __repr__(self) -> str:

@@ -1,5 +1,7 @@
 """Recipients with RCPT parameters of their own (RFC 5321 section 4.1.1.3)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from .._message.addresses import parse_address
@@ -22,7 +24,7 @@ class Recipient(Text):
     __slots__ = ("options",)
     options: tuple[str, ...]
 
-    def __new__(cls, address: str, *options: str) -> "Recipient":
+    def __new__(cls, address: str, *options: str) -> Recipient:
         parse_address(address)
         checked = option_list((*_own(address), *options), "RCPT")
         check_once(checked)

@@ -3,6 +3,8 @@
 The result holds no blank, ``=`` or control character: it can end neither the parameter nor the line.
 """
 
+from __future__ import annotations
+
 import re
 
 __all__ = ("unitext", "xtext")

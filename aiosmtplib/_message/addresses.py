@@ -6,6 +6,8 @@ well-formed address as :mod:`email.utils` does, and refuses a text that could ho
 a parameter. It also saves the import of :mod:`email.utils`, which loads sockets and dates.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
 

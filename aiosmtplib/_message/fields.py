@@ -1,5 +1,7 @@
 """Sender and recipients of a message object, from its header fields (RFC 5322 sections 3.6.2 to 3.6.6)."""
 
+from __future__ import annotations
+
 import functools
 import re
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 _LIKELY_ADDRESS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+"
 
 
-def extract_addresses(header: "str | AddressHeader | Header") -> list[str]:
+def extract_addresses(header: str | AddressHeader | Header) -> list[str]:
     """The addresses in the value of one header field, in order, those of groups included, ``""`` for ``<>``.
 
     :raises ValueError: if the value is not a list of addresses, or is ambiguous
@@ -31,7 +33,7 @@ def extract_addresses(header: "str | AddressHeader | Header") -> list[str]:
     return _mailboxes(text) if found is None else found
 
 
-def extract_sender(message: "EmailMessage | Message") -> str | None:
+def extract_sender(message: EmailMessage | Message) -> str | None:
     """The sender of a message: the address in ``Sender``, else the first in ``From``, or None.
 
     RFC 5322 section 3.6.2. Where the message was resent, that of ``Resent-Sender`` or ``Resent-From``
@@ -43,7 +45,7 @@ def extract_sender(message: "EmailMessage | Message") -> str | None:
     return sender_in(message, address_fields(message))
 
 
-def extract_recipients(message: "EmailMessage | Message") -> list[str]:
+def extract_recipients(message: EmailMessage | Message) -> list[str]:
     """All addresses in ``To``, ``Cc`` and ``Bcc``, in this order, duplicates included.
 
     Where the message was resent, those of ``Resent-To``, ``Resent-Cc`` and ``Resent-Bcc`` (RFC 5322 section
@@ -60,7 +62,7 @@ _RESENT = ("resent-sender", "resent-from", "resent-to", "resent-cc", "resent-bcc
 _ALL_FIELDS = ("resent-date", *_FIELDS, *_RESENT)
 
 
-def address_fields(message: "EmailMessage | Message") -> list[list[Any]]:
+def address_fields(message: EmailMessage | Message) -> list[list[Any]]:
     """The values of ``Sender``, ``From``, ``To``, ``Cc`` and ``Bcc``, or of their Resent forms, as stored.
 
     :return: for each of the five fields the list of its values
@@ -92,7 +94,7 @@ def _is_stored(kind: type) -> bool:
     return Rules.accepts(kind)
 
 
-def sender_in(message: "EmailMessage | Message", fields: list[list[Any]]) -> str | None:
+def sender_in(message: EmailMessage | Message, fields: list[list[Any]]) -> str | None:
     """:func:`extract_sender`, for the result of :func:`address_fields`."""
     for place in (0, 1):
         for value in fields[place][:1]:
@@ -111,7 +113,7 @@ def sender_in(message: "EmailMessage | Message", fields: list[list[Any]]) -> str
     return None
 
 
-def recipients_in(message: "EmailMessage | Message", fields: list[list[Any]]) -> list[str]:
+def recipients_in(message: EmailMessage | Message, fields: list[list[Any]]) -> list[str]:
     """:func:`extract_recipients`, for the result of :func:`address_fields`."""
     found = []
     for place in (2, 3, 4):
@@ -120,7 +122,7 @@ def recipients_in(message: "EmailMessage | Message", fields: list[list[Any]]) ->
     return [address for address in found if address]
 
 
-def _addresses_in(message: "EmailMessage | Message", name: str, value: Any) -> list[str]:
+def _addresses_in(message: EmailMessage | Message, name: str, value: Any) -> list[str]:
     """The addresses in the value of a field as the message stores it."""
     # The text of a header object of the standard library is its parsed value in normal form.
     if type(value) is str or (
@@ -139,7 +141,7 @@ def _is_of_the_registry(bases: tuple[type, ...]) -> bool:
     return all(base.__module__ == "email.headerregistry" for base in bases)
 
 
-def _parsed(message: "EmailMessage | Message", name: str, value: Any) -> Any:
+def _parsed(message: EmailMessage | Message, name: str, value: Any) -> Any:
     """The value of a field as the policy of the message parses it.
 
     :raises ValueError: where that fails: on malformed text the parser raises errors of any type

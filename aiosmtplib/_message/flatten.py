@@ -4,6 +4,8 @@ What the codec leaves to the standard library is written by its generator. This 
 the generator and the policies are slow to import; ``email.py`` asks for it when the first message comes.
 """
 
+from __future__ import annotations
+
 import re
 from copy import copy
 from email.generator import BytesGenerator

@@ -5,6 +5,8 @@ The serialisers themselves (in ``_codec/pure/`` and ``_speedups/``) know the for
 leave to the generator of the standard library, a header field or a whole message at a time.
 """
 
+from __future__ import annotations
+
 import random
 import re
 import sys

@@ -1,10 +1,11 @@
 """Pooled connections, the I/O that the pool asks for (:class:`Actions`), and its statistics."""
 
+from __future__ import annotations
+
 import enum
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 __all__ = ("NO_ACTIONS", "Client", "Condition", "PoolStats", "PooledConnection", "State", "Actions", "Waiter")
 
@@ -97,7 +98,6 @@ class PooledConnection(Generic[Client]):
         self.messages += 1
 
 
-@dataclass(frozen=True, slots=True)
 class Actions(Generic[Client, Waiter]):
     """The I/O to do after an event; ``NO_ACTIONS`` if there is none.
 
@@ -107,18 +107,26 @@ class Actions(Generic[Client, Waiter]):
     :ivar close: connections to close with QUIT: report by :meth:`PoolState.closed`
     """
 
-    grant: Sequence[tuple[Waiter, PooledConnection[Client]]] = ()
-    fail: Sequence[tuple[Waiter, Exception]] = ()
-    open: Sequence[PooledConnection[Client]] = ()
-    close: Sequence[PooledConnection[Client]] = ()
+    __slots__ = ("close", "fail", "grant", "open")
+
+    def __init__(
+        self,
+        grant: Sequence[tuple[Waiter, PooledConnection[Client]]] = (),
+        fail: Sequence[tuple[Waiter, Exception]] = (),
+        open: Sequence[PooledConnection[Client]] = (),
+        close: Sequence[PooledConnection[Client]] = (),
+    ) -> None:
+        self.grant = grant
+        self.fail = fail
+        self.open = open
+        self.close = close
 
 
 #: The result of most events: shared, so that they allocate none.
 NO_ACTIONS: Actions[Any, Any] = Actions()
 
 
-@dataclass(frozen=True, slots=True)
-class PoolStats:
+class PoolStats(NamedTuple):
     """The connections of a pool at one moment, and the results of the messages sent through it so far.
 
     :ivar idle: open connections that are not in use

@@ -5,6 +5,8 @@ connection more for messages that find all of them busy, and gives a connection 
 flight on it, or when others have waited long enough.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections import deque
 from collections.abc import Callable
@@ -35,8 +37,8 @@ class Dispatcher(MessageWindow):
 
     def __init__(
         self,
-        manager: "ConnectionManager",
-        make_streams: "Callable[[], Streams]",
+        manager: ConnectionManager,
+        make_streams: Callable[[], Streams],
         size: int,
         timeout: float | None,
     ) -> None:
@@ -134,7 +136,7 @@ class Dispatcher(MessageWindow):
                 return one_more
         return held
 
-    def _hold(self, pooled: "PooledConnection[SMTP]") -> HeldConnection | None:
+    def _hold(self, pooled: PooledConnection[SMTP]) -> HeldConnection | None:
         """Have messages sent on this connection, unless it was lost before."""
         protocol = pooled.client.protocol
         if protocol is None or not pooled.alive:
@@ -159,7 +161,7 @@ class Dispatcher(MessageWindow):
         self._waiters.add(waiter)
         waiter.add_done_callback(self._granted)
 
-    def _granted(self, waiter: "Waiter") -> None:
+    def _granted(self, waiter: Waiter) -> None:
         if waiter not in self._waiters:  # withdrawn
             if not waiter.cancelled():
                 waiter.exception()

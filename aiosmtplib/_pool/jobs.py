@@ -1,5 +1,7 @@
 """Messages of a pool's ``send_many`` on their way: queued, divided, and attempted on a held connection."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,7 +34,7 @@ class HeldConnection:
         "served",
     )
 
-    def __init__(self, pooled: "PooledConnection[SMTP]", protocol: SMTPProtocol, allowed: int | None) -> None:
+    def __init__(self, pooled: PooledConnection[SMTP], protocol: SMTPProtocol, allowed: int | None) -> None:
         self.pooled = pooled
         self.composer: Composer = composer_of(pooled.client)
         self.protocol = protocol
@@ -78,7 +80,7 @@ class PoolMessage(QueuedMessage):
     """
 
     moves = 0
-    division: "Division | None" = None
+    division: Division | None = None
     recipients: Sequence[str] = ()
 
 

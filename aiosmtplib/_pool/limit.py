@@ -9,6 +9,8 @@ An attempt that fails without other connections says nothing of a limit. Then on
 tried until one is opened, rather than all of them against a server that is down.
 """
 
+from __future__ import annotations
+
 import math
 
 from .connection import Client, PooledConnection

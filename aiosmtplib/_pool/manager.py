@@ -4,6 +4,8 @@ Connections are opened and closed by tasks of their own, so that a caller who gi
 connection along. Everything else happens at once, in whichever task or callback brings the news.
 """
 
+from __future__ import annotations
+
 import asyncio
 import copy
 import functools
@@ -44,7 +46,7 @@ class ConnectionManager:
     """
 
     def __init__(
-        self, state: "PoolState[SMTP, Waiter]", make: "Callable[[], SMTP]", rate: TokenBucket | None
+        self, state: PoolState[SMTP, Waiter], make: Callable[[], SMTP], rate: TokenBucket | None
     ) -> None:
         self.state = state
         self.rate = rate
@@ -185,7 +187,7 @@ class ConnectionManager:
 
     # -- what follows from an event ------------------------------------------------------------------
 
-    def do(self, actions: "Actions[SMTP, Waiter]") -> None:
+    def do(self, actions: Actions[SMTP, Waiter]) -> None:
         """Do what the state decided."""
         for waiter, pooled in actions.grant:
             if not waiter.done():  # else it was cancelled, and its task will say so
@@ -211,7 +213,7 @@ class ConnectionManager:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(done)
 
-    async def _open(self) -> "SMTP":
+    async def _open(self) -> SMTP:
         client = self._make()
         self._making.add(client)
         try:
@@ -224,7 +226,7 @@ class ConnectionManager:
             self._making.remove(client)
         return client
 
-    def _opened(self, pooled: Pooled, task: "asyncio.Task[SMTP]") -> None:
+    def _opened(self, pooled: Pooled, task: asyncio.Task[SMTP]) -> None:
         error: BaseException | None = _closed() if task.cancelled() else task.exception()
         if error is None:
             client = task.result()
@@ -238,7 +240,7 @@ class ConnectionManager:
         self.do(self.state.open_failed(pooled, cast(Exception, error), self.now()))
 
     @staticmethod
-    async def _say_goodbye(client: "SMTP") -> None:
+    async def _say_goodbye(client: SMTP) -> None:
         try:
             await client.quit(timeout=QUIT_TIMEOUT)
         except SMTPException:

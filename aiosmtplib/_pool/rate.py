@@ -6,6 +6,8 @@ are at least ``1 / rate`` seconds apart, and time in which none was used is not 
 The time is a parameter: seconds of any monotonic clock. Nothing here sleeps.
 """
 
+from __future__ import annotations
+
 import heapq
 import math
 

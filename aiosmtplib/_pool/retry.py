@@ -5,6 +5,8 @@ in one (RFC 9422 section 4.2): one verdict, in which nobody is reported as serve
 was served gets it again.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,14 +27,14 @@ _SERVICE_CLOSING = SMTPStatus.domain_unavailable
 _TOO_MANY = r"(?i)\btoo many (messages|e?-?mails?|transactions|deliveries)\b"
 
 
-def condition_of(pooled: "PooledConnection[SMTP]", error: BaseException | None) -> Condition:
+def condition_of(pooled: PooledConnection[SMTP], error: BaseException | None) -> Condition:
     """In which condition a connection is, after a message on it."""
     if not pooled.alive or not pooled.client.is_connected:
         return Condition.LOST
     return Condition.REPLACE if _is_full(pooled, error) else Condition.KEEP
 
 
-def may_retry(pooled: "PooledConnection[SMTP]", error: BaseException, *, once: bool = False) -> bool:
+def may_retry(pooled: PooledConnection[SMTP], error: BaseException, *, once: bool = False) -> bool:
     """Whether a message may be sent once more, over another connection.
 
     Only what the server surely never had whole is, where the connection was at fault and not the message.
@@ -48,7 +50,7 @@ def may_retry(pooled: "PooledConnection[SMTP]", error: BaseException, *, once: b
     return not (once and error.phase == "body")
 
 
-def _is_full(pooled: "PooledConnection[SMTP]", error: BaseException | None) -> bool:
+def _is_full(pooled: PooledConnection[SMTP], error: BaseException | None) -> bool:
     # Said to the first message of a connection, it is not about the connection.
     if not (isinstance(error, SMTPSenderRefused) and pooled.messages > 1 and error.code >= _SERVICE_CLOSING):
         return False

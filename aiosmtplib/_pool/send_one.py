@@ -2,6 +2,8 @@
 several transactions if the server does not take all its recipients at once.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -43,7 +45,7 @@ class Submission(Protocol):
     def rewind(self) -> None:
         """Be ready to be sent again."""
 
-    async def send(self, client: "SMTP", recipients: Sequence[str]) -> Result:
+    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
         """Send it to some of its recipients."""
         ...
 
@@ -90,7 +92,7 @@ class ContentSubmission:
         if self._start is not None:
             self._message.seek(self._start)
 
-    async def send(self, client: "SMTP", recipients: Sequence[str]) -> Result:
+    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
         return await client.sendmail(
             self._sender,
             recipients,
@@ -110,7 +112,7 @@ class ObjectSubmission:
     def __init__(
         self,
         sender: str,
-        message: "email.message.EmailMessage | email.message.Message",
+        message: email.message.EmailMessage | email.message.Message,
         mail_options: Iterable[str] | None,
         rcpt_options: Iterable[str] | None,
         timeout: Timeout,
@@ -125,7 +127,7 @@ class ObjectSubmission:
     def rewind(self) -> None:
         pass
 
-    async def send(self, client: "SMTP", recipients: Sequence[str]) -> Result:
+    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
         result, self.octets = await send_object(
             client,
             self._message,
@@ -145,7 +147,7 @@ def accepted(index: int, item: Item, result: Result) -> SendResult[Item]:
     return SendResult(index, item, Delivery.DELIVERED, response, refused, None)
 
 
-async def deliver(manager: "ConnectionManager", message: Submission, recipients: Sequence[str]) -> Result:
+async def deliver(manager: ConnectionManager, message: Submission, recipients: Sequence[str]) -> Result:
     """Send one message.
 
     :raises SMTPNotSupported: if it takes several transactions, and its content can be read only once
@@ -165,8 +167,8 @@ async def deliver(manager: "ConnectionManager", message: Submission, recipients:
 
 
 async def _attempt(
-    manager: "ConnectionManager",
-    pooled: "PooledConnection[SMTP]",
+    manager: ConnectionManager,
+    pooled: PooledConnection[SMTP],
     message: Submission,
     recipients: Sequence[str],
 ) -> Result:
@@ -190,8 +192,8 @@ async def _attempt(
 
 
 async def _divided(
-    manager: "ConnectionManager",
-    pooled: "PooledConnection[SMTP]",
+    manager: ConnectionManager,
+    pooled: PooledConnection[SMTP],
     message: Submission,
     groups: Sequence[Sequence[str]],
 ) -> Result:

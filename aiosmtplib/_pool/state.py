@@ -22,6 +22,8 @@ waiters, and their number is taken for the server's limit (:class:`ConnectionLim
 caller that was waiting when the attempt began gets its error; for those that came later a new one begins.
 """
 
+from __future__ import annotations
+
 import math
 import random
 from collections import OrderedDict
@@ -106,13 +108,11 @@ class PoolState(Generic[Client, Waiter]):
         self._limit = ConnectionLimit(max_connections)
         #: The serial number of the last waiter that was there when an attempt that failed began.
         self._last_failed = 0
-        self.closing = False
-        self._aborted = False
+        self.closing = self._aborted = False
         #: How many connections were lost, used up or too old, and have not been replaced yet.
         self._unreplaced = 0
-        self._reconnects = 0
+        self._reconnects = self._bytes = 0
         self._sent = self._refused = self._unknown = 0
-        self._bytes = 0
 
     # -- callers
 

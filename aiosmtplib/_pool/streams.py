@@ -1,5 +1,7 @@
 """The streamed messages of a pool's ``send_many``: each goes by itself, in a task of its own."""
 
+from __future__ import annotations
+
 import asyncio
 import functools
 from collections.abc import Callable, Sequence
@@ -30,7 +32,7 @@ class _StreamSubmission(ContentSubmission):
         self.item = item
         self.begun = False
 
-    async def send(self, client: "SMTP", recipients: Sequence[str]) -> Result:
+    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
         self.begun = True
         return await super().send(client, recipients)
 
@@ -41,7 +43,7 @@ class Streams:
     :param timeout: seconds for each reply, or ``None`` for no limit
     """
 
-    def __init__(self, manager: "ConnectionManager", timeout: float | None) -> None:
+    def __init__(self, manager: ConnectionManager, timeout: float | None) -> None:
         self._manager = manager
         self._timeout = timeout
         self._tasks: dict[asyncio.Task[Result], _StreamSubmission] = {}

@@ -1,5 +1,7 @@
 """The base class of SASL mechanisms (RFC 4422), and the encoding of their messages (RFC 4954 section 4)."""
 
+from __future__ import annotations
+
 import re
 from binascii import a2b_base64, b2a_base64
 from typing import Any, ClassVar

@@ -4,6 +4,8 @@
 ``tls-server-end-point`` (RFC 5929 section 4) is used: a hash of the server's certificate.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from .scram import ChannelBinding

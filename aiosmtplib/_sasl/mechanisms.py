@@ -4,6 +4,8 @@ One class each: a name, an initial response, and an answer to a challenge. SCRAM
 :mod:`aiosmtplib._sasl.scram`.
 """
 
+from __future__ import annotations
+
 from typing import Any, ClassVar
 
 from ..errors import SMTPAuthenticationError

@@ -3,6 +3,8 @@
 The Unicode tables of the standard library are imported with the first text that is not ASCII.
 """
 
+from __future__ import annotations
+
 _FORBIDDEN = "It holds a character that SASLprep forbids (RFC 4013 section 2.3)"
 
 

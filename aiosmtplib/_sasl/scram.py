@@ -10,6 +10,8 @@ The password is not sent. The variants whose name ends in -PLUS bind the exchang
 (RFC 5056): a man in the middle, even with a certificate that the client accepts, cannot relay it.
 """
 
+from __future__ import annotations
+
 import re
 from typing import Any, ClassVar, NamedTuple
 

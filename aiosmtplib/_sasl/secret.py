@@ -5,6 +5,8 @@ function that gets a secret wraps it in its first statement: no frame of this pa
 value derived from one, in another form than these two.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from ..typing import Default

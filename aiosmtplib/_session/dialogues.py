@@ -11,6 +11,8 @@ Traceback (most recent call last):
 StopIteration: SMTPResponse(code=250, message='OK')
 """
 
+from __future__ import annotations
+
 from .._codec import encode_command
 from ..response import SMTPResponse
 from ..status import SMTPStatus

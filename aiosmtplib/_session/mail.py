@@ -1,5 +1,7 @@
 """Data of a mail transaction: the message as prepared for a server, and what the server has open."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from .._codec.types import Data

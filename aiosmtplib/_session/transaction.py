@@ -15,6 +15,8 @@ rest of the group are read too, and these two matter:
 the next group starts with RSET: the recipients of one message must never get the next.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Iterator
 from typing import Final

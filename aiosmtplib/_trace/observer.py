@@ -5,6 +5,8 @@ calls the observer for all that is written and received. The observer queues log
 session is in a consistent state: a hook or a log handler may raise, or use the client.
 """
 
+from __future__ import annotations
+
 import inspect
 import logging
 import time

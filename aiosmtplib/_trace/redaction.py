@@ -3,6 +3,8 @@
 What may be shown of a connection is decided here, for transcripts, the log, ``on_command`` and ``--verbose``.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from typing import Final

@@ -5,6 +5,8 @@ them. :mod:`aiosmtplib._trace.redaction` has removed credentials and message con
 Entries become text when a transcript is read, so that a dialogue without errors does not pay for it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, TypeAlias, overload
 

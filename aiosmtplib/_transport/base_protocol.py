@@ -4,6 +4,8 @@ The half of :class:`aiosmtplib.protocol.SMTPProtocol` below its public methods. 
 the same time queue up here; none holds a lock. A task wakes once, when its dialogue is over.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections import deque

@@ -1,5 +1,7 @@
 """A client's connection by asyncio: its callbacks, single commands, STARTTLS, and the end."""
 
+from __future__ import annotations
+
 import asyncio
 import ssl
 from typing import Final, cast

@@ -1,5 +1,7 @@
 """Exchanges that a task waits for, and the errors of those that end before their time."""
 
+from __future__ import annotations
+
 import asyncio
 from typing import Any
 
@@ -19,10 +21,10 @@ class AwaitedExchange(Exchange):
 
     __slots__ = ("future", "owner", "upgrade", "wanted")
 
-    future: "asyncio.Future[None]"
-    owner: "asyncio.Task[Any] | None"
+    future: asyncio.Future[None]
+    owner: asyncio.Task[Any] | None
     upgrade: bool
-    wanted: "asyncio.Future[None] | None"
+    wanted: asyncio.Future[None] | None
 
     def on_done(self) -> None:
         if not self.future.done():

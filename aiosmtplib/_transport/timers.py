@@ -1,5 +1,7 @@
 """Deadlines: of one piece of work, and of each reply of a server."""
 
+from __future__ import annotations
+
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
@@ -8,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def in_time(work: "Awaitable[T]", seconds: float | None) -> T:
+async def in_time(work: Awaitable[T], seconds: float | None) -> T:
     """Wait for ``work``, and cancel it after so many seconds; ``None`` for no limit.
 
     As :func:`asyncio.wait_for`, of which that of Python 3.10 and 3.11 does not hear a cancellation that comes
@@ -34,7 +36,7 @@ async def in_time(work: "Awaitable[T]", seconds: float | None) -> T:
     return task.result()
 
 
-def _forget(task: "asyncio.Future[Any]") -> None:
+def _forget(task: asyncio.Future[Any]) -> None:
     """Nobody wants to know what came of this."""
     if not task.cancelled():
         task.exception()

@@ -1,5 +1,7 @@
 """TLS contexts made from options, and TLS failures as errors of this package."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 import ssl

@@ -1,11 +1,13 @@
 """Wake-ups of waiting tasks: one, or one for many results."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
 
-def wake(future: "asyncio.Future[None] | None") -> None:
+def wake(future: asyncio.Future[None] | None) -> None:
     """Let whoever waits for this go on."""
     if future is not None and not future.done():
         future.set_result(None)
@@ -64,10 +66,10 @@ class CoalescingEvent:
 
 
 #: The event loop refers to its tasks weakly: one that only a cycle of objects holds could be collected.
-_tasks: set["asyncio.Task[None]"] = set()
+_tasks: set[asyncio.Task[None]] = set()
 
 
-def background(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+def background(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """Run ``work`` in a task that lives until it is done."""
     task = asyncio.get_running_loop().create_task(work)
     _tasks.add(task)

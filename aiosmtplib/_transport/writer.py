@@ -1,5 +1,7 @@
 """Flow control of writing: what the transport does not take yet, and how much it has taken."""
 
+from __future__ import annotations
+
 import asyncio
 from collections import deque
 from collections.abc import Sequence

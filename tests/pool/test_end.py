@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from aiosmtplib._pool.connection import NO_ACTIONS, Actions, Condition, PoolStats, State
+from aiosmtplib._pool.connection import NO_ACTIONS, Condition, PoolStats, State
 from aiosmtplib._pool.state import PoolState
 from aiosmtplib.errors import SMTPServerDisconnected
 from aiosmtplib.status import Delivery
@@ -71,7 +71,8 @@ def test_aborting() -> None:
     pool.wait("y", 1.0)
     pool.release(a, Condition.KEEP, 2.0)
     error = SMTPServerDisconnected("aborted")
-    assert pool.abort(error, 3.0) == Actions(grant=[], fail=[("y", error)], open=(), close=[])
+    actions = pool.abort(error, 3.0)
+    assert (actions.grant, actions.fail, actions.open, actions.close) == ([], [("y", error)], (), [])
     with pytest.raises(SMTPServerDisconnected):
         pool.wait("z", 3.0, again=True)
     assert pool.connections(State.BUSY) == [b, a]

@@ -1,5 +1,7 @@
 """Command lines and the addresses in them in pure Python (RFC 5321 section 4.1)."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable
 

@@ -1,5 +1,7 @@
 """Message content for DATA and BDAT in pure Python: line ends and dots (RFC 5321 section 4.5.2)."""
 
+from __future__ import annotations
+
 from typing import final
 
 from ..types import NOT_COPIED, Data

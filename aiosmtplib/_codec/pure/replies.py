@@ -1,5 +1,7 @@
 """Parser of replies in pure Python (RFC 5321 section 4.2)."""
 
+from __future__ import annotations
+
 from operator import index
 from typing import final
 

@@ -9,6 +9,8 @@ once, so that another thread may send the same one.
 What it knows of the standard library is in the ``Rules`` of ``_message/rules.py``, which it is given.
 """
 
+from __future__ import annotations
+
 import re
 from functools import lru_cache
 from typing import Any

@@ -1,5 +1,7 @@
 """Session in pure Python: replies are paired with commands (theory: :mod:`aiosmtplib._session`)."""
 
+from __future__ import annotations
+
 import sys
 from collections import deque
 from typing import Any, Final
@@ -124,7 +126,7 @@ class Session:
         self._heard = 0
         self.after_secret = False
 
-    def renewed(self) -> "Session":
+    def renewed(self) -> Session:
         """A new session after STARTTLS (RFC 3207 section 4.2), with the same transcript and observer."""
         session = Session(greeted=True)
         session._entries, session.observer = self._entries, self.observer

@@ -1,5 +1,7 @@
 """The mail transaction in pure Python: that of :mod:`aiosmtplib._session.transaction`, without a shortcut."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import TypeVar
 
