@@ -4,6 +4,9 @@
 imported from the package itself.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from . import auth as auth
 from . import email as email
 from . import esmtp as esmtp
@@ -35,11 +38,13 @@ from .errors import (
 )
 from .lmtp import LMTP
 from .parameters import Recipient
-from .pool import SMTPPool
 from .response import EnhancedCode, SMTPResponse
 from .smtp import SMTP
 from .status import Delivery, SMTPStatus
 from .typing import SMTPTokenGenerator
+
+if TYPE_CHECKING:
+    from .pool import SMTPPool
 
 __title__ = "aiosmtplib"
 __version__ = "5.2.0"
@@ -86,3 +91,15 @@ __all__ = (
 # Where users import these from is what a pickle names, and stays when a file moves.
 for _public in (CommandEvent, Envelope, SendResult, TLSInfo, Transcript):
     _public.__module__ = __name__
+
+
+def __getattr__(name: str) -> object:
+    # A quarter of the package is for the pool, which most programs do not need (PEP 562).
+    if name not in ("SMTPPool", "pool"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    pool = import_module(".pool", __name__)
+    return pool if name == "pool" else pool.SMTPPool
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "SMTPPool", "pool"})

@@ -14,7 +14,6 @@ from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN
 from ._client.results import SendResult
 from ._sasl.secret import conceal
 from ._trace.observer import CommandHook
-from .pool import SMTPPool
 from .response import SMTPResponse
 from .smtp import SMTP
 from .typing import PlaintextAuth, SMTPTokenGenerator, SocketPathType
@@ -139,6 +138,8 @@ def send_many(
     :raises TypeError: if an option is unknown or of the wrong type, or ``messages`` is a single one
     :raises ValueError: if options exclude each other, or a number is not positive
     """
+    from .pool import SMTPPool  # a quarter of the package, which most programs do not need
+
     options["password"] = conceal(options.get("password"))
     pool = SMTPPool(**options)
     results = pool.send_many(messages, window=window)

@@ -1,6 +1,8 @@
 """``send()``, the package's names, and exceptions as values."""
 
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -94,6 +96,23 @@ def test_modules_are_attributes_of_the_package() -> None:
         for public in module.__all__:
             assert hasattr(module, public)
     assert aiosmtplib.errors.SMTPException is aiosmtplib.SMTPException
+
+
+def test_the_pool_is_imported_when_it_is_asked_for() -> None:
+    script = (
+        "import sys, aiosmtplib\n"
+        "assert {'SMTPPool', 'pool', 'SMTP'} <= set(dir(aiosmtplib))\n"
+        "assert 'aiosmtplib.pool' not in sys.modules\n"
+        "assert aiosmtplib.SMTPPool is aiosmtplib.pool.SMTPPool\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=PATIENCE)
+
+
+def test_the_package_has_no_other_attributes() -> None:
+    assert aiosmtplib.__getattr__("pool") is sys.modules["aiosmtplib.pool"]
+    assert aiosmtplib.__getattr__("SMTPPool") is aiosmtplib.SMTPPool
+    with pytest.raises(AttributeError, match="module 'aiosmtplib' has no attribute 'SMTPool'"):
+        _ = aiosmtplib.SMTPool
 
 
 def test_the_twin_in_use_has_a_public_name() -> None:
