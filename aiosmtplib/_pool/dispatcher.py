@@ -139,7 +139,7 @@ class Dispatcher(MessageWindow):
     def _hold(self, pooled: PooledConnection[SMTP]) -> HeldConnection | None:
         """Have messages sent on this connection, unless it was lost before."""
         protocol = pooled.client.protocol
-        if protocol is None or not pooled.alive:
+        if protocol is None or protocol.lost:
             self._manager.release(pooled, Condition.LOST)
             return None
         held = HeldConnection(pooled, protocol, self._quota.now)
@@ -276,7 +276,8 @@ class Dispatcher(MessageWindow):
         self._roomy.pop(held, None)
         if held.served == held.allowed:
             self._quota.used_up(held)
-        self._manager.release(held.pooled, held.condition if held.pooled.alive else Condition.LOST)
+        # During a loss, its exchanges end before the state of the pool hears of it.
+        self._manager.release(held.pooled, Condition.LOST if held.protocol.lost else held.condition)
 
     def _fail(self, message: PoolMessage, error: BaseException, size: int = 0) -> None:
         assert isinstance(error, Exception)

@@ -35,6 +35,7 @@ class BaseProtocol(FlowControlMixin):
     :ivar on_command: called with each command and the reply to it, or ``None``
     :ivar number: what the log calls this connection
     :ivar server: what the server may have of a mail transaction
+    :ivar lost: whether the connection is of no more use
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
@@ -48,7 +49,7 @@ class BaseProtocol(FlowControlMixin):
         self._waiting: deque[Exchange] = deque()
         #: The task that got a 3yz reply, and alone may go on; or this object, while TLS is being set up.
         self._reserved_for: object = None
-        self._lost = False
+        self.lost = False
         self._buffer = WriteBuffer(self)
         self._deadline = Deadline(self._on_timeout)
         #: The task that pushes content waits here while too much of it is unwritten.
@@ -199,7 +200,7 @@ class BaseProtocol(FlowControlMixin):
                 self._on_timeout()
 
     def _begin_waiting(self) -> None:
-        while self._waiting and not self._lost and self._may_begin(self._waiting[0]):
+        while self._waiting and not self.lost and self._may_begin(self._waiting[0]):
             self._begin(self._waiting.popleft())
 
     def abandon(self, exchange: Exchange) -> None:
@@ -280,7 +281,7 @@ class BaseProtocol(FlowControlMixin):
             if self._session.interrupted:
                 exchange.error = injected_before_tls()
                 self.attach_transcript(exchange.error)
-                if self._lost:  # by what came too early
+                if self.lost:  # by what came too early
                     log_lost(self.number, injected_before_tls().message, logging.WARNING)
                 self._lose(injected_before_tls(), level=logging.WARNING)
         elif exchange.owner is not None and 300 <= exchange.result.code < 400:
@@ -306,9 +307,9 @@ class BaseProtocol(FlowControlMixin):
 
     def _lose(self, error: SMTPException, *, abort: bool = True, level: int = logging.INFO) -> None:
         """End the connection, with this error for all that wait for it. Does nothing the second time."""
-        if self._lost:
+        if self.lost:
             return
-        self._lost = True
+        self.lost = True
         session = self._session
         session.fail(error, self._buffer.written)
         session.out.clear()

@@ -33,7 +33,7 @@ class ClientProtocol(BaseProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        if self._lost:  # closed while it was being opened
+        if self.lost:  # closed while it was being opened
             self.transport.abort()
             return
         log_connected(self.number, transport.get_extra_info)
@@ -166,7 +166,7 @@ class ClientProtocol(BaseProtocol):
 
         async def upgrade() -> None:
             # On a connection that has ended, asyncio would begin all the same, and keep a timer for a minute.
-            if not self._lost:
+            if not self.lost:
                 secured = await loop.start_tls(plain, self, tls_context, server_hostname=server_hostname)
                 self.transport = secured or plain  # also if nobody waits any more: it has to be closed
 
@@ -174,7 +174,7 @@ class ClientProtocol(BaseProtocol):
             await in_time(upgrade(), timeout)
         except asyncio.TimeoutError as error:
             raise SMTPTimeoutError("Timed out while upgrading transport") from error
-        if self._lost or self.transport is plain:
+        if self.lost or self.transport is plain:
             raise self._interruption()
         # All that was known about the server is forgotten (RFC 3207 section 4.2); no second greeting comes.
         self._session = self._session.renewed()
