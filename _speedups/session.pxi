@@ -80,14 +80,6 @@ cdef class Session:
     def __contains__(self, exchange):
         return exchange in self.running
 
-    def take_greeting(self):
-        greeting, self.greeting = self.greeting, None
-        return greeting
-
-    def take_unseen(self):
-        unseen, self.unseen = self.unseen, None
-        return unseen
-
     def start(self, Exchange exchange not None):
         self.greeted = True
         self.greeting = None

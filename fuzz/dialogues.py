@@ -149,7 +149,7 @@ def _compare(story: str, data: bytes, step: Any) -> None:
             sent += chunk
             results = [outcome(side.session.receive, chunk, *limits, written) for side in sides]
         elif what == 8:
-            results = [(picture(side.session.take_unseen()), side.session.take_greeting()) for side in sides]
+            results = [(picture(side.session.unseen), side.session.greeting) for side in sides]
         elif what == 9:
             kind = source.pick([SMTPServerDisconnected, SMTPReadTimeoutError, SMTPException])
             results = [side.fail(kind, written) for side in sides]

@@ -62,7 +62,8 @@ class BaseProtocol(FlowControlMixin):
 
     def take_unseen_loss(self) -> SMTPException | None:
         """Why the connection was lost, if that happened while nobody waited for anything."""
-        return self._session.take_unseen()
+        unseen, self._session.unseen = self._session.unseen, None
+        return unseen
 
     def _check_connected(self) -> None:
         if not self.is_connected:
@@ -320,7 +321,7 @@ class BaseProtocol(FlowControlMixin):
                 self.transport.abort()
             else:
                 self.transport.close()
-                session.take_unseen()  # no news to those who closed it
+                session.unseen = None  # no news to those who closed it
         waiting, self._waiting = self._waiting, deque()
         self._notify_done()
         for exchange in waiting:

@@ -72,7 +72,8 @@ class ClientProtocol(BaseProtocol):
         :raises SMTPReadTimeoutError: after ``timeout``; the connection is closed
         :raises SMTPResponseException: with code -1, if what comes is no SMTP reply; the connection is closed
         """
-        greeting = self._session.take_greeting()
+        session = self._session
+        greeting, session.greeting = session.greeting, None
         if greeting is not None:  # it came before anyone asked, perhaps with the end of the connection
             return greeting
         return await self.run(dialogues.greeting(), timeout)

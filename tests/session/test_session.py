@@ -203,8 +203,7 @@ def test_the_greeting_may_come_before_anyone_asks() -> None:
     session = Session()
     assert receive(session, b"220 hi\r\n") == b""
     assert session.lost is None
-    assert session.take_greeting() == SMTPResponse(220, "hi")
-    assert session.take_greeting() is None
+    assert session.greeting == SMTPResponse(220, "hi")
 
 
 def test_the_greeting_is_not_the_answer_to_a_command() -> None:
@@ -223,9 +222,8 @@ def test_an_unasked_reply_ends_the_session(greeted: bool) -> None:
     assert receive(session, b"421 too slow\r\n250 ok\r\n") is None
     assert session.lost == "Unexpected reply from the server: 421 too slow"
     assert receive(session, b"250 ok\r\n") is None
-    unseen = session.take_unseen()
+    unseen = session.unseen
     assert isinstance(unseen, SMTPServerDisconnected)
-    assert session.take_unseen() is None
 
 
 def test_a_second_answer_is_not_that_of_the_next_command() -> None:

@@ -212,8 +212,7 @@ def _sessions(twin: Any) -> list[Case]:
         assert isinstance(session.interrupted, bool)
         assert session.last is None or session.last in session
         assert session.head is None or session.head in session
-        session.take_greeting()
-        session.take_unseen()
+        session.greeting = session.unseen = None
         session.fail(SMTPServerDisconnected("gone"), written)
 
     def transact(mails: int, chunked: bool, codes: list[int], size: int) -> None:

@@ -140,16 +140,6 @@ class Session:
     def __contains__(self, exchange: Exchange) -> bool:
         return exchange in self.running
 
-    def take_greeting(self) -> SMTPResponse | None:
-        """Return and forget the greeting, where it came before a dialogue waited for it."""
-        greeting, self.greeting = self.greeting, None
-        return greeting
-
-    def take_unseen(self) -> SMTPException | None:
-        """Return and forget the error that ended the session, where no dialogue was running."""
-        unseen, self.unseen = self.unseen, None
-        return unseen
-
     def start(self, exchange: Exchange) -> None:
         """Run a dialogue up to its first wait. No other one may be running, or all of them said ``LAST``."""
         self.greeted = True
