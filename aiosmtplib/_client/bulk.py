@@ -8,6 +8,7 @@ and puts each into a :class:`MessageExchange` on a connection.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator
 from types import TracebackType
@@ -84,7 +85,7 @@ class MessageExchange(Exchange):
         return SendResult(message.index, message.item, Delivery.DELIVERED, response, refused, None)
 
 
-class MessageWindow:
+class MessageWindow(ABC):
     """The messages of one ``send_many`` that were pulled and not yet handed back.
 
     :param size: at most so many
@@ -114,25 +115,25 @@ class MessageWindow:
 
     # -- what a kind of window decides ---------------------------------------------------------------
 
+    @abstractmethod
     def _has_room(self) -> bool:
         """Whether one more message may be pulled."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _put(self, message: Any) -> None:
         """Take a message that was pulled, and see to it that its result gets among those that are ready."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _put_stream(self, message: Any) -> None:
         """The same for one whose content comes in pieces."""
-        raise NotImplementedError
 
+    @abstractmethod
     def message_done(self, exchange: MessageExchange) -> None:
         """Called when a message is over."""
-        raise NotImplementedError
 
+    @abstractmethod
     def withdraw(self) -> None:
         """Do not send what has not begun."""
-        raise NotImplementedError
 
     # -- pulling -------------------------------------------------------------------------------------
 

@@ -127,21 +127,16 @@ class Dispatcher(MessageWindow):
         held = next(iter(self._roomy), None)
         if held is not None and (not held.in_flight or self._manager.rate is not None):
             return held
-        while self._missing > 0 and not self._state.closing:
+        if self._missing > 0 and not self._state.closing:
             pooled = self._state.take(now)
-            if pooled is None:
-                break
-            one_more = self._hold(pooled)
-            if one_more is not None:
-                return one_more
+            if pooled is not None:
+                return self._hold(pooled)
         return held
 
-    def _hold(self, pooled: PooledConnection[SMTP]) -> HeldConnection | None:
-        """Have messages sent on this connection, unless it was lost before."""
+    def _hold(self, pooled: PooledConnection[SMTP]) -> HeldConnection:
+        """Have messages sent on this connection."""
         protocol = pooled.client.protocol
-        if protocol is None or protocol.lost:
-            self._manager.release(pooled, Condition.LOST)
-            return None
+        assert protocol is not None  # the state of the pool hears of a loss at once
         held = HeldConnection(pooled, protocol, self._quota.now)
         self._held_connections.add(held)
         self._roomy[held] = None
@@ -172,14 +167,16 @@ class Dispatcher(MessageWindow):
             if self._queue and not self._held_connections:
                 self._fail(self._queue.popleft(), error)
         else:
-            held = self._hold(self._state.claim(waiter))
-            if held is not None:
+            pooled = self._state.claim(waiter)
+            if pooled.alive:
+                held = self._hold(pooled)
                 self._dispatch()
                 self._leave_if_idle(held)
+            else:  # lost since it was granted
+                self._manager.release(pooled, Condition.LOST)
         self._dispatch()
         self.consumer.set()
-        if self.feeder is not None:
-            self.feed_if_room()
+        self.feed_if_room()
 
     def _begin(self, held: HeldConnection, message: PoolMessage, now: float) -> None:
         pooled = held.pooled
@@ -317,8 +314,7 @@ class Dispatcher(MessageWindow):
         self._timer = None
         self._dispatch()
         self.consumer.set()
-        if self.feeder is not None:
-            self.feed_if_room()
+        self.feed_if_room()
 
     # -- the end -------------------------------------------------------------------------------------
 

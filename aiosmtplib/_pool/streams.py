@@ -48,9 +48,6 @@ class Streams:
         self._timeout = timeout
         self._tasks: dict[asyncio.Task[Result], _StreamSubmission] = {}
 
-    def __len__(self) -> int:
-        return len(self._tasks)
-
     def begin(self, index: int, item: Envelope, done: Callable[[SendResult[Any]], None]) -> None:
         """Send a message, as soon as there is a connection for it.
 

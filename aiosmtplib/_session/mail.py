@@ -64,9 +64,3 @@ class PreparedMail:
         self.chunked = chunked
         self.per_recipient = per_recipient
         self.aborted = False
-
-    @property
-    def octets(self) -> int:
-        """The size of the content in octets; 0 if it is streamed."""
-        content = self.content
-        return len(content) if isinstance(content, bytes) else sum(map(len, content or ()))

@@ -158,7 +158,7 @@ def test_only_a_written_false_says_that_tls_is_not_wanted() -> None:
     assert not SMTP()._no_tls_asked
     assert not SMTP(use_tls=True)._no_tls_asked
     assert SMTP().use_tls is False
-    assert "use_tls: bool = False" in str(inspect.signature(SMTP))
+    assert "use_tls: bool = False" in str(inspect.signature(SMTP, eval_str=True))
 
 
 def test_contexts_verify_unless_told_not_to() -> None:

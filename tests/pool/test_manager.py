@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import aiosmtplib
-from aiosmtplib import Delivery
+from aiosmtplib import SMTP, Delivery, SMTPResponse, SMTPServerDisconnected
 from aiosmtplib._pool.connection import Condition, State
 
 from ..support.actions import cut, in_turn, silence
@@ -53,6 +53,34 @@ async def test_granted_and_lost() -> None:
         slot.client.transport.abort()
         assert all(result.ok for result in await sending)
         assert len(peer.conversations) == 2
+
+
+async def test_granted_and_closed() -> None:
+    async with Peer(extensions=PIPELINING) as peer, pooled(peer, max_connections=1) as pool:
+        slot = await pool._manager.acquire()
+        sending = asyncio.ensure_future(collect(pool.send_many(envelopes(3))))
+        await until(lambda: pool.stats().waiting == 1)
+        pool._manager.release(slot, Condition.KEEP)
+        slot.client.close()
+        assert all(result.ok for result in await sending)
+        assert len(peer.conversations) == 2
+
+
+class ClosedAtOnce(SMTP):
+    """A client that is closed by the time the pool hears that it is connected."""
+
+    async def connect(self, **options: Any) -> SMTPResponse:
+        greeting = await super().connect(**options)
+        await self.ehlo()
+        asyncio.get_running_loop().call_soon(self.close)
+        return greeting
+
+
+async def test_opened_and_closed() -> None:
+    async with Peer() as peer, pooled(peer, client_class=ClosedAtOnce) as pool:
+        with pytest.raises(SMTPServerDisconnected, match="Connection lost"):
+            await send(pool)
+        assert pool.stats().opening == 0
 
 
 async def test_idle_and_lost() -> None:
