@@ -90,7 +90,7 @@ def header_of(group: bytes) -> bytes:
 def entry_of(
     said: bytes | int | list[bytes], replies: list[SMTPResponse], expected: int, secret: bool, heard: int
 ) -> Entry:
-    """The entry of a step.
+    """The entry of a step that cannot be kept as it is: it is long, incomplete or contained credentials.
 
     :param said: the redacted command lines; a number of octets; or the BDAT lines of the last chunks of a
         stream
@@ -103,8 +103,6 @@ def entry_of(
         return condensed(said, replies, expected, secret)
     if isinstance(said, bytes) and len(said) > LONG:
         said = b"\n".join(map(_cut, said.rsplit(b"\n", KEPT + 1)[-KEPT - 1 :]))
-    elif expected <= KEPT:
-        return said, tuple(replies)
     return (said,) if isinstance(said, bytes) else said, tuple(replies[-KEPT:])
 
 
