@@ -3,6 +3,7 @@
 import pickle
 from importlib import import_module
 from pkgutil import iter_modules
+from types import GenericAlias
 from typing import Any
 
 import pytest
@@ -20,7 +21,8 @@ CLASSES = {
     f"{module}.{name}": value
     for module in PUBLIC
     for name in getattr(import_module(module), "__all__", ())
-    if isinstance(value := getattr(import_module(module), name), type)
+    # On Python 3.10 the alias of a generic type is a type.
+    if isinstance(value := getattr(import_module(module), name), type) and not isinstance(value, GenericAlias)
 }
 
 
