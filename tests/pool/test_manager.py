@@ -1,6 +1,7 @@
 """Moments that no server can be made to hit: two events of the pool within one turn of the event loop."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -43,25 +44,19 @@ async def test_failed_for_somebody_who_is_just_cancelled() -> None:
         manager.release(slot, Condition.LOST)
 
 
-async def test_granted_and_lost() -> None:
+def abort(client: SMTP) -> None:
+    assert client.transport is not None
+    client.transport.abort()
+
+
+@pytest.mark.parametrize("lose", [abort, SMTP.close])
+async def test_granted_and_lost(lose: Callable[[SMTP], None]) -> None:
     async with Peer(extensions=PIPELINING) as peer, pooled(peer, max_connections=1) as pool:
         slot = await pool._manager.acquire()
         sending = asyncio.ensure_future(collect(pool.send_many(envelopes(3))))
         await until(lambda: pool.stats().waiting == 1)
         pool._manager.release(slot, Condition.KEEP)
-        assert slot.client.transport is not None
-        slot.client.transport.abort()
-        assert all(result.ok for result in await sending)
-        assert len(peer.conversations) == 2
-
-
-async def test_granted_and_closed() -> None:
-    async with Peer(extensions=PIPELINING) as peer, pooled(peer, max_connections=1) as pool:
-        slot = await pool._manager.acquire()
-        sending = asyncio.ensure_future(collect(pool.send_many(envelopes(3))))
-        await until(lambda: pool.stats().waiting == 1)
-        pool._manager.release(slot, Condition.KEEP)
-        slot.client.close()
+        lose(slot.client)
         assert all(result.ok for result in await sending)
         assert len(peer.conversations) == 2
 
