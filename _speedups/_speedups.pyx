@@ -20,13 +20,12 @@ from re import MULTILINE as re_MULTILINE, compile as re_compile
 from aiosmtplib._codec import constants as parts, types as steps
 from aiosmtplib._codec.endings import fail, take_early, take_goodbye, take_unasked
 from aiosmtplib._trace.redaction import (
-    KEPT as kept,
     LONG as long_step,
     entry_of,
     form_of,
     header_of,
 )
-from aiosmtplib._trace.transcript import EMPTY_TRANSCRIPT, Transcript
+from aiosmtplib._trace.transcript import EMPTY_TRANSCRIPT, KEPT as kept, Transcript
 from aiosmtplib.errors import SMTPException, SMTPServerDisconnected
 from aiosmtplib.response import SMTPResponse
 from aiosmtplib.status import SMTPStatus

@@ -7,8 +7,7 @@ from typing import Any, TypeVar, final
 from typing_extensions import disjoint_base
 
 from ._codec.types import Data, Dialogue, SessionObserver
-from ._trace.redaction import Entry
-from ._trace.transcript import Transcript
+from ._trace.transcript import Entry, Transcript
 from .errors import SMTPException
 from .response import SMTPResponse
 

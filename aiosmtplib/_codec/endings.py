@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Protocol
 
-from .._trace.redaction import Entry, condensed
+from .._trace.redaction import condensed
+from .._trace.transcript import Entry
 from ..errors import SMTPException, SMTPResponseException, SMTPServerDisconnected
 from ..response import SMTPResponse
 from ..status import Delivery

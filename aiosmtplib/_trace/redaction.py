@@ -11,8 +11,7 @@ from typing import Final
 
 from ..response import SMTPResponse
 from ..status import SMTPStatus
-from .transcript import KEPT as KEPT
-from .transcript import Entry as Entry
+from .transcript import KEPT, Entry
 
 _START_INPUT = SMTPStatus.start_input.value
 

@@ -12,8 +12,8 @@ import pytest
 from aiosmtplib import SMTP, CommandEvent, SMTPResponse, Transcript
 from aiosmtplib._codec.types import CHUNKS, LAST, MORE, STREAM, Dialogue
 from aiosmtplib._trace.observer import CommandObserver
-from aiosmtplib._trace.redaction import KEPT, condensed, described, form_of
-from aiosmtplib._trace.transcript import EMPTY_TRANSCRIPT, MAX_LINE
+from aiosmtplib._trace.redaction import condensed, described, form_of
+from aiosmtplib._trace.transcript import EMPTY_TRANSCRIPT, KEPT, MAX_LINE
 from aiosmtplib.errors import SMTPException, SMTPServerDisconnected
 
 

@@ -8,8 +8,7 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import SMTPPool
-from aiosmtplib._trace.redaction import KEPT
-from aiosmtplib._trace.transcript import EMPTY_TRANSCRIPT, MAX_LINE
+from aiosmtplib._trace.transcript import EMPTY_TRANSCRIPT, KEPT, MAX_LINE
 from aiosmtplib.errors import SMTPException, SMTPServerDisconnected
 
 from ..support import certs

@@ -6,8 +6,8 @@ import sys
 from collections import deque
 from typing import Any, Final
 
-from ..._trace.redaction import KEPT, LONG, OF_A_MAIL, Entry, entry_of, form_of, header_of
-from ..._trace.transcript import EMPTY_TRANSCRIPT, Transcript
+from ..._trace.redaction import LONG, OF_A_MAIL, entry_of, form_of, header_of
+from ..._trace.transcript import EMPTY_TRANSCRIPT, KEPT, Entry, Transcript
 from ...errors import SMTPException, SMTPServerDisconnected
 from ...response import SMTPResponse
 from ...status import SMTPStatus
