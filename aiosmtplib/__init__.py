@@ -18,6 +18,7 @@ from ._codec import IMPLEMENTATION
 from ._trace.observer import CommandEvent
 from ._trace.transcript import Transcript
 from ._transport.tls import TLSInfo
+from ._transport.tls_contexts import clear_tls_cache
 from .api import send, send_many
 from .errors import (
     SMTPAuthenticationError,
@@ -84,12 +85,13 @@ __all__ = (
     "SendResult",
     "TLSInfo",
     "Transcript",
+    "clear_tls_cache",
     "send",
     "send_many",
 )
 
 # Where users import these from is what a pickle names, and stays when a file moves.
-for _public in (CommandEvent, Envelope, SendResult, TLSInfo, Transcript):
+for _public in (CommandEvent, Envelope, SendResult, TLSInfo, Transcript, clear_tls_cache):
     _public.__module__ = __name__
 
 

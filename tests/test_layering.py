@@ -43,7 +43,7 @@ LAYERS = {
     ],
     "session": within("_session", "__init__ dialogues mail transaction"),
     "transport": [
-        *within("_transport", "wakeup timers exchange writer base_protocol client_protocol tls"),
+        *within("_transport", "wakeup timers exchange writer base_protocol client_protocol tls tls_contexts"),
         "protocol",
     ],
     "client": [

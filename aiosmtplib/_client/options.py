@@ -20,7 +20,7 @@ from typing import Any, Final, cast
 from .._envelope.arguments import check_argument
 from .._sasl.secret import conceal, reveal
 from .._trace.observer import CommandHook, check_hook
-from .._transport.tls import make_tls_context
+from .._transport.tls_contexts import TLSOptions, shared_tls_context
 from ..typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
 from .variant import SMTP_VARIANT, Variant
 
@@ -268,21 +268,18 @@ class Options:
     async def _get_tls_context(self) -> ssl.SSLContext:
         """The given context, or one made from the options.
 
-        Reading certificates blocks for milliseconds, so a thread does it.
-
         :raises SMTPConnectError: if a file cannot be read or is no PEM file
         """
         if self.tls_context is not None:
             return self.tls_context
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            None,
-            make_tls_context,
-            self.validate_certs,
-            self.cert_bundle,
-            self.client_cert,
-            self.client_key,
-            self.minimum_tls_version,
+        return await shared_tls_context(
+            TLSOptions(
+                self.validate_certs,
+                self.cert_bundle,
+                self.client_cert,
+                self.client_key,
+                self.minimum_tls_version,
+            )
         )
 
 

@@ -1,4 +1,4 @@
-"""TLS contexts made from options, and TLS failures as errors of this package."""
+"""What TLS protects a connection, and TLS failures as errors of this package."""
 
 from __future__ import annotations
 
@@ -63,43 +63,3 @@ def is_loopback(transport: asyncio.BaseTransport) -> bool:
         return False
     address: str = peer[0].removeprefix("::ffff:")
     return address == "::1" or address.startswith("127.")
-
-
-def make_tls_context(
-    validate_certs: bool,
-    cert_bundle: str | None,
-    client_cert: str | None,
-    client_key: str | None,
-    minimum_version: ssl.TLSVersion | None = None,
-) -> ssl.SSLContext:
-    """A TLS client context. Reads files: not to be called on the event loop.
-
-    :param minimum_version: raise the minimum of this Python and its OpenSSL to this; they know better than to
-        lower it
-    :raises SMTPConnectError: if a file cannot be read or is no PEM file
-    """
-    if validate_certs:
-        context = ssl.create_default_context()
-    else:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if minimum_version is not None and minimum_version > context.minimum_version:
-        context.minimum_version = minimum_version
-    if cert_bundle is not None:
-        try:
-            context.load_verify_locations(cafile=cert_bundle)
-        except OSError as error:
-            raise SMTPConnectError(
-                f"cert_bundle must be a readable PEM file: {cert_bundle}: {error}"
-            ) from error
-    if client_cert is not None:
-        try:
-            # With no password at all, OpenSSL would ask for that of an encrypted key on the terminal.
-            context.load_cert_chain(client_cert, keyfile=client_key, password="")
-        except OSError as error:
-            raise SMTPConnectError(
-                f"client_cert and client_key must be readable PEM files that belong together, the key not "
-                f"encrypted: {client_cert}, {client_key}: {error}"
-            ) from error
-    return context

@@ -12,7 +12,8 @@ import pytest
 
 from aiosmtplib import SMTP, SMTPConnectError, SMTPConnectTimeoutError, send
 from aiosmtplib._client.options import Options, destination_of
-from aiosmtplib._transport.tls import make_tls_context, tls_error
+from aiosmtplib._transport.tls import tls_error
+from aiosmtplib._transport.tls_contexts import TLSOptions, make_tls_context
 
 
 @pytest.mark.parametrize(
@@ -162,9 +163,9 @@ def test_only_a_written_false_says_that_tls_is_not_wanted() -> None:
 
 
 def test_contexts_verify_unless_told_not_to() -> None:
-    strict = make_tls_context(True, None, None, None)
+    strict = make_tls_context(TLSOptions())
     assert strict.verify_mode is ssl.CERT_REQUIRED and strict.check_hostname
-    loose = make_tls_context(False, None, None, None)
+    loose = make_tls_context(TLSOptions(validate_certs=False))
     assert loose.verify_mode is ssl.CERT_NONE and not loose.check_hostname
 
 
@@ -175,12 +176,7 @@ def test_files_that_are_no_certificates(tmp_path: Path, option: str, content: st
     if content is not None:
         path.write_text(content)
     with pytest.raises(SMTPConnectError, match=f"{option} .*must be .*readable PEM.*file.pem") as caught:
-        make_tls_context(
-            True,
-            str(path) if option == "cert_bundle" else None,
-            str(path) if option == "client_cert" else None,
-            None,
-        )
+        make_tls_context(TLSOptions(**{option: str(path)}))  # type: ignore[arg-type]
     assert isinstance(caught.value.__cause__, OSError)
 
 

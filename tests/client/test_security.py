@@ -12,7 +12,8 @@ import pytest
 import aiosmtplib
 from aiosmtplib import SECURE, SMTP, SMTPException
 from aiosmtplib._client.options import Options
-from aiosmtplib._transport.tls import is_loopback, is_unix, make_tls_context
+from aiosmtplib._transport.tls import is_loopback, is_unix
+from aiosmtplib._transport.tls_contexts import TLSOptions, make_tls_context
 
 from ..support import certs
 from ..support.actions import in_turn
@@ -267,9 +268,9 @@ async def test_a_context_of_ours_does_not_agree_to_less(certificates: Files) -> 
 
 def test_a_minimum_is_only_raised() -> None:
     for validate in (True, False):
-        usual = make_tls_context(validate, None, None, None).minimum_version
+        usual = make_tls_context(TLSOptions(validate)).minimum_version
         for minimum in (ssl.TLSVersion.MINIMUM_SUPPORTED, ssl.TLSVersion.TLSv1_3):
-            made = make_tls_context(validate, None, None, None, minimum).minimum_version
+            made = make_tls_context(TLSOptions(validate, minimum_version=minimum)).minimum_version
             assert made == max(usual, minimum)
         assert usual >= ssl.TLSVersion.TLSv1_2 or sys.platform != "linux"
 
