@@ -17,6 +17,7 @@ from typing import Any, Final
 from .._codec import encode_message, normalize_newlines, serialize_message
 from .._codec.constants import CHUNK, DATA, PLAIN
 from .._codec.types import Data
+from .phrases import has_bytes, with_addresses
 from .rules import Rules
 
 __all__ = ("flatten", "flatten_for", "generate", "rules_for", "serialize")
@@ -40,7 +41,9 @@ class _SMTPPolicy(EmailPolicy):
 
 
 class _LegacyPolicy(Compat32):
-    def fold_binary(self, name: str, value: str) -> bytes:
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        if self.cte_type == "7bit" or not (isinstance(value, str) and has_bytes(value)):
+            value = with_addresses(name, value)
         return _contain(super().fold_binary(name, value), b"\n")
 
 
@@ -61,13 +64,12 @@ def rules_for(message: object, utf8: bool, cte_type: str) -> Rules:
     :raises TypeError: if it is none
     :raises ValueError: for another ``cte_type`` than ``"7bit"`` and ``"8bit"``
     """
-    if isinstance(message, EmailMessage):
-        legacy = False
-    elif isinstance(message, Message):
-        legacy = True
-        utf8 = False
-    else:
+    if not isinstance(message, Message):
         raise TypeError(f"Expected an email.message.EmailMessage or Message, not {type(message).__name__}")
+    # The classes of email.mime take a policy; its kind says what the message holds.
+    legacy = not isinstance(message, EmailMessage) and not isinstance(message.policy, EmailPolicy)
+    if legacy:
+        utf8 = False
     found = _RULES.get((legacy, bool(utf8), cte_type))
     if found is None:
         raise ValueError(f'cte_type must be "7bit" or "8bit", not {cte_type!r}')

@@ -1,7 +1,8 @@
 """What the standard library writes, to hold the serialiser against; and what a message holds.
 
-The oracle is its generator, driven here and not by the package. Two things the package does on purpose are
-repeated: ``Bcc`` and ``Resent-Bcc`` of the message itself stay out, and a line break in a value folds.
+The oracle is its generator, driven here and not by the package. What the package does on purpose is repeated:
+``Bcc`` and ``Resent-Bcc`` of the message itself stay out, and a line break in a value folds. In the address
+fields of old-style messages only display names are encoded: ``test_phrases.py`` has that rule.
 """
 
 import email.policy
@@ -14,6 +15,8 @@ from email.header import Header
 from email.message import EmailMessage, Message
 from io import BytesIO
 from typing import Any
+
+from aiosmtplib._message.phrases import has_bytes, with_addresses
 
 __all__ = ("FORMS", "SETTINGS", "Outcome", "differences", "outcome", "snapshot", "written")
 
@@ -36,14 +39,16 @@ class _Modern(email.policy.EmailPolicy):
 
 
 class _Legacy(email.policy.Compat32):
-    def fold_binary(self, name: str, value: str) -> bytes:
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        if self.cte_type == "7bit" or not (isinstance(value, str) and has_bytes(value)):
+            value = with_addresses(name, value)
         return _contained(super().fold_binary(name, value), b"\n")
 
 
 def written(message: Message, utf8: bool, cte_type: str) -> bytes:
     """What the standard library writes. It may set boundaries in the message."""
     policy: Any = _Legacy(cte_type=cte_type)
-    if isinstance(message, EmailMessage):
+    if isinstance(message, EmailMessage) or isinstance(message.policy, email.policy.EmailPolicy):
         policy = _Modern(linesep="\r\n", utf8=utf8, cte_type=cte_type)
     del message["Bcc"]
     del message["Resent-Bcc"]
