@@ -47,9 +47,10 @@ LAYERS = {
         "protocol",
     ],
     "client": [
-        *within("_client", "content results variant options error_context security connector compose"),
-        *within("_client", "connection authentication lifetime commands streaming sending"),
-        *within("_client", "bulk pipeline"),
+        *within(
+            "_client", "content results variant hostnames options error_context security connector compose"
+        ),
+        *within("_client", "connection authentication lifetime commands streaming sending bulk pipeline"),
         "smtp",
     ],
     "pool": [

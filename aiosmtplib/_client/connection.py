@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from .._envelope.arguments import check_argument
 from .._sasl.secret import conceal_arguments
 from .._session import Dialogue, dialogues
 from .._trace.transcript import EMPTY_TRANSCRIPT
-from .._transport.timers import in_time
 from .._transport.tls import TLSInfo
-from ..errors import SMTPException, SMTPHeloError, SMTPServerDisconnected, SMTPTimeoutError
+from ..errors import SMTPException, SMTPHeloError, SMTPServerDisconnected
 from ..esmtp import parse_esmtp_extensions
 from ..protocol import SMTPProtocol
 from ..response import SMTPResponse
@@ -22,6 +19,7 @@ from ..status import SMTPStatus
 from ..typing import Default
 from .connector import create_connection, read_greeting, upgrade
 from .error_context import attach_transcript, attaches_transcript, in_phase
+from .hostnames import begin_lookup, given_name, own_name
 from .options import Options, check_timeout, destination_of, store_options
 from .security import check_may_authenticate, check_tls_version, tls_of
 
@@ -48,7 +46,6 @@ class Connection(Options):
     def _set_up(self) -> None:
         self.protocol: SMTPProtocol | None = None
         self.transport: asyncio.Transport | None = None
-        self._fqdn: str | None = None
         # Held from the start of connecting until the connection is gone.
         self._connect_lock = asyncio.Lock()
         #: Why the last connection ended, if the server ended it while no call was running.
@@ -178,27 +175,30 @@ class Connection(Options):
                 self.last_helo_response = helo
 
     async def _hello_name(self, hostname: str | None) -> bytes:
-        """What to call this host in EHLO (RFC 5321 section 4.1.4)."""
-        name = hostname or self.local_hostname or self._fqdn
-        if name is None:
-            lookup = asyncio.get_running_loop().run_in_executor(None, socket.getfqdn)
-            try:
-                name = await in_time(lookup, effective_timeout(self, Default.token))
-            except asyncio.TimeoutError as error:
-                raise SMTPTimeoutError(
-                    "Timed out looking up the name of this host: pass it as local_hostname"
-                ) from error
-            self._fqdn = name
-        check_argument(name, "hostname")
-        if " " in name:  # what is behind it would be another argument
-            raise ValueError("The hostname must not hold a blank")
+        """What to call this host in EHLO (RFC 5321 section 4.1.4).
+
+        :param hostname: what the caller of EHLO or HELO wants; else ``local_hostname``, else what the system
+            says, which no timeout counts
+        :raises ValueError: if what the caller or ``local_hostname`` says cannot be sent
+        """
+        if hostname is not None:
+            name = given_name(hostname, "hostname")
+        elif self.local_hostname is not None:
+            name = given_name(self.local_hostname, "local_hostname")
+        else:
+            name = await self._get_default_local_hostname()
         return name.encode("ascii")
+
+    async def _get_default_local_hostname(self) -> str:
+        return await own_name(self.transport)
 
     # -- opening -------------------------------------------------------------------------------------
 
     async def _open(self) -> SMTPResponse:
         """Connect, read the greeting, and upgrade to TLS where that was chosen."""
         self._check_port()
+        if self.local_hostname is None:
+            begin_lookup()  # it may take as long as connecting
         may_upgrade = not self.use_tls and self._start_tls is not False
         context = None
         if self.use_tls or self._must_upgrade or (may_upgrade and self._tls_files_named):

@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from .._envelope.arguments import check_argument
 from .._sasl.secret import conceal, reveal
 from .._trace.observer import CommandHook, check_hook
 from .._transport.tls_contexts import TLSOptions, shared_tls_context
 from ..typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
+from .hostnames import check_server_name, given_name
 from .variant import SMTP_VARIANT, Variant
 
 SMTP_PORT = 25
@@ -184,14 +184,14 @@ class Options:
     def _check_options(self) -> None:
         for name, types in _TYPES.items():
             kind = type(reveal(getattr(self, _PRIVATE.get(name, name))))
-            if not issubclass(kind, (*types, type(None))):
+            if not issubclass(kind, types):
                 raise TypeError(f"The {name} option cannot be of type {kind.__name__}")
         if self.hostname is not None:
-            check_argument(self.hostname, "hostname")
+            check_server_name(self.hostname)
         if self.local_hostname is not None:
-            check_argument(self.local_hostname, "local_hostname")
-            if not self.local_hostname or " " in self.local_hostname:
-                raise ValueError("The local_hostname must not be empty or hold a blank")
+            self.local_hostname = given_name(self.local_hostname, "local_hostname")
+        if self._username in ("", b""):  # as it comes from an environment variable that is not set
+            self._username = None
         if self.port is not None and not 0 < self.port < 65536:
             raise ValueError(f"The port option must be from 1 to 65535, not {self.port}")
         if self.use_tls and self._start_tls:
@@ -215,11 +215,7 @@ class Options:
                 raise ValueError("An oauth_token_generator needs the username that it is for")
 
     def _check_trust(self) -> None:
-        """Check what decides whether credentials and mail are protected: here nothing is taken for true."""
-        if not isinstance(self.stop_on_auth_failure, bool):
-            raise TypeError("The stop_on_auth_failure option is True or False")
-        if not isinstance(self.allow_plaintext_auth, bool | str):
-            raise TypeError("The allow_plaintext_auth option is True, False or a name")
+        """Check what decides whether credentials and mail are protected."""
         if self.allow_plaintext_auth not in (True, False, "unix", "loopback", "local"):
             raise ValueError('The allow_plaintext_auth option is True, False, "unix", "loopback" or "local"')
         if self.minimum_tls_version is not None:
@@ -332,22 +328,33 @@ _PRIVATE = {
     "start_tls": "_start_tls",
 }
 
+#: The types of the options. A text such as "no" is never taken for true.
 _TYPES: dict[str, tuple[type, ...]] = {
-    "hostname": (str,),
-    "port": (int,),
-    "username": (str, bytes),
-    "password": (str, bytes),
-    "source_address": (tuple,),
-    "tls_context": (ssl.SSLContext,),
-    "client_cert": (str, os.PathLike),
-    "client_key": (str, os.PathLike),
-    "cert_bundle": (str, os.PathLike),
-    "socket_path": (str, bytes, os.PathLike),
-    "sock": (socket.socket,),
-    "local_hostname": (str,),
-    "pipelining": (bool,),
-    "chunking": (bool,),
-    "minimum_tls_version": (ssl.TLSVersion,),
+    "use_tls": (bool,),
+    "validate_certs": (bool,),
+    "stop_on_auth_failure": (bool,),
+    "allow_plaintext_auth": (bool, str),
+    **{
+        name: (*types, type(None))
+        for name, types in {
+            "hostname": (str,),
+            "port": (int,),
+            "username": (str, bytes),
+            "password": (str, bytes),
+            "source_address": (tuple,),
+            "start_tls": (bool,),
+            "tls_context": (ssl.SSLContext,),
+            "client_cert": (str, os.PathLike),
+            "client_key": (str, os.PathLike),
+            "cert_bundle": (str, os.PathLike),
+            "socket_path": (str, bytes, os.PathLike),
+            "sock": (socket.socket,),
+            "local_hostname": (str,),
+            "pipelining": (bool,),
+            "chunking": (bool,),
+            "minimum_tls_version": (ssl.TLSVersion,),
+        }.items()
+    },
 }
 
 

@@ -10,7 +10,7 @@ import re
 
 from .._message.addresses import parse_address
 
-__all__ = ("ascii_address", "check_argument", "envelope_path")
+__all__ = ("a_labels", "ascii_address", "check_argument", "envelope_path")
 
 # Angle brackets are allowed in a quoted local part, and in the parameter AUTH=<> (RFC 4954 section 5).
 _MAY_HOLD_BRACKETS = r'(?s)"(?:[^"\\]|\\.)*"(?:@[^<>]*)?|[A-Za-z0-9-]+=<>'
@@ -67,7 +67,7 @@ def ascii_address(address: str) -> str:
     if not at or not local.isascii():
         raise ValueError(f"The local part of {path!a} is not ASCII: only a server with SMTPUTF8 can take it")
     try:
-        labels = _a_labels(domain)
+        labels = a_labels(domain)
     except UnicodeError as error:
         raise ValueError(f"The domain of {path!a} has no ASCII form: {error}") from error
     # The codec of the standard library maps full-width forms, those of brackets too, to ASCII.
@@ -76,7 +76,13 @@ def ascii_address(address: str) -> str:
     return f"{local}@{labels}"
 
 
-def _a_labels(domain: str) -> str:
+def a_labels(domain: str) -> str:
+    """A domain as A-labels (RFC 5891 section 4.4).
+
+    :raises ValueError: if it has no such form
+    """
+    if domain.isascii():
+        return domain
     try:
         import idna
     except ImportError:

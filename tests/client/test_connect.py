@@ -105,11 +105,6 @@ async def test_attributes_can_be_assigned_between_connects() -> None:
         assert second.commands == [b"EHLO new.example", b"QUIT"]
 
 
-async def test_getfqdn_is_asked_where_no_local_hostname_is_given() -> None:
-    async with Peer() as peer, session(peer, local_hostname=None):
-        assert peer.commands == [b"EHLO " + socket.getfqdn().encode()]
-
-
 @pytest.mark.parametrize(
     ("options", "port"),
     [({}, 25), ({"use_tls": True}, 465), ({"start_tls": True}, 587), ({"start_tls": False}, 25)],

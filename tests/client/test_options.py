@@ -1,8 +1,10 @@
 """The connection options: checked together, stored together, and the TLS contexts made from them."""
 
 import asyncio
+import functools
 import inspect
 import pickle
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -10,10 +12,22 @@ from typing import Any
 
 import pytest
 
-from aiosmtplib import SMTP, SMTPConnectError, SMTPConnectTimeoutError, send
+from aiosmtplib import (
+    LMTP,
+    SMTP,
+    SMTPConnectError,
+    SMTPConnectTimeoutError,
+    SMTPPool,
+    send,
+    send_many,
+)
 from aiosmtplib._client.options import Options, destination_of
 from aiosmtplib._transport.tls import tls_error
 from aiosmtplib._transport.tls_contexts import TLSOptions, make_tls_context
+
+from ..support import certs
+from ..support.clients import client_for, session
+from ..support.scripted_server import Peer
 
 
 @pytest.mark.parametrize(
@@ -72,6 +86,117 @@ def test_a_given_socket_is_all_there_is(options: dict[str, Any]) -> None:
 def test_wrong_types_are_a_type_error(options: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
         SMTP(**options)
+
+
+BOOLEANS = {
+    "use_tls": True,
+    "start_tls": True,
+    "validate_certs": True,
+    "allow_plaintext_auth": True,
+    "stop_on_auth_failure": True,
+    "pipelining": True,
+    "chunking": True,
+}
+
+
+def test_every_boolean_option_is_known_here() -> None:
+    hints = inspect.signature(SMTP).parameters
+    booleans = {name for name, each in hints.items() if "bool" in str(each.annotation)}
+    assert booleans | {"allow_plaintext_auth"} == set(BOOLEANS)
+
+
+def by_connect(**options: Any) -> None:
+    asyncio.run(SMTP("127.0.0.1", 1).connect(**options))
+
+
+def by_send(**options: Any) -> None:
+    asyncio.run(send(b"", "a@example.com", "b@example.com", hostname="127.0.0.1", port=1, **options))
+
+
+def by_assignment(**options: Any) -> None:
+    client = SMTP("127.0.0.1", 1)
+    for name, value in options.items():
+        setattr(client, {"start_tls": "_start_tls"}.get(name, name), value)
+    asyncio.run(client.connect())
+
+
+DOORS = [SMTP, LMTP, SMTPPool, by_connect, by_send, by_assignment, functools.partial(send_many, [])]
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("name", BOOLEANS)
+@pytest.mark.parametrize("value", ["false", "no", "0", "", b"true", 0, 1, [], 0.0])
+def test_nothing_but_true_and_false_is_either(door: Any, name: str, value: Any) -> None:
+    """A text such as "false", taken for true, would have mail go out unprotected, or not at all."""
+    is_name = name == "allow_plaintext_auth" and isinstance(value, str)
+    with pytest.raises(ValueError if is_name else TypeError, match=name):
+        door(**{name: value})
+
+
+def test_starttls_takes_no_text_for_true_either() -> None:
+    async def upgrade() -> None:
+        async with Peer(tls=certs.server_context()) as peer, session(peer, start_tls=False) as client:
+            with pytest.raises(TypeError, match="validate_certs"):
+                await client.starttls(validate_certs="0")  # type: ignore[arg-type]
+            assert peer.commands == []
+
+    asyncio.run(upgrade())
+
+
+@pytest.mark.parametrize("door", DOORS[:3])
+@pytest.mark.parametrize(
+    ("hostname", "instead"),
+    [
+        ("smtp://mail.example.com", "write hostname='mail.example.com'"),
+        ("smtps://mail.example.com:465/", "write hostname='mail.example.com' and port=465"),
+        ("smtp://user:hunter2@mail.example.com:587", "write hostname='mail.example.com' and port=587"),
+        ("user:hun/ter2@mail.example.com", "write hostname='mail.example.com'"),
+        ("mail.example.com:25", "write hostname='mail.example.com' and port=25"),
+        ("mail.example.com:", "write hostname='mail.example.com'"),
+        ("mail.example.com/inbox", "write hostname='mail.example.com'"),
+        (" mail.example.com ", "write hostname='mail.example.com'"),
+        ("[::1", "write hostname='::1'"),
+        ("[::1]", "write hostname='::1'"),
+        ("[::1]:25", "write hostname='::1' and port=25"),
+        ("smtp://[2001:db8::1]:25", "write hostname='2001:db8::1' and port=25"),
+        ("mail.example.com:smtp", "write that"),
+        ("a:b:c", "write that"),
+        ("smtp://", "write that"),
+    ],
+)
+def test_a_hostname_that_is_more_than_that(door: Any, hostname: str, instead: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(instead)) as caught:
+        door(hostname=hostname)
+    assert "hun" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "hostname",
+    [
+        "localhost",
+        "mail.example.com.",
+        "127.0.0.1",
+        "::1",
+        "fe80::1%eth0",
+        "::ffff:192.0.2.1",
+        "bücher.example",
+        "",
+    ],
+)
+def test_hostnames(hostname: str) -> None:
+    assert SMTP(hostname).hostname == hostname
+
+
+@pytest.mark.parametrize("username", ["", b""])
+async def test_an_empty_username_is_none(username: Any) -> None:
+    """As from an environment variable that is not set: the server offers no AUTH, and is not asked for it."""
+    async with Peer() as peer:
+        async with client_for(peer, username=username, password=""):
+            pass
+        client = client_for(peer)
+        await client.connect(username=username, password="secret")
+        await client.quit()
+        assert peer.verbs == ["EHLO", "QUIT"] * 2
 
 
 def test_no_error_shows_a_secret() -> None:
