@@ -47,9 +47,8 @@ LAYERS = {
         "protocol",
     ],
     "client": [
-        *within(
-            "_client", "content results variant hostnames options error_context security connector compose"
-        ),
+        *within("_client", "content results variant hostnames options error_context security"),
+        *within("_client", "happy_eyeballs connector compose"),
         *within("_client", "connection authentication lifetime commands streaming sending bulk pipeline"),
         "smtp",
     ],

@@ -20,6 +20,8 @@ from ..errors import (
 )
 from ..response import SMTPResponse
 from ..status import SMTPStatus
+from .happy_eyeballs import connect_socket
+from .hostnames import name_to_verify
 from .options import Options, destination_of
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ async def create_connection(
         raise SMTPConnectTimeoutError(f"Timed out connecting to {destination}") from error
     except ssl.SSLError as error:
         raise tls_error(f"Error connecting to {destination}", error) from error
-    except OSError as error:
+    except (OSError, ValueError, OverflowError) as error:  # the last two for what is no name and no port
         raise SMTPConnectError(f"Error connecting to {destination}: {error}") from error
 
 
@@ -54,7 +56,7 @@ async def _create(
     if tls_context is not None:
         tls = {
             "ssl": tls_context,
-            "server_hostname": options._server_name,
+            "server_hostname": name_to_verify(options._server_name),
             "ssl_handshake_timeout": timeout if timeout is not None and timeout > 0 else None,
         }
     if options.sock is not None:
@@ -63,13 +65,9 @@ async def _create(
         path = os.fspath(options.socket_path)
         await loop.create_unix_connection(lambda: protocol, path, **tls)  # type: ignore[arg-type]
     else:
-        await loop.create_connection(
-            lambda: protocol,
-            host=options._server_name,
-            port=cast(int, options._effective_port),  # checked before
-            local_addr=options.source_address,
-            **tls,
-        )
+        port = cast(int, options._effective_port)  # checked before
+        sock = await connect_socket(options._server_name, port, options.source_address)
+        await loop.create_connection(lambda: protocol, sock=sock, **tls)
 
 
 async def read_greeting(protocol: SMTPProtocol, timeout: float | None, destination: str) -> SMTPResponse:
@@ -108,10 +106,12 @@ async def upgrade(
     :raises SMTPServerDisconnected: if the connection is, or gets, lost
     """
     try:
-        return await protocol.start_tls(context, server_hostname, timeout)
+        return await protocol.start_tls(context, name_to_verify(server_hostname), timeout)
     except SMTPException:
         raise
     except ssl.SSLError as error:
         raise tls_error(f"TLS handshake with {destination} failed", error) from error
+    except ValueError as error:  # the name is none
+        raise SMTPConnectError(f"TLS handshake with {destination} failed: {error}") from error
     except OSError as error:
         raise SMTPServerDisconnected(f"Connection lost during the TLS handshake: {error}") from error

@@ -66,9 +66,14 @@ def _split(authority: str) -> tuple[str, str]:
     return host.strip("[]"), port
 
 
-def without_final_dot(name: str) -> str:
-    """A host name as certificates and SNI have it (RFC 6066 section 3): the final dot is of the DNS alone."""
-    return name.removesuffix(".")
+def name_to_verify(name: str) -> str:
+    """A host name as certificates and SNI have it (RFC 6066 section 3): the final dot is of the DNS alone.
+
+    :raises ValueError: if it has an empty label, or one that is too long
+    """
+    name = name.removesuffix(".")
+    name.encode("idna")  # as ssl does, in the middle of the handshake
+    return name
 
 
 # -- this host ---------------------------------------------------------------------------------------
@@ -157,7 +162,7 @@ async def own_name(transport: asyncio.BaseTransport | None) -> str:
 def host_name(name: str) -> str | None:
     """A computer's name as a domain (RFC 5321 section 2.3.5), in A-labels; ``None`` if it is none."""
     try:
-        name = without_final_dot(a_labels(name))
+        name = a_labels(name).removesuffix(".")
     except ValueError:
         return None
     return name if len(name) <= _MAX_HOST_NAME and re.fullmatch(_HOST_NAME, name) else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,29 @@ async def test_tls_that_is_over_as_soon_as_it_begins(
         await peer.hung_up()
         assert_closed(client)
     loop_complaints[:] = [each for each in loop_complaints if "SSL protocol" not in each.getMessage()]
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+async def test_the_final_dot_of_a_name_is_not_that_of_a_certificate(implicit: bool) -> None:
+    """A name that ends in a dot, as in the DNS, verifies as without it (RFC 6066 section 3)."""
+    how: dict[str, Any] = {"use_tls": True} if implicit else {"start_tls": True}
+    async with Peer(tls=certs.server_context(), implicit_tls=implicit) as peer:
+        options = {"tls_context": certs.client_context(), "timeout": PATIENCE, "local_hostname": HOST}
+        sock = socket.create_connection((peer.host, peer.port))
+        async with aiosmtplib.SMTP("localhost.", sock=sock, **how, **options) as client:
+            assert client.tls is not None
+        if not implicit:
+            async with client_for(peer, start_tls=False, **options) as client:
+                await client.starttls(server_hostname="localhost.")
+        assert peer.tls_errors == []
+
+
+@pytest.mark.parametrize("name", [".localhost", "local..host", "a" * 64 + ".example"])
+async def test_a_name_to_verify_that_is_none(name: str) -> None:
+    async with Peer(tls=certs.server_context()) as peer:
+        client = client_for(peer, start_tls=False, tls_context=certs.client_context())
+        await client.connect()
+        with pytest.raises(aiosmtplib.SMTPConnectError, match="TLS handshake with localhost on port "):
+            await client.starttls(server_hostname=name)
+        assert "STARTTLS" not in peer.verbs
+        await assert_usable(client, peer)
