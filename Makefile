@@ -20,7 +20,7 @@ QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-pure faults annotate sanitize valgrind fuzz interop interop-docs bench bench-message flames \
-  compare soak types style docs clean FORCE
+  compare soak types style docs docs-check clean FORCE
 
 help:
 	@echo "make demo       send 1,000 messages to an embedded server, on both twins"
@@ -40,7 +40,8 @@ help:
 	@echo "make soak       a gigabyte streamed, a million messages, a thousand tasks, a moody server"
 	@echo "make types      mypy --strict, pyright, stubtest"
 	@echo "make style      ruff"
-	@echo "make docs       every example of the README"
+	@echo "make docs       the documentation as HTML in build/docs; warnings are errors"
+	@echo "make docs-check  its examples, with the packages of the cookbook, and its pages in a browser"
 	@echo "make clean      remove what the above have made"
 
 demo: $(EXTENSION)
@@ -102,8 +103,13 @@ style: $(VENV)/group-style
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
-docs: $(EXTENSION)
-	@$(RUN) -m pytest tests/docs/test_readme.py $(ARGS)
+docs: $(VENV)/group-docs
+	@$(PY) -m sphinx -b html -W --keep-going -q -d build/doctrees docs build/docs $(ARGS)
+	@echo build/docs/index.html
+
+# Each page in a browser where there is one, and the examples that need other projects' packages.
+docs-check: $(EXTENSION) docs
+	@$(RUN) $(PYTEST) $(PARALLEL) tests/docs $(ARGS)
 
 clean:
 	rm -rf $(VENV) .interop-cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .coverage .coverage.*

@@ -1,0 +1,37 @@
+"""The site: Sphinx with Furo and MyST. ``make docs`` builds it, with warnings as errors."""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))  # what is described is what is here, installed or not
+
+project = "aiosmtplib"
+author = "aiosmtplib contributors"
+copyright = "2026 aiosmtplib contributors"
+version = release = re.findall(r'(?m)^version = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[0]
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+root_doc = "index"
+
+# A link may name a heading: page.md#the-heading
+myst_heading_anchors = 3
+myst_enable_extensions = ["colon_fence"]
+
+autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False
+# The default as it is written, "None" and not what it evaluates to
+autodoc_preserve_defaults = True
+autodoc_typehints_format = "short"
+maximum_signature_line_length = 72
+add_module_names = False
+toc_object_entries_show_parents = "hide"
+
+html_theme = "furo"
+html_title = f"aiosmtplib {version}"
+html_show_sourcelink = False
+html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_theme_options = {"navigation_with_keys": True}
