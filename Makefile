@@ -20,7 +20,7 @@ QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-pure faults annotate sanitize valgrind fuzz interop interop-docs bench bench-message flames \
-  compare soak types style docs docs-check clean FORCE
+  compare compat soak types style docs docs-check clean FORCE
 
 help:
 	@echo "make demo       send 1,000 messages to an embedded server, on both twins"
@@ -37,6 +37,7 @@ help:
 	@echo "make bench-message  how many times faster messages are written and addresses read"
 	@echo "make flames     flame graphs of sending, before and after"
 	@echo "make compare    beside stock aiosmtplib and other clients, with charts"
+	@echo "make compat     suites that others wrote: of stock aiosmtplib, and of packages that use it"
 	@echo "make soak       a gigabyte streamed, a million messages, a thousand tasks, a moody server"
 	@echo "make types      mypy --strict, pyright, stubtest"
 	@echo "make style      ruff"
@@ -90,6 +91,10 @@ flames: $(EXTENSION) $(VENV)/group-flames
 compare: $(EXTENSION) $(VENV)/group-compare
 	@$(RUN) -m benchmarks.compare $(ARGS)
 
+# In environments of its own, with a wheel that it builds. ARGS="--python PATH" tests on another interpreter.
+compat: $(VENV)/group-test
+	@$(PY) -m tests.compat $(ARGS)
+
 soak: $(EXTENSION)
 	@$(RUN) -m benchmarks.soak $(ARGS)
 
@@ -112,7 +117,7 @@ docs-check: $(EXTENSION) docs
 	@$(RUN) $(PYTEST) $(PARALLEL) tests/docs $(ARGS)
 
 clean:
-	rm -rf $(VENV) .interop-cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .coverage .coverage.*
+	rm -rf $(VENV) .interop-cache .compat-cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .coverage .coverage.*
 	rm -f aiosmtplib/_speedups*.so aiosmtplib/_speedups*.pyd _speedups/_speedups.c
 
 $(PY):
