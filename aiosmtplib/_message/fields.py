@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .._codec import pick_fields, plain_addresses
-from .addresses import _invalid, _mailboxes
+from .addresses import _invalid, addresses_in_field, parse_address
 
 if TYPE_CHECKING:
     from email.header import Header
     from email.headerregistry import AddressHeader
     from email.message import EmailMessage, Message
 
-_LIKELY_ADDRESS = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+"
+# It starts where such characters start: to try each of them would take quadratic time.
+_LIKELY_ADDRESS = r"(?<![A-Za-z0-9!#$%&'*+/=?^_`{|}~.-])[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+"
 
 
 def extract_addresses(header: str | AddressHeader | Header) -> list[str]:
@@ -24,13 +26,21 @@ def extract_addresses(header: str | AddressHeader | Header) -> list[str]:
     :raises TypeError: if it is neither a ``str`` nor an object of the ``email`` package
     """
     parsed = getattr(header, "addresses", None)
-    if parsed is not None:
-        _check_unambiguous(header)
-        specs = [address.addr_spec for address in parsed]
-        return ["" if spec == "<>" else _decode_surrogates(spec) for spec in specs]
-    text = _header_text(header)
-    found = plain_addresses(text)
-    return _mailboxes(text) if found is None else found
+    if parsed is None:
+        return _addresses_in_text(_header_text(header))
+    tree = getattr(header, "_parse_tree", None)
+    if _has_defects(header, tree):
+        found = _addresses_in_text(_source(tree))
+        _check_not_decoded(tree, found)
+        return found
+    found = []
+    for address in parsed:
+        spec = getattr(address, "addr_spec", None)
+        if spec is None:  # a header field can be assigned a list of any objects
+            found += extract_addresses(address)
+        else:
+            found.append("" if spec == "<>" else _decode_surrogates(spec))
+    return found
 
 
 def extract_sender(message: EmailMessage | Message) -> str | None:
@@ -124,16 +134,28 @@ def recipients_in(message: EmailMessage | Message, fields: list[list[Any]]) -> l
 
 def _addresses_in(message: EmailMessage | Message, name: str, value: Any) -> list[str]:
     """The addresses in the value of a field as the message stores it."""
-    # The text of a header object of the standard library is its parsed value in normal form.
-    if type(value) is str or (
+    if type(value) is str:
+        # What a parser took, or what was assigned to an old-style message. The parser of the standard library
+        # reads it in quadratic time, and not as it reads the same text when it is assigned.
+        plain = _plain(value)
+        if plain is not None:
+            return plain
+        if type(message.policy).__module__ in _POLICIES:
+            return _addresses_in_text(value)
+    elif (
         isinstance(value, str)
         and _is_of_the_registry(type(value).__bases__)
-        and not getattr(value, "defects", ())
+        and not _has_defects(value, getattr(value, "_parse_tree", None))
     ):
+        # The text of a header object of the standard library is its parsed value in normal form.
         plain = plain_addresses(value)
         if plain is not None:
             return plain
     return extract_addresses(_parsed(message, name, value))
+
+
+#: Where the policies of the standard library are defined.
+_POLICIES = ("email.policy", "email._policybase")
 
 
 @functools.lru_cache(maxsize=64)  # of the bases, since each object has a class of its own
@@ -154,70 +176,128 @@ def _parsed(message: EmailMessage | Message, name: str, value: Any) -> Any:
         ) from error
 
 
-def _check_unambiguous(header: Any) -> None:
-    """Refuse a value of which the parser of the standard library reads more or fewer addresses than it holds.
+def _plain(text: str) -> list[str] | None:
+    """The addresses of a list of plain ones; ``None`` where it has to be looked at more closely."""
+    return None if "=?" in text else plain_addresses(text)
 
-    Of ``a@b <c@d>`` that parser takes the first address; ``a@b@c`` it skips. An encoded word in an address,
-    which RFC 2047 section 5 forbids, it decodes and parses again, so that a comma in it makes two addresses
-    of one. The mail would go to other recipients than a reader sees. So where the parser reports defects, an
-    encoded word in an address is refused, and :func:`_mailboxes` has to find the same addresses.
 
-    :raises ValueError: if the value is refused, or the addresses differ
+def _addresses_in_text(text: str) -> list[str]:
+    """The addresses in the text of a field, which may have surrogates for 8-bit bytes.
+
+    :raises ValueError: if it is not a list of addresses, or is ambiguous, or an address is not UTF-8
     """
-    if not header.defects:
-        return
-    tree = getattr(header, "_parse_tree", ())
-    if _holds(tree, "obs-local-part", "encoded-word", within="addr-spec"):
-        raise _invalid(str(tree), "it has an encoded word, or blanks, in an address")
-    for token in getattr(tree, "all_mailboxes", ()):
-        if token.token_type == "invalid-mailbox":  # noqa: S105
-            read = "" if token.local_part is None else token.addr_spec
-            if _mailboxes(_decode_surrogates(str(token))) != [read]:
-                raise _invalid(str(token), "readers disagree on the address")
+    plain = _plain(text)
+    if plain is not None:
+        return plain
+    # Only the addresses have to be UTF-8: a display name in another charset stays what it is.
+    return [_decode_surrogates(address) for address in addresses_in_field(text)]
 
 
-def _holds(token: Any, *kinds: str, within: str = "") -> bool:
-    """Whether a parse tree has a part of one of these kinds, at any depth below a part of kind ``within``."""
+def _has_defects(header: Any, tree: Any) -> bool:
+    """Whether the parser of the standard library may have read other addresses than the text has.
+
+    It reports defects where it has read more of them or fewer: of ``a@b <c@d>`` it takes the first. Encoded
+    words it decodes anywhere but after an atom, and reports none in a domain.
+    """
+    if getattr(header, "defects", ()) or "=?" in str(header):
+        return True
+    tokens = [] if tree is None else [tree]
+    for token in tokens:  # a list that grows
+        if token.token_type == "encoded-word":  # noqa: S105
+            return True
+        for part in token:
+            if not isinstance(part, str):
+                tokens.append(part)
+    return False
+
+
+def _check_not_decoded(tree: Any, found: list[str]) -> None:
+    """Refuse a parse tree of the standard library in which an encoded word may have become syntax.
+
+    Where more follows on a local part, that parser decodes the encoded words before and parses their text
+    again, so that a comma in one makes two addresses of one. What remains of it looks as if there had been
+    blanks in the local part. It is harmless where the only at-sign is that of another address, and the only
+    one: nothing but a display name was decoded, as in ``Doe Jr, John <john@example.com>``.
+
+    :param found: the addresses in the tree
+    :raises ValueError: if it is refused
+    """
+    text = str(tree)
+    for spec in _parts(tree, "addr-spec"):
+        again = any(_parts(spec, "obs-local-part")) or any(_parts(spec, "invalid-obs-local-part"))
+        if again and ("@" in str(spec) or text.count("@") != 1 or len(found) != 1):
+            raise _invalid(text, "it has an encoded word, or blanks, in an address")
+
+
+def _parts(token: Any, kind: str) -> Iterator[Any]:
+    """The parts of a parse tree of one kind, at any depth."""
     for part in token:
         if isinstance(part, list):  # a token with parts
-            kind = getattr(part, "token_type", None)
-            if kind in kinds and not within:
-                return True
-            if _holds(part, *kinds, within="" if kind == within else within):
-                return True
-    return False
+            if part.token_type == kind:  # type: ignore[attr-defined]
+                yield part
+            else:
+                yield from _parts(part, kind)
+
+
+# The defects of quoted-string, comment and angle-addr.
+_NO_END = "end of header inside|missing trailing '>'"
+
+# Characters that have a backslash before them in what they are in (RFC 5322 section 3.2.1).
+_TO_BE_QUOTED = {"bare-quoted-string": r'["\\]', "comment": r"[()\\]"}
+
+
+def _source(token: Any) -> str:
+    """The text from which the parser of the standard library made a parse tree.
+
+    The tree has encoded words decoded: an empty one stands for each, since what was in them is not syntax. It
+    also has the ends of what had none.
+    """
+    if isinstance(token, str):
+        return token
+    kind = token.token_type
+    if kind == "encoded-word":
+        return "=?utf-8?q??="
+    special = _TO_BE_QUOTED.get(kind)
+    text = "".join(
+        re.sub(special, r"\\\g<0>", part) if special and isinstance(part, str) else _source(part)
+        for part in token
+    )
+    has_end = not any(re.match(_NO_END, str(defect)) for defect in token.defects)
+    if kind == "angle-addr":
+        return text if has_end else text.rstrip().removesuffix(">")
+    if kind == "bare-quoted-string":
+        return f'"{text}"' if has_end else f'"{text}'
+    if kind == "comment":
+        return f"({text})" if has_end else f"({text}"
+    return text
 
 
 def _header_text(header: object) -> str:
     """The text of a header field that the policy of the message did not parse.
 
-    :raises ValueError: if it is not UTF-8
     :raises TypeError: if it is neither a ``str`` nor a :class:`~email.header.Header`
     """
     if isinstance(header, str):
-        return _decode_surrogates(header)
+        return header
     from email.header import Header, decode_header
 
     if not isinstance(header, Header):
         raise TypeError(f"A header field must be a str or a Header, not {type(header).__name__}")
-    try:
-        # A field with raw 8-bit bytes is a Header in "unknown-8bit", for which there is no codec.
-        return " ".join(
-            chunk.decode("utf-8" if charset == "unknown-8bit" else charset)
-            for chunk, charset in decode_header(header)
-        )
-    except UnicodeError as error:
-        raise _invalid(str(header), "it is not UTF-8") from error
+    # A field with raw 8-bit bytes is a Header in "unknown-8bit", for which there is no codec.
+    return " ".join(
+        chunk.decode("ascii" if charset == "unknown-8bit" else charset, "surrogateescape")
+        for chunk, charset in decode_header(header)
+    )
 
 
-def _decode_surrogates(text: str) -> str:
+def _decode_surrogates(address: str) -> str:
     """Decode the surrogates by which the parsers of the standard library represent 8-bit bytes.
 
-    :raises ValueError: if the bytes are not UTF-8
+    :raises ValueError: if the bytes are not UTF-8, or what they are cannot be in an address
     """
-    if text.isascii() or not re.search(r"[\ud800-\udfff]", text):
-        return text
+    if address.isascii() or not re.search(r"[\ud800-\udfff]", address):
+        return address
     try:
-        return text.encode("utf-8", "surrogateescape").decode("utf-8")
+        return parse_address(address.encode("utf-8", "surrogateescape").decode("utf-8"))
     except UnicodeError as error:
-        raise _invalid(text, "it is not UTF-8") from error
+        raise _invalid(address, "it is not UTF-8") from error

@@ -146,6 +146,9 @@ HEADERS: list[tuple[str, list[str] | None]] = [
     ("a@b.example(<evil@x.example>)", ["a@b.example"]),
     ("(evil@x.example) a@b.example", ["a@b.example"]),
     ("(evil@x.example, (nested)) A <a@b.example>", ["a@b.example"]),
+    # Some readers leave out the second, and nobody who sees it would.
+    ("a@b.example; c@d.example", ["a@b.example", "c@d.example"]),
+    ("a@b.example.", ["a@b.example."]),
     # Each of these reads as one address, as another, as two or as none, depending on who reads.
     ("a@b.example <evil@x.example>", None),
     ("a@b.example, A@B Corp <c@d.example>", None),
@@ -153,12 +156,10 @@ HEADERS: list[tuple[str, list[str] | None]] = [
     ("a@b.example, evil@x.example@b.example", None),
     ("<evil@x.example>@b.example", None),
     ("<evil@x.example> a@b.example", None),
-    ("a@b.example; evil@x.example", None),
     ("evil@x.example <a@b.example", None),
     ("a@b.example <", None),
     ("team: a@b.example <evil@x.example>;", None),
     ("'a@b.example' <a@b.example>", None),
-    ("a@b.example.", None),
     # An encoded word, where none may be (RFC 2047 section 5): the standard library reads its text again.
     ("=?utf-8?q?evil=40x.example=2C?=a@b.example", None),
     ("<=?utf-8?q?evil=40x.example=2C?=a@b.example>", None),
@@ -166,8 +167,23 @@ HEADERS: list[tuple[str, list[str] | None]] = [
     ("=?utf-8?q?evil=40x.example=2C?=@b.example", None),
     ("=?utf-8?q?evil=40x.example=20?= a@b.example", None),
     ("A <a@=?utf-8?q?x.example?=>", None),
+    ("a@=?utf-8?q?x.example?=", None),
+    ("a@=?utf-8?q?b.example=2Cevil=40x.example?=", None),
+    ("=?utf-8?q?a?=@b.example", None),
+    ("=?utf-8?q?evil=2E?= a@b.example", None),
+    ("a@b.example> AUTH=<c", None),
+    ("a@b.example> c@d.example", None),
+    ("<a@b.example> c@d.example", None),
+    ('<a@b.example> "c@d.example"', None),
+    ('"a@b.example" "c@d.example"', None),
+    ("a@b.example (c, d@e.example", None),
+    ('"a@b.example, <c@d.example>', None),
+    ("<a@b.example, c@d.example>", None),
+    ("<mailto:evil@x.example> <a@b.example>", None),
+    ("a@b.example <mailto:evil@x.example>", None),
+    # A group in a group, which the parser of the standard library fails on.
+    ("one: a@b.example, two: c@d.example;;", ["a@b.example", "c@d.example"]),
     # What the parser of the standard library fails on.
-    ("one: a@b.example, two: c@d.example;;", None),
     ("a@[b.example", None),
     ("=?utf-8?q?a=0D=0ABcc:_evil@x.example?=@b.example", None),
     ("(" * 3000, None),
@@ -191,26 +207,47 @@ def test_header(value: str, expected: list[str] | None, kind: str) -> None:
 
     if expected is None:
         for extract in (extract_recipients, extract_sender):
-            found: object = None
-            try:
-                found = extract(message())
-            except ValueError as error:
-                refusal = str(error)
-            if found is None:
-                assert re.match(r"Not an address|The \S+ header field cannot be read", refusal)
-            else:  # as it is written, in the octets that it has on the wire
-                assert kind == "parsed" and "=?" in value
-                assert found in (value.strip("<>"), [value.strip("<>")])
+            with pytest.raises(ValueError, match="^Not an address for SMTP"):
+                extract(message())
     else:
         assert extract_recipients(message()) == expected
         assert extract_sender(message()) == (expected[0] if expected else None)
 
 
-@pytest.mark.parametrize(("value", "expected"), [each for each in HEADERS if each[1] is not None])
-def test_header_of_a_legacy_message(value: str, expected: list[str]) -> None:
+@pytest.mark.parametrize(("value", "expected"), HEADERS)
+def test_header_of_a_legacy_message(value: str, expected: list[str] | None) -> None:
     message = Message()
     message["To"] = value
-    assert extract_recipients(message) == expected
+    if expected is not None:
+        assert extract_recipients(message) == expected
+        return
+    with pytest.raises(ValueError, match="^Not an address for SMTP"):
+        extract_recipients(message)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "=?utf-8?q?Doe_Jr=2C_evil=40x.example=2C?= X",
+        "=?utf-8?q?Doe_Jr=2C_A_=3Cevil=40x.example=3E=2C_=28?= X",
+        "=?utf-8?q?Doe_Jr=2C_A_=3Cevil=40x.example=3E=2C_=22?= X",
+        "=?utf-8?q?Doe_Jr=2C_A_=3Cevil=40x.example=3E=3B?= X",
+        "=?utf-8?q?Doe=2C?= Jr",
+    ],
+)
+def test_encoded_words_before_a_comma(name: str) -> None:
+    """An address in a display name of two parts. The standard library decodes and parses it when assigned."""
+    value = f"{name}, A <a@b.example>"
+    for policy in (email.policy.default, email.policy.compat32):
+        parsed = email.message_from_string(f"To: {value}\n\n", policy=policy)  # type: ignore[arg-type]
+        assert extract_recipients(parsed) == ["a@b.example"]
+    legacy = Message()
+    legacy["To"] = value
+    assert extract_recipients(legacy) == ["a@b.example"]
+    made = EmailMessage()
+    made["To"] = value
+    with pytest.raises(ValueError, match="^Not an address for SMTP.*an encoded word, or blanks"):
+        extract_recipients(made)
 
 
 def several() -> st.SearchStrategy[str]:

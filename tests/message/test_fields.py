@@ -148,7 +148,8 @@ def test_two_resent_blocks(kind: Callable[[], AnyMessage]) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["no address", "a@b> AUTH=<c", "a@b\0", "x@y <a@b>", '"a', "a@b (", "a@b, <c@d> e", "a@b c@d"]
+    "value",
+    ["no address", "a@b> AUTH=<c", "a@b\0", "x@y <a@b>", '"a', "a@b (c@d", "a@b, <c@d> e@f", "a@b c@d"],
 )
 def test_malformed_field_of_an_old_style_message(value: str) -> None:
     message = build(Message, [("From", value), ("To", f"z@z, {value}")])
