@@ -12,6 +12,7 @@ from ._client.compose import envelope_of
 from ._client.content import Content, MessageKind, kind_of
 from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN
 from ._client.results import SendResult
+from ._envelope.recipient import recipient_list
 from ._sasl.secret import conceal
 from ._trace.observer import CommandHook
 from .response import SMTPResponse
@@ -88,6 +89,7 @@ async def send(
             raise ValueError("Recipients must be provided with raw messages.")
         if not sender:
             raise ValueError("Sender must be provided with raw messages.")
+        recipients = recipient_list(recipients)
         if isinstance(message, str):
             content = message.encode("ascii")
     client = SMTP(

@@ -15,6 +15,7 @@ from ._client.connection import Timeout, effective_timeout
 from ._client.content import Content, MessageKind, kind_of
 from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN, destination_of
 from ._client.streaming import Progress
+from ._envelope.recipient import recipient_list
 from ._pool.connection import PoolStats
 from ._pool.dispatcher import Dispatcher
 from ._pool.manager import ConnectionManager
@@ -203,7 +204,7 @@ class SMTPPool:
         :raises SMTPNotSupported: if it takes several transactions, and is a stream that can be read only once
         :raises SMTPException: and whatever else :meth:`SMTP.connect` and :meth:`SMTP.sendmail` raise
         """
-        everyone = [recipients] if isinstance(recipients, str) else list(recipients)
+        everyone = recipient_list(recipients)
         submission = ContentSubmission(sender, message, mail_options, rcpt_options, timeout, progress)
         return await deliver(self._manager, submission, everyone)
 

@@ -10,6 +10,8 @@ from .._codec.types import Data
 from .._envelope.arguments import ascii_address
 from .._envelope.commands import EnvelopeCommands, smtputf8_of
 from .._envelope.parameter import option_list
+from .._envelope.recipient import recipient_list
+from .._message.addresses import parse_address
 from .._message.fields import address_fields, recipients_in, sender_in
 from .._session.mail import PreparedMail
 from ..email import flatten_for, flatten_message
@@ -182,20 +184,23 @@ def envelope_of(
 ) -> tuple[str, list[str]]:
     """Sender and recipients as given, or else as the message has them.
 
-    :raises ValueError: if there is no sender or no recipient
-    :raises TypeError: if ``message`` is no message object
+    :raises ValueError: if there is no sender or no recipient, or one is no address
+    :raises TypeError: if ``message`` is no message object, or an address no ``str``
     """
-    if sender is None or recipients is None:
+    everyone = None if recipients is None else recipient_list(recipients)
+    if sender is not None:
+        parse_address(sender)
+    if sender is None or everyone is None:
         fields = address_fields(message)
         if sender is None:
             sender = sender_in(message, fields)
             if sender is None:
                 raise ValueError("No From header provided in message")
-        if recipients is None:
-            recipients = recipients_in(message, fields)
-            if not recipients:
+        if everyone is None:
+            everyone = recipients_in(message, fields)
+            if not everyone:
                 raise ValueError("No recipient headers provided in message")
-    return sender, [recipients] if isinstance(recipients, str) else list(recipients)
+    return sender, everyone
 
 
 def _check_a_labels_suffice(*addresses: str) -> None:

@@ -6,26 +6,16 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 
 from .._codec import encode_command, encode_recipients
-from ..errors import SMTPNotSupported, SMTPRecipientsRefused
+from ..errors import SMTPNotSupported
 from ..parameters import SMTPUTF8
 from .arguments import ascii_address, envelope_path
 from .parameter import Parameter, available, checked, sent
-from .recipient import Recipient, plain, with_own
+from .recipient import Recipient, plain, recipient_list, with_own
 
 __all__ = ("EnvelopeCommands", "smtputf8_of")
 
 #: No parameters, as :func:`checked` returns them.
 _NONE: tuple[Sequence[str], bool] = (), False
-
-
-class _NoRecipientsError(SMTPRecipientsRefused, ValueError):
-    """No recipient was given.
-
-    An :class:`SMTPRecipientsRefused`, which callers of ``sendmail`` handle, and a :class:`ValueError`.
-    """
-
-    def __str__(self) -> str:
-        return "No recipients given: pass at least one address"
 
 
 class EnvelopeCommands:
@@ -64,8 +54,6 @@ class EnvelopeCommands:
     ) -> None:
         self.sender = sender
         self.recipients = [recipients] if isinstance(recipients, str) else list(recipients)
-        if not self.recipients:
-            raise _NoRecipientsError([])
         if not isinstance(sender, str):
             raise TypeError(f"An address must be a str, not {type(sender).__name__}")
         options, typed = checked(mail_options, "MAIL") if mail_options else _NONE
@@ -75,9 +63,10 @@ class EnvelopeCommands:
             self.mail, self.parameters, self.utf8, self.binary = _mail_command(sender, *options)
             tail = _tail(shared, self.utf8) if shared else b""
             rcpts = encode_recipients(self.recipients, tail)
-            if rcpts is not None:
+            if rcpts:
                 self.rcpts = rcpts
                 return
+        self.recipients = recipient_list(self.recipients)
         each = None
         if any(isinstance(recipient, Recipient) for recipient in self.recipients):
             each = [with_own(shared, recipient) for recipient in self.recipients]

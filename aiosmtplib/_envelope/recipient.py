@@ -1,13 +1,24 @@
-"""Recipients with RCPT parameters of their own (RFC 5321 section 4.1.1.3)."""
+"""The recipients of a message, also with RCPT parameters of their own (RFC 5321 section 4.1.1.3)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .._message.addresses import parse_address
+from ..errors import SMTPRecipientsRefused
 from .parameter import Text, as_text, check_once, option_list
 
-__all__ = ("Recipient", "plain", "with_own")
+__all__ = ("Recipient", "plain", "recipient_list", "with_own")
+
+
+class _NoRecipientsError(SMTPRecipientsRefused, ValueError):
+    """No recipient was given.
+
+    An :class:`SMTPRecipientsRefused`, which callers of ``sendmail`` handle, and a :class:`ValueError`.
+    """
+
+    def __str__(self) -> str:
+        return "No recipients given: pass at least one address"
 
 
 class Recipient(Text):
@@ -32,6 +43,23 @@ class Recipient(Text):
 
     def __repr__(self) -> str:
         return f"Recipient({', '.join(map(repr, (str(self), *self.options)))})"
+
+
+def recipient_list(recipients: str | Iterable[str]) -> list[str]:
+    """The recipients that a caller gave, as a list, each checked.
+
+    :param recipients: one forward-path or several, with or without display names
+    :raises SMTPRecipientsRefused: if there is none; also a :class:`ValueError`
+    :raises ValueError: if one is empty or not an address; only the sender can be ``""``
+    :raises TypeError: if one is not a ``str``
+    """
+    everyone = [recipients] if isinstance(recipients, str) else list(recipients)
+    if not everyone:
+        raise _NoRecipientsError([])
+    for recipient in everyone:
+        if not parse_address(recipient):
+            raise ValueError("A recipient must not be empty")
+    return everyone
 
 
 def plain(recipient: str) -> str:

@@ -224,8 +224,13 @@ def _check_not_decoded(tree: Any, found: list[str]) -> None:
     """
     text = str(tree)
     for spec in _parts(tree, "addr-spec"):
-        again = any(_parts(spec, "obs-local-part")) or any(_parts(spec, "invalid-obs-local-part"))
-        if again and ("@" in str(spec) or text.count("@") != 1 or len(found) != 1):
+        again = any(_parts(spec, "obs-local-part"))
+        odd = any(_parts(spec, "invalid-obs-local-part"))  # blanks, or dots as in "a..b@c"
+        if spec.domain is None:
+            refused = (again or odd) and (text.count("@") != 1 or len(found) != 1)
+        else:
+            refused = again or (odd and " " in str(spec[0]).strip())
+        if refused:
             raise _invalid(text, "it has an encoded word, or blanks, in an address")
 
 
