@@ -1,7 +1,9 @@
 """The client responses of four SASL mechanisms as functions: from credentials to base64 (RFC 4954).
 
-They do no I/O. Neither their error texts nor their frames in a traceback hold a credential. The mechanisms
-themselves are in :mod:`aiosmtplib._sasl.mechanisms`.
+They do no I/O, and encode any ``str`` and ``bytes``: what a mechanism cannot carry, as a NUL with PLAIN, is
+for the login to refuse. Neither their error texts nor their frames in a traceback hold a credential. The
+mechanisms themselves are in :mod:`aiosmtplib._sasl.mechanisms`. All raise ``ValueError`` for a ``str`` that
+UTF-8 cannot encode, and ``TypeError`` for what is neither ``str`` nor ``bytes``.
 """
 
 from __future__ import annotations
@@ -20,29 +22,23 @@ def auth_crammd5_verify(username: str | bytes, password: str | bytes, challenge:
     :param username: a ``str`` is encoded as UTF-8, here and in all functions of this module
     :param challenge: the text of the 334 reply, in base64
     :return: base64 of the user name, a blank, and the HMAC in hexadecimal
-    :raises ValueError: for a NUL in the user name or password, or where this Python's OpenSSL forbids MD5
+    :raises ValueError: where this Python's OpenSSL forbids MD5
     :raises SMTPAuthenticationError: if the challenge is not base64. It is also a ``ValueError``.
     """
     password = conceal(password)
-    return bytes(CramMD5(username, password).respond(challenge))
+    return bytes(CramMD5(username, password, forbidden=b"").respond(challenge))
 
 
 def auth_plain_encode(username: str | bytes, password: str | bytes) -> bytes:
-    """The initial response of PLAIN (RFC 4616 section 2), with an empty authorization identity.
-
-    :raises ValueError: for a NUL in the user name or password: it separates the fields
-    """
+    """The initial response of PLAIN (RFC 4616 section 2), with an empty authorization identity."""
     password = conceal(password)
-    return encode(Plain(username, password).initial())
+    return encode(Plain(username, password, forbidden=b"").initial())
 
 
 def auth_login_encode(username: str | bytes, password: str | bytes) -> tuple[bytes, bytes]:
-    """The two responses of LOGIN, which has no RFC: user name and password.
-
-    :raises ValueError: for a NUL in the user name or password: many servers ignore the rest
-    """
+    """The two responses of LOGIN, which has no RFC: user name and password."""
     password = conceal(password)
-    mechanism = Login(username, password)
+    mechanism = Login(username, password, forbidden=b"", heed_prompts=False)
     return encode(mechanism.initial()), bytes(mechanism.respond(b""))
 
 
@@ -50,7 +46,6 @@ def auth_xoauth2_encode(username: str | bytes, access_token: str | bytes) -> byt
     """The initial response of XOAUTH2, as Google and Microsoft document it.
 
     :param access_token: an OAuth 2.0 bearer token (RFC 6750 section 2.1)
-    :raises ValueError: for a control character: Control-A separates the fields, and a token has none
     """
     access_token = conceal(access_token)
-    return encode(XOAuth2(username, access_token).initial())
+    return encode(XOAuth2(username, access_token, forbidden=b"").initial())

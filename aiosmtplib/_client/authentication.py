@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from typing import Any, Final
 
-from .._sasl.base import InvalidChallengeError, Mechanism, UntrustedServerError
+from .._sasl.base import AmbiguousPromptError, InvalidChallengeError, Mechanism, UntrustedServerError
 from .._sasl.channel_binding import channel_binding
 from .._sasl.mechanisms import (
     CramMD5,
@@ -19,7 +19,7 @@ from .._sasl.mechanisms import (
     token_expired,
 )
 from .._sasl.scram import MAX_ITERATIONS, Scram, ScramSHA1, ScramSHA256, ScramSHA256Plus
-from .._sasl.secret import SecretBytes, conceal, reveal, withhold
+from .._sasl.secret import SecretBytes, conceal, reply_without, reveal, withhold, withhold_from
 from ..errors import SMTPAuthenticationError, SMTPException
 from ..response import SMTPResponse
 from ..status import SMTPStatus
@@ -30,6 +30,8 @@ from .error_context import attach_transcript, in_phase
 _METHODS: Final = ("cram-md5", "plain", "login")
 #: Tried before those, unless a program has chosen its own: they do not give the password away.
 _SCRAM: Final = ("scram-sha-256-plus", "scram-sha-256", "scram-sha-1")
+#: The refusals of an AUTH line that may be meant for the initial response in it.
+_UNREADABLE: Final = (SMTPStatus.unrecognized_parameters, SMTPStatus.parameter_not_implemented)
 
 
 class Authentication(Connection):
@@ -65,28 +67,33 @@ class Authentication(Connection):
     ) -> SMTPResponse:
         """Log in with the first mechanism of ``AUTH_METHODS`` that the server announced and that works.
 
-        A mechanism that fails is followed by the next, whatever the reason. Two things end the search: a
-        server that does not prove that it knows the password, where the mechanism has it do so (SCRAM); and,
-        with ``stop_on_auth_failure``, a server that says that the credentials are wrong.
+        A mechanism that fails is followed by the next, whatever the reason. Three things end the search: a
+        server that does not prove that it knows the password, where the mechanism has it do so (SCRAM); a
+        connection that is lost; and, with ``stop_on_auth_failure``, a server that says that the credentials
+        are wrong.
 
-        :raises SMTPAuthenticationError: if none works: the server's last refusal
+        :raises SMTPAuthenticationError: if none works: the server's last refusal of the credentials (535), or
+            where it did not refuse these, its last refusal
         :raises ValueError: if none works, and the server refused none: the last reason
         :raises SMTPException: if the server announces no AUTH, or none of the mechanisms, or if
             ``allow_plaintext_auth`` forbids to log in
+        :raises RuntimeError: if there is no method for a mechanism of ``AUTH_METHODS``
         """
         password = conceal(password)
         with attach_transcript(self):
             self._check_may_authenticate()
             await self._ehlo_or_helo_if_needed()
             if not self.supports_extension("auth"):
-                raise SMTPException(
-                    "The SMTP AUTH extension is not supported by this server. "
-                    "Try connecting via TLS (or STARTTLS)."
-                )
+                plain = self.is_connected and self.get_transport_info("sslcontext") is None
+                hint = " Try connecting via TLS (or STARTTLS)." if plain else ""
+                raise SMTPException(f"The SMTP AUTH extension is not supported by this server.{hint}")
+            was_connected = self.is_connected
             refused: SMTPAuthenticationError | None = None
             unusable: ValueError | None = None
             for method in self.supported_auth_methods:
-                authenticate = getattr(self, f"auth_{method.replace('-', '')}")
+                authenticate = getattr(self, f"auth_{method.replace('-', '')}", None)
+                if authenticate is None:
+                    raise RuntimeError(f"AUTH_METHODS has {method!r}, and the client has no method for it")
                 try:
                     response: SMTPResponse = await authenticate(username, reveal(password), timeout=timeout)
                     return response
@@ -95,12 +102,16 @@ class Authentication(Connection):
                 except InvalidChallengeError as error:
                     unusable = error
                 except SMTPAuthenticationError as error:
-                    refused = error
+                    refused = error if _outweighs(error, refused) else refused
                     if self.stop_on_auth_failure and refused_credentials(error):
                         break
                 except ValueError as error:
                     unusable = error
-                if not self.is_connected:  # a 421: nothing is there to try the next one on
+                except SMTPException as error:
+                    if _outweighs(error, refused):
+                        raise
+                    break
+                if was_connected and not self.is_connected:  # nothing is there to try the next one on
                     break
             raise refused or unusable or SMTPException("No suitable authentication method found.")
 
@@ -171,7 +182,9 @@ class Authentication(Connection):
         :raises SMTPAuthenticationError: if the server refuses
         """
         password = conceal(password)
-        return await self._authenticate(Login(username, password), timeout)
+        # Without a connection, a subclass sends to what it knows, and the exchange is that of 5.1.
+        heed_prompts = self.transport is not None
+        return await self._authenticate(Login(username, password, heed_prompts=heed_prompts), timeout)
 
     # -- by other means ------------------------------------------------------------------------------
 
@@ -218,7 +231,7 @@ class Authentication(Connection):
     ) -> SMTPResponse:
         await self._ehlo_or_helo_if_needed()
         announced = any(m.startswith("scram-") and m.endswith("-plus") for m in self.server_auth_methods)
-        tls = self.get_transport_info("ssl_object")
+        tls = None if self.transport is None else self.transport.get_extra_info("ssl_object")
         mechanism = kind(
             username,
             password,
@@ -235,20 +248,31 @@ class Authentication(Connection):
             await self._ehlo_or_helo_if_needed()
             sent = [mechanism.secret]
             try:
-                return await self._negotiate(mechanism, sent, timeout)
+                try:
+                    return await self._negotiate(mechanism, sent, timeout)
+                except AmbiguousPromptError:
+                    if not self.is_connected:
+                        raise
+                return await self._negotiate(mechanism, sent, timeout, alone=True)
             except SMTPException as error:
-                _withhold(error, sent)
+                withhold_from(error, sent)
+                if isinstance(error, SMTPAuthenticationError) and error.reason is not None:
+                    error.reason = withhold(error.reason, *sent)
                 raise
 
-    async def _negotiate(self, mechanism: Mechanism, sent: list[Any], timeout: Timeout) -> SMTPResponse:
-        """:param sent: takes the responses of the mechanism, concealed"""
-        start = mechanism.start()
-        sent.append(SecretBytes(start.partition(b" ")[2]))
-        response = _without(sent, await self._respond(timeout, b"AUTH", start))
+    async def _negotiate(
+        self, mechanism: Mechanism, sent: list[Any], timeout: Timeout, alone: bool = False
+    ) -> SMTPResponse:
+        """One exchange.
+
+        :param sent: takes the responses of the mechanism, concealed
+        :param alone: whether AUTH goes without the initial response
+        """
+        response = await self._begin(mechanism, sent, timeout, alone)
         while response.code == SMTPStatus.auth_continue:
             answer = await self._answer(mechanism, response.message, timeout)
             sent.append(answer)
-            response = _without(sent, await self._respond(timeout, answer))
+            response = reply_without(await self._respond(timeout, answer), sent)
         if response.code != SMTPStatus.auth_successful:
             error = SMTPAuthenticationError(*response)
             error.reason = mechanism.reason
@@ -259,6 +283,20 @@ class Authentication(Connection):
             self.close()
             raise
         return response
+
+    async def _begin(
+        self, mechanism: Mechanism, sent: list[Any], timeout: Timeout, alone: bool
+    ) -> SMTPResponse:
+        """Send AUTH, and once more without the initial response where the server refuses the line with it."""
+        start = mechanism.start(alone)
+        sent.append(SecretBytes(start.partition(b" ")[2]))
+        response = reply_without(await self._respond(timeout, b"AUTH", start), sent)
+        if response.code not in _UNREADABLE or not sent[-1]:
+            return response
+        try:
+            return await self._begin(mechanism, sent, timeout, alone=True)
+        except SMTPException:  # the connection is lost, and what the server said before says more
+            return response
 
     async def _respond(self, timeout: Timeout, *args: bytes) -> SMTPResponse:
         with in_phase("auth"):
@@ -283,6 +321,8 @@ class Authentication(Connection):
 
     async def _cancel_auth(self, timeout: Timeout) -> None:
         """Leave an exchange that has gone wrong (RFC 4954 section 4), so that the next command is one."""
+        if not self.is_connected:
+            return
         try:
             response = await self.execute_command(b"*", timeout=timeout)
         except SMTPException:
@@ -326,18 +366,21 @@ async def _login_with_token(
     newer = conceal(await generate())
     if reveal(newer) == reveal(token):
         raise refused
-    await authenticate(username, reveal(newer))
+    try:
+        await authenticate(username, reveal(newer))
+        return
+    except SMTPException as error:
+        if _outweighs(error, refused):
+            raise
+    raise refused
 
 
-def _without(secrets: list[Any], reply: SMTPResponse) -> SMTPResponse:
-    return SMTPResponse(reply.code, withhold(reply.message, *secrets))
+def _outweighs(error: SMTPException, refused: SMTPAuthenticationError | None) -> bool:
+    """Whether an error is what the caller has to know, in place of an earlier refusal.
 
-
-def _withhold(error: SMTPException, secrets: list[Any]) -> None:
-    """Some servers repeat what they were sent. Errors, which end up in logs, do not show it."""
-    args = [withhold(each, *secrets) if isinstance(each, str) else each for each in error.args]
-    error.args = tuple(args)
-    error.message = withhold(error.message, *secrets)
-    error.replies = tuple(_without(secrets, each) for each in error.replies)
-    if isinstance(error, SMTPAuthenticationError) and error.reason is not None:
-        error.reason = withhold(error.reason, *secrets)
+    Only another refusal of the credentials replaces one: what a server says or does after it, such as hanging
+    up, follows from it.
+    """
+    if refused is None or not refused_credentials(refused):
+        return True
+    return isinstance(error, SMTPAuthenticationError) and refused_credentials(error)

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from .._sasl.secret import conceal_arguments
+from .._sasl.secret import conceal_arguments, reply_without, secrets_of, withhold_from
 from .._session import Dialogue, dialogues
 from .._trace.transcript import EMPTY_TRANSCRIPT
 from .._transport.tls import TLSInfo
@@ -67,6 +67,8 @@ class Connection(Options):
         self.supports_esmtp = False
         #: The 220 to a STARTTLS that nobody asked for by name, for the recipe of the 1.1 series.
         self._auto_starttls_response: SMTPResponse | None = None
+        #: Whether the next command is a response to a challenge of AUTH.
+        self._challenged = False
 
     def __repr__(self) -> str:
         state = "connected" if self.is_connected else "not connected"
@@ -128,6 +130,9 @@ class Connection(Options):
     async def execute_command(self, *args: bytes, timeout: Timeout = Default.token) -> SMTPResponse:
         """Send one command, its parts joined by blanks, and wait for the reply.
 
+        With AUTH, and in a response to its challenge, the arguments are secret: the reply, or the error, is
+        cut off where the server repeats one.
+
         :param timeout: seconds, ``None`` for no limit; by default the client's
         :return: the reply, whatever its code; after a 421 the connection is closed
         :raises ValueError: if an argument holds a control character; nothing has been sent
@@ -136,15 +141,32 @@ class Connection(Options):
         :raises SMTPResponseException: with code -1, if what comes is no SMTP reply; the connection is closed
         :raises SMTPException: for AUTH where ``allow_plaintext_auth`` forbids it; nothing has been sent
         """
-        verb = next((arg for arg in args if arg.strip()), b"")  # servers skip blanks
-        if verb.lstrip()[:4].upper() == b"AUTH":
+        is_auth = next((arg for arg in args if arg.strip()), b"").lstrip()[:4].upper() == b"AUTH"
+        if is_auth:  # servers skip the blanks before it
             self._check_may_authenticate()
+        secret = is_auth or self._challenged
+        if secret:
             args = conceal_arguments(args)
         protocol = connected_protocol(self)
-        return await protocol.execute_command(*args, timeout=effective_timeout(self, timeout))
+        try:
+            response = await protocol.execute_command(*args, timeout=effective_timeout(self, timeout))
+        except SMTPException as error:
+            if secret:
+                withhold_from(error, secrets_of(args))
+            raise
+        if secret:
+            response = reply_without(response, secrets_of(args))
+            self._challenged = response.code == SMTPStatus.auth_continue
+        return response
 
     def _check_may_authenticate(self) -> None:
-        """:raises SMTPException: if credentials must not go over this connection"""
+        """
+        :raises SMTPException: if credentials must not go over this connection
+        :raises SMTPServerDisconnected: if there is none, unless ``allow_plaintext_auth`` allows any: a
+            subclass that overrides :meth:`execute_command` may send to something else
+        """
+        if self.transport is None and self.allow_plaintext_auth is True:
+            return
         connected_protocol(self)
         with attach_transcript(self), in_phase("auth"):
             check_may_authenticate(self.transport, self.allow_plaintext_auth, destination_of(self))

@@ -26,6 +26,10 @@ class InvalidChallengeError(SMTPAuthenticationError, ValueError):
     """The server's challenge does not conform to the mechanism."""
 
 
+class AmbiguousPromptError(InvalidChallengeError):
+    """The challenge does not say what it asks for. Without an initial response, the order says it."""
+
+
 class MechanismUnavailable(ValueError):
     """This Python or this connection lacks something that the mechanism needs, whatever the credentials."""
 
@@ -39,7 +43,7 @@ class Mechanism:
 
     :cvar name: the name registered with IANA
     :cvar slow: whether :meth:`respond` takes milliseconds, and so has to run in a thread
-    :cvar strict: whether a challenge that is not base64 is an error; False where its content is not needed
+    :cvar strict: whether a challenge that is not base64 is an error; if not, it is taken as it is
     :ivar reason: the server's explanation of a failure besides its reply, or ``None``
     """
 
@@ -47,6 +51,8 @@ class Mechanism:
     slow: ClassVar[bool] = False
     strict: ClassVar[bool] = True
     reason: str | None = None
+    #: Whether AUTH went without the initial response, which has to answer the first challenge.
+    _held_back = False
 
     @property
     def secret(self) -> Any:
@@ -71,10 +77,18 @@ class Mechanism:
         :raises UntrustedServerError: if the server had to prove that it knows the password, and did not
         """
 
-    def start(self) -> SecretBytes:
-        """The arguments of AUTH: the name and the initial response, ``=`` if empty (RFC 4954 section 4)."""
+    def late_initial(self, challenge: bytes) -> bytes:
+        """The initial response as the answer to the first challenge, which is empty (RFC 4954 section 4)."""
+        return self.initial() or b""
+
+    def start(self, alone: bool = False) -> SecretBytes:
+        """The arguments of AUTH: the name and the initial response, ``=`` if empty (RFC 4954 section 4).
+
+        :param alone: whether to leave out the initial response; it then answers the first challenge
+        """
         initial = self.initial()
-        if initial is None:
+        self._held_back = alone and initial is not None
+        if initial is None or alone:
             return SecretBytes(self.name.encode("ascii"))
         return SecretBytes(b"%b %b" % (self.name.encode("ascii"), encode(initial) or b"="))
 
@@ -84,6 +98,9 @@ class Mechanism:
         :raises InvalidChallengeError: if the challenge is not base64, or does not conform to the mechanism
         :raises MechanismUnavailable: if this Python cannot compute the response
         """
+        if self._held_back:
+            self._held_back = False
+            return SecretBytes(encode(self.late_initial(decode(self.name, challenge, strict=False))))
         return SecretBytes(encode(self.answer(decode(self.name, challenge, self.strict))))
 
 
@@ -109,7 +126,7 @@ def decode(name: str, challenge: str | bytes, strict: bool = True) -> bytes:
     """Decode a challenge from base64.
 
     :param name: the name of the mechanism, for the error text
-    :param strict: whether it has to be base64; if not, any other text is decoded to ``b""``
+    :param strict: whether it has to be base64; if not, any other text is returned as it is
     :raises InvalidChallengeError: if it is not base64, or longer than ``MAX_CHALLENGE`` octets
     """
     if isinstance(challenge, str):
@@ -121,7 +138,7 @@ def decode(name: str, challenge: str | bytes, strict: bool = True) -> bytes:
         return a2b_base64(challenge)
     if strict:
         raise invalid(name, challenge)
-    return b""
+    return challenge
 
 
 def saslname(name: bytes) -> bytes:

@@ -6,25 +6,32 @@ One class each: a name, an initial response, and an answer to a challenge. SCRAM
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import re
+from typing import Any, ClassVar, Final
 
 from ..errors import SMTPAuthenticationError
 from ..status import SMTPStatus
-from .base import CONTROLS, NUL, Mechanism, hmac_digest, invalid, octets, saslname
+from .base import CONTROLS, NUL, AmbiguousPromptError, Mechanism, hmac_digest, invalid, octets, saslname
 from .secret import reveal
+
+_NAME: Final = rb"(?i)user|login|name|account|mail"
+_PASSWORD: Final = rb"(?i)pass|kennwort|secret"
+#: Statuses of an access token that has not expired (RFC 7628 section 3.2.2).
+_NOT_EXPIRED: Final = ("insufficient_scope", "invalid_request", "403")
 
 
 class Plain(Mechanism):
     """PLAIN (RFC 4616), with an empty authorization identity.
 
-    :raises ValueError: for a NUL in the user name or password: it separates the fields
+    :param forbidden: octets that the user name and password must not hold; a NUL separates the fields
+    :raises ValueError: if they hold one
     """
 
     name = "PLAIN"
 
-    def __init__(self, username: str | bytes, password: Any) -> None:
-        self._username = octets(username, "user name", NUL)
-        self._password = octets(password, "password", NUL)
+    def __init__(self, username: str | bytes, password: Any, forbidden: bytes = NUL) -> None:
+        self._username = octets(username, "user name", forbidden)
+        self._password = octets(password, "password", forbidden)
 
     def initial(self) -> bytes:
         return b"\0%b\0%b" % (reveal(self._username), reveal(self._password))
@@ -33,44 +40,67 @@ class Plain(Mechanism):
 class Login(Mechanism):
     """LOGIN, which has no RFC: user name and password, each in a response. The challenges are free text.
 
-    :raises ValueError: for a NUL in the user name or password: many servers ignore the rest
+    The user name goes as the initial response. A server that ignores it asks for the name all the same, and
+    may log what it gets as one. So the password answers only a prompt for a password, and, after the name
+    answered a prompt, any that does not ask for the name again.
+
+    :param forbidden: octets that the user name and password must not hold; many servers ignore what is
+        behind a NUL
+    :param heed_prompts: whether the prompts decide; if not, the password answers the first one
+    :raises ValueError: if the user name or password holds a forbidden octet
     """
 
     name = "LOGIN"
     strict = False
 
-    def __init__(self, username: str | bytes, password: Any) -> None:
-        self._username = octets(username, "user name", NUL)
-        self._password = octets(password, "password", NUL)
-        self._left = [self._password]
+    def __init__(
+        self, username: str | bytes, password: Any, forbidden: bytes = NUL, heed_prompts: bool = True
+    ) -> None:
+        self._username = octets(username, "user name", forbidden)
+        self._password = octets(password, "password", forbidden)
+        self._heed_prompts = heed_prompts
+        #: The prompt that the name answered.
+        self._prompt: bytes | None = None
+        self._done = False
 
     def initial(self) -> bytes:
         name: bytes = reveal(self._username)
         return name
 
+    def late_initial(self, challenge: bytes) -> bytes:
+        self._prompt = challenge
+        return self.initial()
+
     def answer(self, challenge: bytes) -> bytes:
-        if not self._left:
+        if self._done:
             raise invalid(self.name, challenge)
-        if challenge.lower().startswith(b"user") and self._username is not None:
-            # The server ignored the initial response and asks for the name: it might log the password as one.
-            name: bytes = reveal(self._username)
-            self._username = None
-            return name
-        response: bytes = reveal(self._left.pop())
-        return response
+        if self._heed_prompts:
+            for_name = re.search(_NAME, challenge) is not None
+            for_password = re.search(_PASSWORD, challenge) is not None
+            if self._prompt is None:
+                if for_name == for_password:
+                    raise AmbiguousPromptError(*invalid(self.name, challenge, "what does it ask for?").args)
+                if for_name:
+                    return self.late_initial(challenge)
+            elif challenge and (challenge == self._prompt or (for_name and not for_password)):
+                raise invalid(self.name, challenge, "it asks for the user name again")
+        self._done = True
+        password: bytes = reveal(self._password)
+        return password
 
 
 class CramMD5(Mechanism):
     """CRAM-MD5 (RFC 2195): the HMAC of the challenge with the password as key.
 
-    :raises ValueError: for a NUL in the user name or password
+    :param forbidden: octets that the user name and password must not hold
+    :raises ValueError: if they hold one
     """
 
     name = "CRAM-MD5"
 
-    def __init__(self, username: str | bytes, password: Any) -> None:
-        self._username = octets(username, "user name", NUL)
-        self._password = octets(password, "password", NUL)
+    def __init__(self, username: str | bytes, password: Any, forbidden: bytes = NUL) -> None:
+        self._username = octets(username, "user name", forbidden)
+        self._password = octets(password, "password", forbidden)
         self._done = False
 
     def answer(self, challenge: bytes) -> bytes:
@@ -92,9 +122,9 @@ class _Bearer(Mechanism):
     #: The response to the challenge that refuses.
     _acknowledgement: ClassVar[bytes]
 
-    def __init__(self, username: str | bytes, access_token: Any) -> None:
-        self._username = octets(username, "user name", CONTROLS)
-        self._token = octets(access_token, "access token", CONTROLS)
+    def __init__(self, username: str | bytes, access_token: Any, forbidden: bytes = CONTROLS) -> None:
+        self._username = octets(username, "user name", forbidden)
+        self._token = octets(access_token, "access token", forbidden)
 
     @property
     def secret(self) -> Any:
@@ -110,7 +140,8 @@ class _Bearer(Mechanism):
 class XOAuth2(_Bearer):
     """XOAUTH2, as Google and Microsoft document it.
 
-    :raises ValueError: for a control character: Control-A separates the fields, and a token has none
+    :param forbidden: octets that the user name and token must not hold; Control-A separates the fields
+    :raises ValueError: if they hold one
     """
 
     name = "XOAUTH2"
@@ -170,15 +201,18 @@ def refused_credentials(error: SMTPAuthenticationError) -> bool:
 def token_expired(error: SMTPAuthenticationError, sure: bool) -> bool:
     """Whether a refused access token may have expired, so that a new one is worth an attempt.
 
-    The server says so by the status ``invalid_token`` (RFC 7628 section 3.2.2) or, with XOAUTH2, 401. Some
-    only say that the credentials are invalid.
+    The server says so by the status ``invalid_token`` (RFC 7628 section 3.2.2) or, with XOAUTH2, 401 or, as
+    Google does, 400. Some only say that the credentials are invalid, with another status or none.
 
-    :param sure: whether one of these statuses is required; if not, invalid credentials suffice
+    :param sure: whether one of these statuses is required; if not, invalid credentials suffice, unless the
+        status says that the token is valid and another one would be, too
     """
     import json
 
     try:
-        status = json.loads(error.reason or "")["status"]
+        status = str(json.loads(error.reason or "")["status"])
     except (KeyError, RecursionError, TypeError, ValueError):
-        return not sure and refused_credentials(error)
-    return status in ("invalid_token", "401", 401)
+        status = ""
+    if status in ("invalid_token", "400", "401"):
+        return True
+    return not sure and status not in _NOT_EXPIRED and refused_credentials(error)

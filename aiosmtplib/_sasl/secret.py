@@ -7,11 +7,18 @@ value derived from one, in another form than these two.
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from binascii import a2b_base64
+from typing import Any, Final
 
+from .._trace.redaction import HIDDEN, described
+from ..errors import SMTPException
+from ..response import SMTPResponse
 from ..typing import Default
 
-#: How many octets of a secret are searched for in a reply: the server may have cut off the rest.
+_HIDDEN: Final = HIDDEN.decode()
+
+#: How many characters of a secret are searched for in a reply: the server may have cut off the rest.
 _SEARCHED = 12
 #: A shorter secret is not searched for: it may occur in a text by chance.
 _SHORTEST = 8
@@ -26,7 +33,7 @@ class Secret:
         self._value = value
 
     def __repr__(self) -> str:
-        return "<secret>"
+        return _HIDDEN
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError("A secret is not pickled")
@@ -38,7 +45,7 @@ class SecretBytes(bytes):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "<secret>"
+        return _HIDDEN
 
     __str__ = __repr__
 
@@ -59,11 +66,43 @@ def withhold(text: str, *secrets: Any) -> str:
     :param secrets: as ``bytes``, or concealed; one of less than 8 octets is not searched for
     """
     for each in secrets:
-        beginning = bytes(reveal(each) or b"")[:_SEARCHED]
-        if len(beginning) >= _SHORTEST:
-            kept, found, _ = text.partition(beginning.decode("utf-8", "surrogateescape"))
-            text = f"{kept}<secret>" if found else text
+        octets = bytes(reveal(each) or b"")
+        if len(octets) >= _SHORTEST:
+            kept, found, _ = text.partition(octets.decode("utf-8", "backslashreplace")[:_SEARCHED])
+            text = f"{kept}{_HIDDEN}" if found else text
     return text
+
+
+def reply_without(reply: SMTPResponse, secrets: list[Any]) -> SMTPResponse:
+    """A reply, its text cut off where it repeats a secret."""
+    return SMTPResponse(reply.code, withhold(reply.message, *secrets))
+
+
+def withhold_from(error: SMTPException, secrets: list[Any]) -> None:
+    """Cut off the texts of an error where they repeat a secret, as some servers do."""
+    error.args = tuple(withhold(each, *secrets) if isinstance(each, str) else each for each in error.args)
+    error.message = withhold(error.message, *secrets)
+    error.replies = tuple(reply_without(each, secrets) for each in error.replies)
+
+
+def secrets_of(args: tuple[Any, ...]) -> list[SecretBytes]:
+    """The secrets in the arguments of AUTH, or of a response to its challenge, and what these encode.
+
+    :return: the words but for AUTH and the mechanism; and of those in base64, the credential: the last field
+    """
+    line = b" ".join(each for each in args if isinstance(each, bytes))
+    shown = described(line)[0].split()
+    words = [SecretBytes(word) for word in line.split() if word not in shown]
+    return words + [secret for secret in map(_encoded, words) if secret]
+
+
+def _encoded(word: SecretBytes) -> SecretBytes:
+    """The last field of a response: the password of PLAIN and LOGIN, the token of XOAUTH2 and OAUTHBEARER."""
+    try:
+        fields = re.split(rb"[\0\x01]", a2b_base64(word).rstrip(b"\0\x01"))
+    except ValueError:  # no base64
+        return SecretBytes()
+    return SecretBytes(fields[-1].removeprefix(b"auth=Bearer "))
 
 
 def reveal(value: Any) -> Any:

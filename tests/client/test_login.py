@@ -124,7 +124,9 @@ async def test_mechanism_refused(method: str, code: int) -> None:
         with pytest.raises(aiosmtplib.SMTPAuthenticationError) as caught:
             await getattr(client, method)("u", "p")
         assert (caught.value.code, caught.value.message) == (code, "no")
-        assert len(peer.commands) == 2
+        # 504 may be meant for the initial response: AUTH is sent once more, without it.
+        again = code == 504 and method != "auth_crammd5"
+        assert peer.verbs == ["EHLO", "AUTH", *["AUTH"] * again]
         await assert_usable(client, peer)
 
 
@@ -156,7 +158,7 @@ async def test_login_tries_what_is_offered_in_our_order(announced: list[str], fi
 
 async def test_login_goes_on_after_a_mechanism_failed() -> None:
     async with (
-        Peer({"AUTH": in_turn("535 no", "504 what?", "334 UGFzc3dvcmQ6")}, extensions=ALL) as peer,
+        Peer({"AUTH": in_turn("535 no", "534 what?", "334 UGFzc3dvcmQ6")}, extensions=ALL) as peer,
         session(peer) as client,
     ):
         assert await client.login("u", "p") == (235, "2.7.0 Welcome")

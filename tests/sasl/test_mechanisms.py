@@ -284,7 +284,7 @@ def test_oauthbearer_without_a_host_and_with_a_name_to_escape() -> None:
 def test_xoauth2_failure_is_answered_with_nothing() -> None:
     mechanism = XOAuth2("u", "t")
     assert mechanism.respond(b"\xff no base64") == b""
-    assert mechanism.reason == ""
+    assert mechanism.reason == "\\xff no base64"
     with pytest.raises(InvalidChallengeError):
         mechanism.respond(b"")
 
@@ -300,13 +300,21 @@ def test_external(identity: str | bytes, line: bytes) -> None:
         mechanism.respond("")
 
 
-def test_login_tells_a_server_its_name_again() -> None:
-    mechanism = Login("u", "p")
-    assert bytes(mechanism.start()) == b"LOGIN dQ=="
-    assert mechanism.respond(b64(b"Username:")) == b"dQ=="
-    assert mechanism.respond(b64(b"User password:")) == b"cA=="
+@pytest.mark.parametrize("challenge", [b"", b"go on", b64(b"x")])
+def test_initial_response_that_is_held_back(challenge: bytes) -> None:
+    # RFC 4954 section 4: the server's first challenge is empty.
+    mechanism = Plain("u", "p")
+    assert bytes(mechanism.start(alone=True)) == b"PLAIN"
+    assert mechanism.respond(challenge) == b64(b"\0u\0p")
     with pytest.raises(InvalidChallengeError):
-        mechanism.respond(b64(b"Password:"))
+        mechanism.respond(challenge)
+    crammd5 = CramMD5("u", "p")  # has none
+    assert bytes(crammd5.start(alone=True)) == b"CRAM-MD5"
+    with pytest.raises(InvalidChallengeError):
+        crammd5.respond(b"no base64")
+    external = External("")
+    external.start(alone=True)
+    assert external.respond(challenge) == b""
 
 
 def test_crammd5_answers_once() -> None:
