@@ -109,7 +109,7 @@ style: $(VENV)/group-style
 	$(PY) -m ruff format --check .
 
 docs: $(VENV)/group-docs
-	@$(PY) -m sphinx -b html -W --keep-going -q -d build/doctrees docs build/docs $(ARGS)
+	@$(PY) -m sphinx -b html -W --keep-going -q -d build/doctrees docs build/docs
 	@echo build/docs/index.html
 
 # Each page in a browser where there is one, and the examples that need other projects' packages.

@@ -9,8 +9,10 @@ sys.path.insert(0, str(ROOT))  # what is described is what is here, installed or
 
 project = "aiosmtplib"
 author = "aiosmtplib contributors"
-copyright = "2026 aiosmtplib contributors"
-version = release = re.findall(r'(?m)^version = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[0]
+project_copyright = "2026 aiosmtplib contributors"
+version = release = re.findall(
+    r'(?m)^version = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+)[0]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 root_doc = "index"

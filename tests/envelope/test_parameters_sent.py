@@ -213,10 +213,10 @@ async def test_programs_that_override_a_door_see_strings() -> None:
     assert seen == [(["b@example.com"], ["RET=HDRS"])]
 
 
-def test_the_readme_says_what_is_required() -> None:
+def test_the_documentation_says_what_is_required() -> None:
     """Each row of its table has what can be made, and what becomes of that where it is not available."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (table,) = re.findall(r"(?m)^\| parameter \|.*\n\|[-|]+\n((?:\|.*\n)+)", readme)
+    page = (Path(__file__).parents[2] / "docs" / "sending.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"(?m)^\| parameter \|.*\n\|[-|]+\n((?:\|.*\n)+)", page)
     made = []
     for line in table.splitlines():
         calls, _, otherwise = (cell.strip() for cell in line.strip("|").split(" | "))

@@ -1,4 +1,4 @@
-"""The servers that the README speaks of, in a thread, because the examples bring their own event loop."""
+"""The servers of the documentation, in a thread, because its examples bring their own event loop."""
 
 import asyncio
 import socket
@@ -8,6 +8,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -24,13 +25,17 @@ class Office(Mailbox):
     :param directory: where the Unix socket ``smtp.sock`` is made
     :param ask_client: whether 465 insists on a client certificate
     :param peer: answers at 1025, where a well-behaved server will not do
-    :ivar ports: the real ports, by those of the README
+    :ivar ports: the real ports, by those of the pages
+    :ivar token_url: the beginning of the address of an OAuth 2.0 token endpoint
+    :ivar token_requests: the names in the form of each request to it
     """
 
     def __init__(self, directory: Path, ask_client: bool, peer: Peer | None) -> None:
         super().__init__()
         self.ports: dict[str, int] = {}
         self.peer = peer
+        self.token_url = ""
+        self.token_requests: list[str] = []
         self._socket = directory / "smtp.sock"
         self._contexts = certs.server_context(), certs.server_context(ask_client=ask_client)
         self._protocols: list[RecordingSMTP] = []
@@ -69,10 +74,26 @@ class Office(Mailbox):
         if hasattr(socket, "AF_UNIX"):
             loop = asyncio.get_running_loop()
             self._servers.append(await loop.create_unix_server(self._factory(), str(self._socket)))
+        endpoint = await asyncio.start_server(self._give_token, "127.0.0.1", 0)
+        self._servers.append(endpoint)
+        self.token_url = f"http://127.0.0.1:{endpoint.sockets[0].getsockname()[1]}"
         if self.peer is not None:
             await self.peer.__aenter__()
             self.ports["1025"] = self.peer.port
         return self
+
+    async def _give_token(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """An OAuth 2.0 token endpoint (RFC 6749 section 5.1), by HTTP, for one request."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.partition("content-length:")[2].split()[0])
+        form = parse_qs((await reader.readexactly(length)).decode())
+        self.token_requests.append(" ".join(sorted(form)))
+        answer = b'{"access_token": "token", "expires_in": 3599, "token_type": "Bearer"}'
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(answer) + answer
+        )
+        writer.close()
+        await writer.wait_closed()
 
     async def _listen(self, factory: Callable[[], RecordingSMTP], tls: ssl.SSLContext | None) -> int:
         server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0, ssl=tls)
