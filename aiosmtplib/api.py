@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._client.compose import envelope_of
 from ._client.content import Content, MessageKind, kind_of
+from ._client.lifetime import expect_no_more
 from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN
 from ._client.results import SendResult
 from ._envelope.recipient import recipient_list
@@ -118,6 +119,7 @@ async def send(
         stop_on_auth_failure=stop_on_auth_failure,
         on_command=on_command,
     )
+    expect_no_more(client)
     async with client:
         if is_object:
             return await client.send_message(content, sender, recipients, mail_options, rcpt_options)

@@ -13,7 +13,7 @@ from ._client.authentication import Authentication
 from ._client.bulk import SendMany
 from ._client.commands import Commands
 from ._client.connection import Timeout, effective_timeout, introduced_protocol
-from ._client.lifetime import connect, forget_closed_loop
+from ._client.lifetime import connect, forget_closed_loop, part
 from ._client.options import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
 from ._client.options import SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
 from ._client.pipeline import Pipeline
@@ -139,7 +139,7 @@ class SMTP(Sending, Commands, Authentication):
         )
         if polite and self.is_connected:
             try:
-                await self.quit()
+                await part(self)
             except SMTPException:
                 pass  # the block has done what it wanted to; the connection is closed in any case
         if protocol is not None:

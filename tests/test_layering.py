@@ -49,7 +49,7 @@ LAYERS = {
     "client": [
         *within("_client", "content results variant hostnames options error_context security"),
         *within("_client", "happy_eyeballs connector compose"),
-        *within("_client", "connection authentication lifetime commands streaming sending bulk pipeline"),
+        *within("_client", "connection authentication commands lifetime streaming sending bulk pipeline"),
         "smtp",
     ],
     "pool": [

@@ -24,6 +24,7 @@ from .options import Options, check_timeout, destination_of, store_options
 from .security import check_may_authenticate, check_tls_version, tls_of
 
 if TYPE_CHECKING:
+    from .._transport.exchange import AwaitedExchange
     from .compose import Composer
 
 T = TypeVar("T")
@@ -57,6 +58,9 @@ class Connection(Options):
         self._opening_timeout: float | None = None
         #: Makes messages what the server takes; made when the first one is sent.
         self._composer: Composer | None = None
+        #: Whether nothing follows the next message, and the QUIT that was queued behind it.
+        self._sends_last = False
+        self._goodbye: AwaitedExchange | None = None
         self._forget_server()
 
     def _forget_server(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import SMTPException
 from ..response import SMTPResponse
 from .authentication import Authentication, login_as_chosen
+from .commands import Commands
 from .connection import Connection, Timeout, effective_timeout
 from .error_context import attach_transcript
 from .options import store_options
@@ -55,6 +56,25 @@ def forget_closed_loop(client: Connection) -> None:
         client.loop = client.protocol = client.transport = None
         client._connect_lock = asyncio.Lock()
         client._forget_server()
+
+
+def expect_no_more(client: Connection) -> None:
+    """Let QUIT go out with the next message, since nothing follows it."""
+    client._sends_last = True
+
+
+async def part(client: Commands) -> None:
+    """Say QUIT, or wait for the reply to the one that went out with the last message, and close."""
+    goodbye, protocol = client._goodbye, client.protocol
+    if goodbye is None:
+        await client.quit()
+        return
+    assert protocol is not None  # it is connected
+    try:
+        await protocol.wait_for(goodbye)
+    finally:
+        protocol.close()
+    await protocol.wait_closed()
 
 
 def call_when_lost(client: Connection, callback: Callable[[], None]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .._envelope.commands import EnvelopeCommands
 from .._envelope.parameter import option_list
+from .._session import dialogues
 from .._session.transaction import Outcome, begin
 from .._transport.exchange import cancelled_before_sent
 from ..errors import SMTPException
@@ -21,6 +22,13 @@ from .streaming import Progress, measure, push_content
 
 if TYPE_CHECKING:
     import email.message
+
+    from .._session.mail import PreparedMail
+    from ..protocol import SMTPProtocol
+
+#: How long to wait for the reply to a QUIT that went out with a message, in seconds from the final reply. The
+#: message has been taken, so nothing is lost with it; and some servers drop what they read behind content.
+GOODBYE_PATIENCE: Final = 0.5
 
 
 class Withdrawable(Protocol):
@@ -87,7 +95,10 @@ class Sending(Connection):
             if protocol is None or self._last_ehlo_response is None:
                 protocol = await introduced_protocol(self)
             mail = composer_of(self).compose(envelope, content)
-            refused, response = await protocol.run(begin(mail, protocol.server), seconds)
+            if self._sends_last:
+                refused, response = await send_last(self, protocol, mail, seconds)
+            else:
+                refused, response = await protocol.run(begin(mail, protocol.server), seconds)
             return refused, response.message
         except SMTPException as error:
             self._attach_transcript(error)
@@ -148,8 +159,29 @@ async def send_object(
         result = await client.sendmail(sender, recipients, content, options, rcpt_options, timeout)
         return result, len(content)
     mail, size = composer.compose_object(message, sender, recipients, mail_options, rcpt_options)
-    refused, response = await protocol.run(begin(mail, protocol.server), effective_timeout(client, timeout))
+    seconds = effective_timeout(client, timeout)
+    if client._sends_last:
+        refused, response = await send_last(client, protocol, mail, seconds)
+    else:
+        refused, response = await protocol.run(begin(mail, protocol.server), seconds)
     return (refused, response.message), size
+
+
+async def send_last(
+    client: Sending, protocol: SMTPProtocol, mail: PreparedMail, timeout: float | None
+) -> Outcome:
+    """Send a message, with QUIT in the same group where there are groups (RFC 2920 section 3.1).
+
+    The verdict is not kept waiting by the goodbye, whose reply :func:`~.lifetime.part` waits for.
+    """
+    exchange = protocol.exchange(begin(mail, protocol.server), timeout, pipeline=client)
+    protocol.submit(exchange)
+    if protocol.is_connected:
+        patience = GOODBYE_PATIENCE if timeout is None else min(GOODBYE_PATIENCE, timeout)
+        client._goodbye = protocol.exchange(dialogues.command(b"QUIT\r\n"), patience, pipeline=client)
+        protocol.submit(client._goodbye)
+    outcome: Outcome = await protocol.wait_for(exchange)
+    return outcome
 
 
 async def send_stream(

@@ -3,17 +3,36 @@
 import asyncio
 import gc
 import warnings
+from typing import Any
 
 import pytest
 
-from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPServerDisconnected
+import aiosmtplib
+from aiosmtplib import (
+    SMTP,
+    Delivery,
+    SMTPAuthenticationError,
+    SMTPException,
+    SMTPResponse,
+    SMTPServerDisconnected,
+    SMTPTimeoutError,
+)
+from aiosmtplib._client.lifetime import expect_no_more
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.testing import Server
 
 from ..support import certs
-from ..support.actions import hold, then
-from ..support.clients import assert_closed, client_for
-from ..support.scripted_server import PATIENCE, Action, Conversation, Peer
+from ..support.actions import cut, hold, reset, silence, then, when_received
+from ..support.clients import (
+    MESSAGE,
+    RECIPIENTS,
+    SENDER,
+    assert_closed,
+    client_for,
+    email_message,
+    options_for,
+)
+from ..support.scripted_server import CHUNKING, PATIENCE, PIPELINING, Action, Conversation, Peer
 from ..support.threaded_servers import in_thread
 
 
@@ -93,3 +112,111 @@ async def test_nothing_to_wait_for() -> None:
         assert protocol is not None
         await client.quit()
         await protocol.wait_closed()
+
+
+# -- QUIT with the last message --------------------------------------------------------------------------
+
+
+async def send_to(peer: Peer, **options: Any) -> tuple[dict[str, SMTPResponse], str]:
+    return await aiosmtplib.send(MESSAGE, SENDER, RECIPIENTS, **options_for(peer, **options))
+
+
+@pytest.mark.parametrize("extensions", [PIPELINING, CHUNKING])
+@pytest.mark.parametrize("chunking", [None, True])
+async def test_send_says_goodbye_with_the_content(extensions: tuple[str, ...], chunking: bool | None) -> None:
+    final = "BDAT LAST" if chunking and extensions is CHUNKING else "."
+    async with Peer({final: when_received(b"QUIT\r\n")}, extensions=extensions, strict=True) as peer:
+        assert await send_to(peer, chunking=chunking) == ({}, "2.0.0 Accepted")
+        await peer.hung_up()
+    assert peer.verbs[-1] == "QUIT" and peer.verbs.count("QUIT") == 1
+    assert len(peer.accepted) == 1
+
+
+async def test_an_object_is_sent_with_a_goodbye() -> None:
+    async with Peer({".": when_received(b"QUIT\r\n")}, extensions=PIPELINING) as peer:
+        await aiosmtplib.send(email_message(), **options_for(peer))
+        await peer.hung_up()
+    assert peer.verbs == ["EHLO", "MAIL", "RCPT", "RCPT", "DATA", "QUIT"]
+
+
+@pytest.mark.parametrize(
+    ("extensions", "options"), [((), {}), (PIPELINING, {"pipelining": False})], ids=["server", "client"]
+)
+async def test_no_goodbye_ahead_without_pipelining(
+    extensions: tuple[str, ...], options: dict[str, bool]
+) -> None:
+    said = []
+
+    async def final(conversation: Conversation) -> str:
+        said.append(conversation.unread)
+        return await conversation.perform("250 ok")
+
+    async with Peer({".": final}, extensions=extensions) as peer:
+        await send_to(peer, **options)
+        await peer.hung_up()
+    assert said == [b""] and peer.verbs[-1] == "QUIT"
+
+
+@pytest.mark.parametrize("position", ["MAIL", "RCPT", "DATA", "."])
+async def test_a_refusal_is_what_it_is_without_a_goodbye(position: str) -> None:
+    async with Peer({position: "550 5.1.1 no"}, extensions=PIPELINING, strict=True) as peer:
+        with pytest.raises(SMTPException) as caught:
+            await send_to(peer)
+        await peer.hung_up()
+    assert caught.value.delivery is Delivery.REJECTED and peer.verbs[-1] == "QUIT"
+    assert not peer.accepted
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("answer", [cut, "500 what?", "421 too late", silence, reset])
+async def test_what_becomes_of_the_goodbye_is_no_matter(
+    answer: Action, tls: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the server drops it, as some drop all that they read behind content."""
+    monkeypatch.setattr("aiosmtplib._client.sending.GOODBYE_PATIENCE", 0.01)
+    monkeypatch.setattr("aiosmtplib._transport.client_protocol._CLOSE_TIMEOUT", 0.01)
+    secure = {"tls": certs.server_context()} if tls else {}
+    options = {"tls_context": certs.client_context(), "start_tls": True} if tls else {}
+    async with Peer({"QUIT": answer}, extensions=PIPELINING, **secure) as peer:
+        assert await send_to(peer, **options) == ({}, "2.0.0 Accepted")
+        if answer is not reset:
+            await peer.hung_up()
+    assert len(peer.accepted) == 1
+
+
+async def test_the_goodbye_does_not_outlast_the_timeout() -> None:
+    async with Peer({"QUIT": silence}, extensions=PIPELINING) as peer:
+        assert await asyncio.wait_for(send_to(peer, timeout=0.2), 5) == ({}, "2.0.0 Accepted")
+        await peer.hung_up()
+
+
+@pytest.mark.parametrize("final", [cut, "421 4.3.2 going", "garbage"])
+async def test_a_loss_before_the_verdict(final: Action) -> None:
+    async with Peer({".": final}, extensions=PIPELINING) as peer:
+        with pytest.raises(SMTPException) as caught:
+            await send_to(peer)
+        await peer.hung_up()
+    assert caught.value.delivery is (Delivery.REJECTED if final == "421 4.3.2 going" else Delivery.UNKNOWN)
+
+
+async def test_a_time_out_at_once_sends_nothing() -> None:
+    async with Peer(extensions=PIPELINING) as peer:
+        client = client_for(peer, start_tls=False)
+        expect_no_more(client)
+        await client.connect()
+        with pytest.raises(SMTPTimeoutError):
+            await client.sendmail(SENDER, RECIPIENTS, MESSAGE, timeout=0)
+        await peer.hung_up()
+    assert peer.verbs == ["EHLO"]
+
+
+async def test_cancelled_while_the_goodbye_is_out() -> None:
+    never = asyncio.Event()
+    async with Peer({"QUIT": hold(never, "221 bye")}, extensions=PIPELINING) as peer:
+        task = asyncio.ensure_future(send_to(peer))
+        await peer.seen("QUIT")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        never.set()
+        await peer.hung_up()
