@@ -19,6 +19,7 @@ from aiosmtplib._codec import IMPLEMENTATION
 from aiosmtplib.cli import main
 from aiosmtplib.testing import Server
 
+from ..support import certs
 from ..support.actions import cut, silence
 from ..support.scripted_server import PATIENCE, Conversation, Peer
 from ..support.threaded_servers import in_thread
@@ -102,6 +103,14 @@ def test_asks_and_sends(ask: Ask) -> None:
     [message] = server.messages
     assert (message.sender, message.recipients) == ("a@example.com", ("b@example.com", "c@example.com"))
     assert message.content == b"\r\nHi\r\n.\r\n"
+
+
+def test_a_server_that_nobody_vouches_for(ask: Ask) -> None:
+    """It offers STARTTLS with a certificate of its own making, as a server of this host may."""
+    with in_thread(Peer(tls=certs.server_context())) as peer:
+        code, _, err = ask(f"127.0.0.1\n{peer.port}\na@example.com\nb@example.com\nHi\n")
+    assert (code, err) == (0, "")
+    assert "STARTTLS" not in peer.verbs
 
 
 def test_scripts_pipe_the_answers() -> None:
