@@ -213,7 +213,7 @@ def encode_command(*args):
         out[0] = c' '
         out += 1
     if bad:
-        raise ValueError("an SMTP command must not contain control characters")
+        raise ValueError("control characters are prohibited in an SMTP command")
     (out - 1)[0] = c'\r'
     out[0] = c'\n'
     return line

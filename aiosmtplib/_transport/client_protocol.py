@@ -58,8 +58,11 @@ class ClientProtocol(BaseProtocol):
         """Write ``data`` as it is, without waiting.
 
         :raises SMTPServerDisconnected: if not connected
+        :raises RuntimeError: if the transport is for reading alone
         """
         self._check_connected()
+        if not hasattr(self.transport, "write"):
+            raise RuntimeError(f"{self.transport!r} does not support writing")
         self._session.write(data)
         self._flush()
         self._deliver()
@@ -173,8 +176,11 @@ class ClientProtocol(BaseProtocol):
 
         try:
             await in_time(upgrade(), timeout)
-        except asyncio.TimeoutError as error:
+        except (asyncio.TimeoutError, ConnectionAbortedError) as error:
+            # With the latter asyncio ends a handshake for which it has waited long enough, whatever we do.
             raise SMTPTimeoutError("Timed out while upgrading transport") from error
+        except ConnectionResetError as error:
+            raise SMTPServerDisconnected(f"Connection lost during the TLS handshake: {error}") from error
         if self.lost or self.transport is plain:
             raise self._interruption()
         # All that was known about the server is forgotten (RFC 3207 section 4.2); no second greeting comes.

@@ -227,11 +227,14 @@ async def test_timeout(timeout: float) -> None:
         await close(protocol, peer)
 
 
-@pytest.mark.parametrize("argument", [b"a\r\nb", b"\n", b"\r", b"\0", b"\x7f", b"\x1b"])
-async def test_control_characters_are_refused(argument: bytes) -> None:
+@pytest.mark.parametrize("argument", [b"a\r\nb", b"\n", b"\r", b"\0", b"\t", b"\x7f", b"\x1b"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_control_characters_are_refused(argument: bytes, place: int) -> None:
     protocol, wire = wired()
-    with pytest.raises(ValueError, match="control character"):
-        await protocol.execute_command(b"NOOP", argument, timeout=SOON)
+    arguments = [b"MAIL", b"FROM:<a@example.com>", b"SIZE=1"]
+    arguments[place] += argument
+    with pytest.raises(ValueError, match="control characters are prohibited"):
+        await protocol.execute_command(*arguments, timeout=SOON)
     assert wire.written == b""
 
 
@@ -261,6 +264,47 @@ async def test_start_tls() -> None:
         assert protocol.transport.get_extra_info("ssl_object") is not None
         assert (await protocol.execute_command(b"NOOP", timeout=PATIENCE)).code == 250
         await close(protocol, peer)
+
+
+@pytest.mark.parametrize(
+    ("interruption", "expected"),
+    [
+        (ConnectionResetError, aiosmtplib.SMTPServerDisconnected),
+        (ConnectionAbortedError, aiosmtplib.SMTPTimeoutError),
+    ],
+)
+async def test_start_tls_that_the_event_loop_breaks_off(
+    monkeypatch: pytest.MonkeyPatch, interruption: type[OSError], expected: type[Exception]
+) -> None:
+    """asyncio aborts a handshake after a minute, which no test can wait for."""
+
+    async def broken(*args: Any, **kwargs: Any) -> None:
+        raise interruption("enough")
+
+    async with Peer(tls=certs.server_context()) as peer:
+        protocol = await open_to(peer)
+        await protocol.read_response(timeout=PATIENCE)
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio.get_running_loop(), "start_tls", broken)
+            with pytest.raises(expected) as caught:
+                await protocol.start_tls(certs.client_context(), server_hostname="localhost")
+        assert isinstance(caught.value.__cause__, interruption)
+        assert not protocol.is_connected
+        await peer.hung_up()
+
+
+async def test_a_transport_for_reading_alone() -> None:
+    class Reading(asyncio.ReadTransport):
+        def get_extra_info(self, name: str, default: Any = None) -> Any:
+            return default
+
+        def is_closing(self) -> bool:
+            return False
+
+    protocol = SMTPProtocol()
+    protocol.connection_made(Reading())
+    with pytest.raises(RuntimeError, match="does not support writing"):
+        protocol.write(b"NOOP\r\n")
 
 
 async def test_start_tls_refused() -> None:

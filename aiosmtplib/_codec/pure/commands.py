@@ -30,7 +30,7 @@ def encode_command(*args: bytes) -> bytes:
             raise TypeError(f"expected bytes, got {type(arg).__name__}")
     line = b" ".join(args)
     if len(line.translate(None, _CONTROLS)) != len(line):
-        raise ValueError("an SMTP command must not contain control characters")
+        raise ValueError("control characters are prohibited in an SMTP command")
     return line + b"\r\n"
 
 
