@@ -22,6 +22,7 @@ from copy import copy
 from typing import NamedTuple, TypeAlias
 
 from ..errors import SMTPConnectError
+from .tls import tls_error
 
 #: How many contexts are kept, those used last. More than one is rare: a program knows one or two bundles.
 MAX_CONTEXTS = 8
@@ -50,7 +51,7 @@ class TLSOptions(NamedTuple):
 def make_tls_context(options: TLSOptions) -> ssl.SSLContext:
     """A TLS client context. Reads files: not to be called on the event loop.
 
-    :raises SMTPConnectError: if a file cannot be read or is no PEM file
+    :raises SMTPConnectError: if a file cannot be read or is no PEM file; then also an :class:`ssl.SSLError`
     """
     if options.validate_certs:
         context = ssl.create_default_context()
@@ -66,18 +67,26 @@ def make_tls_context(options: TLSOptions) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=bundle)
         except OSError as error:
-            raise SMTPConnectError(f"cert_bundle must be a readable PEM file: {bundle}: {error}") from error
+            raise _file_error(f"cert_bundle must be a readable PEM file: {bundle}", error) from error
     cert, key = options.client_cert, options.client_key
     if cert is not None:
         try:
             # With no password at all, OpenSSL would ask for that of an encrypted key on the terminal.
             context.load_cert_chain(cert, keyfile=key, password="")
         except OSError as error:
-            raise SMTPConnectError(
+            raise _file_error(
                 f"client_cert and client_key must be readable PEM files that belong together, the key not "
-                f"encrypted: {cert}, {key}: {error}"
+                f"encrypted: {cert}, {key}",
+                error,
             ) from error
     return context
+
+
+def _file_error(message: str, cause: OSError) -> SMTPConnectError:
+    """For a file that cannot be read, or that OpenSSL does not take: then also an :class:`ssl.SSLError`."""
+    if isinstance(cause, ssl.SSLError):
+        return tls_error(message, cause)
+    return SMTPConnectError(f"{message}: {cause}")
 
 
 async def shared_tls_context(options: TLSOptions) -> ssl.SSLContext:

@@ -303,6 +303,7 @@ def test_files_that_are_no_certificates(tmp_path: Path, option: str, content: st
     with pytest.raises(SMTPConnectError, match=f"{option} .*must be .*readable PEM.*file.pem") as caught:
         make_tls_context(TLSOptions(**{option: str(path)}))  # type: ignore[arg-type]
     assert isinstance(caught.value.__cause__, OSError)
+    assert isinstance(caught.value, ssl.SSLError) == (content is not None)
 
 
 @pytest.mark.parametrize("kind", [ssl.SSLError, ssl.SSLCertVerificationError])
