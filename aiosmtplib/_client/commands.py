@@ -10,7 +10,13 @@ from .._envelope.parameter import available, checked, option_list, sent
 from .._envelope.recipient import plain, with_own
 from .._message.addresses import parse_address
 from .._session import dialogues, transaction
-from ..errors import SMTPHeloError, SMTPRecipientRefused, SMTPResponseException, SMTPSenderRefused
+from ..errors import (
+    SMTPHeloError,
+    SMTPNotSupported,
+    SMTPRecipientRefused,
+    SMTPResponseException,
+    SMTPSenderRefused,
+)
 from ..response import SMTPResponse
 from ..status import SMTPStatus
 from ..typing import Default
@@ -99,11 +105,11 @@ class Commands(Connection):
     ) -> SMTPResponse:
         """Ask whether there is such a mailbox.
 
+        :param options: ``["SMTPUTF8"]`` for an address that is not ASCII (RFC 6531 section 3.7.4.2)
         :raises SMTPResponseException: for any reply but 250, 251 or 252
+        :raises SMTPNotSupported: if the server does not announce SMTPUTF8, and it is among ``options``
         """
-        path = parse_address(address).encode("ascii")
-        arguments = await self._arguments("VRFY", options, "ascii")
-        return await self._command((b"VRFY", path, *arguments), timeout, 250, 251, 252)
+        return await self._command(await self._query("VRFY", address, options), timeout, 250, 251, 252)
 
     @attaches_transcript
     async def expn(
@@ -111,11 +117,11 @@ class Commands(Connection):
     ) -> SMTPResponse:
         """Ask for the members of a mailing list.
 
+        :param options: ``["SMTPUTF8"]`` for a list that is not ASCII (RFC 6531 section 3.7.4.2)
         :raises SMTPResponseException: for any reply but 250
+        :raises SMTPNotSupported: if the server does not announce SMTPUTF8, and it is among ``options``
         """
-        path = parse_address(address).encode("ascii")
-        arguments = await self._arguments("EXPN", options, "ascii")
-        return await self._command((b"EXPN", path, *arguments), timeout, 250)
+        return await self._command(await self._query("EXPN", address, options), timeout, 250)
 
     @attaches_transcript
     async def quit(self, timeout: Timeout = Default.token) -> SMTPResponse:
@@ -195,6 +201,17 @@ class Commands(Connection):
         content = encode_data(message.encode("ascii") if isinstance(message, str) else message)
         await self._ehlo_or_helo_if_needed()
         return await self._run(transaction.data(content), timeout)
+
+    async def _query(self, verb: str, address: str, options: Iterable[str] | None) -> tuple[bytes, ...]:
+        """The VRFY or EXPN command of an address."""
+        options = option_list(options, verb)
+        utf8 = any(option.upper() == "SMTPUTF8" for option in options)
+        encoding = "utf-8" if utf8 else "ascii"
+        path = parse_address(address).encode(encoding)
+        arguments = await self._arguments(verb, options, encoding)
+        if utf8 and not self.supports_extension("smtputf8"):
+            raise SMTPNotSupported("SMTPUTF8 is not supported by this server")
+        return (verb.encode("ascii"), path, *arguments)
 
     async def _arguments(self, verb: str, options: Iterable[str] | None, encoding: str) -> list[bytes]:
         """The parameters of a command for this server."""

@@ -37,8 +37,8 @@ class Connection(Options):
 
     :ivar protocol: the protocol of the open connection, else ``None``
     :ivar transport: the transport of the open connection, else ``None``
-    :ivar last_helo_response: the last reply to HELO on this connection, else ``None``
-    :ivar last_ehlo_response: the last reply to EHLO on this connection, else ``None``
+    :ivar last_helo_response: the last reply to HELO on this connection; ``None`` if it was a refusal
+    :ivar last_ehlo_response: the last reply to EHLO on this connection; ``None`` if it was a refusal
     :ivar esmtp_extensions: announced extensions, lower case, with their parameters (RFC 5321 section 4.1.1.1)
     :ivar server_auth_methods: announced SASL mechanisms, lower case
     :ivar supports_esmtp: whether the server accepted EHLO
@@ -92,7 +92,10 @@ class Connection(Options):
 
     @property
     def last_ehlo_response(self) -> SMTPResponse | None:
-        """The last reply to EHLO. Setting it updates what is known about the server."""
+        """The last reply to EHLO, ``None`` if it was a refusal.
+
+        Setting it updates what is known about the server.
+        """
         return self._last_ehlo_response
 
     @last_ehlo_response.setter
@@ -193,12 +196,12 @@ class Connection(Options):
         self._learn(ehlo, helo)
 
     def _learn(self, ehlo: SMTPResponse | None, helo: SMTPResponse | None) -> None:
-        """Keep what the server said, unless the connection ended with it."""
+        """Keep what the server accepted, unless the connection ended with it; a refusal leaves ``None``."""
         if self.is_connected:
             if ehlo is not None:
-                self.last_ehlo_response = ehlo
+                self.last_ehlo_response = ehlo if ehlo.code == SMTPStatus.completed else None
             if helo is not None:
-                self.last_helo_response = helo
+                self.last_helo_response = helo if helo.code == SMTPStatus.completed else None
 
     async def _hello_name(self, hostname: str | None) -> bytes:
         """What to call this host in EHLO (RFC 5321 section 4.1.4).

@@ -8,7 +8,7 @@ import pytest
 import aiosmtplib
 from aiosmtplib import SMTP
 
-from ..support.actions import drip, in_turn, split
+from ..support.actions import at_nth, drip, in_turn, split
 from ..support.clients import (
     HOST,
     MESSAGE,
@@ -70,6 +70,25 @@ async def test_command_and_reply(call: Call, line: bytes, result: Any) -> None:
         assert peer.commands == [b"EHLO me.example", line]
 
 
+@pytest.mark.parametrize("option", ["SMTPUTF8", "smtputf8"])
+async def test_vrfy_and_expn_of_what_is_not_ascii(option: str) -> None:
+    async with Peer(extensions=["SMTPUTF8"]) as peer, session(peer) as client:
+        await client.vrfy("ä@exämple.com", options=[option])
+        await client.expn("lïste", options=["X", option])
+        sent = [f"VRFY ä@exämple.com {option}", f"EXPN lïste X {option}"]
+        assert peer.commands[1:] == [line.encode() for line in sent]
+
+
+@pytest.mark.parametrize("address", ["ä@example.com", "a@example.com"])
+async def test_vrfy_and_expn_where_the_server_lacks_smtputf8(address: str) -> None:
+    async with Peer(extensions=["8BITMIME"]) as peer, session(peer, start_tls=False) as client:
+        for ask in (client.vrfy, client.expn):
+            with pytest.raises(aiosmtplib.SMTPNotSupported, match="SMTPUTF8"):
+                await ask(address, options=["SMTPUTF8"])
+        assert peer.verbs == ["EHLO"]
+        await assert_usable(client, peer)
+
+
 async def test_data() -> None:
     async with Peer() as peer, session(peer) as client:
         await client.mail(SENDER)
@@ -101,11 +120,29 @@ async def test_helo() -> None:
         assert peer.commands == [b"HELO me.example", b"HELO x.example", b"NOOP"]
 
 
+@pytest.mark.parametrize("hello", ["EHLO", "HELO"])
+async def test_a_refusal_tells_nothing_about_the_server(hello: str) -> None:
+    async with Peer({hello: at_nth(2, "550 no")}) as peer, session(peer, start_tls=False) as client:
+        greet = client.ehlo if hello == "EHLO" else client.helo
+        await greet()
+        assert not client.is_ehlo_or_helo_needed
+        with pytest.raises(aiosmtplib.SMTPHeloError):
+            await greet()
+        assert client.last_ehlo_response is None
+        assert client.last_helo_response is None
+        assert client.is_ehlo_or_helo_needed
+        assert not client.supports_esmtp
+        assert client.esmtp_extensions == {}
+        await client.noop()  # introduces this host first
+        assert peer.verbs == [hello, hello, "EHLO", "NOOP"]
+
+
 @pytest.mark.parametrize("code", [500, 502, 504, 550])
 async def test_helo_where_ehlo_is_unknown(code: int) -> None:
     async with Peer({"EHLO": f"{code} what?"}) as peer, session(peer) as client:
         assert not client.supports_esmtp
         assert client.esmtp_extensions == {}
+        assert client.last_ehlo_response is None
         assert client.last_helo_response == (250, "peer.example")
         assert await client.sendmail(SENDER, RECIPIENTS, MESSAGE) == ({}, "2.0.0 Accepted")
         assert peer.commands[:3] == [b"EHLO me.example", b"HELO me.example", b"MAIL FROM:<a@example.com>"]
