@@ -228,6 +228,7 @@ class Connection(Options):
         self._check_port()
         if self.local_hostname is None:
             begin_lookup()  # it may take as long as connecting
+        self._check_token_user()
         may_upgrade = not self.use_tls and self._start_tls is not False
         context = None
         if self.use_tls or self._must_upgrade or (may_upgrade and self._tls_files_named):

@@ -20,6 +20,7 @@ from typing import Any, Final, cast
 from .._sasl.secret import conceal, reveal
 from .._trace.observer import CommandHook, check_hook
 from .._transport.tls_contexts import TLSOptions, shared_tls_context
+from ..errors import SMTPException
 from ..typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
 from .hostnames import check_server_name, given_name
 from .variant import SMTP_VARIANT, Variant
@@ -182,6 +183,8 @@ class Options:
         """Set the attributes of a derived class: so this is the one constructor, with the one signature."""
 
     def _check_options(self) -> None:
+        if self.tls_context is not None and (self.client_cert is not None or self.client_key is not None):
+            raise ValueError("Either a TLS context or a certificate/key must be provided, not both")
         for name, types in _TYPES.items():
             kind = type(reveal(getattr(self, _PRIVATE.get(name, name))))
             if not issubclass(kind, types):
@@ -198,8 +201,6 @@ class Options:
             raise ValueError("The start_tls and use_tls options are not compatible.")
         self._check_trust()
         check_hook(self.on_command)
-        if self.tls_context is not None and (self.client_cert is not None or self.client_key is not None):
-            raise ValueError("Either a TLS context or a certificate/key must be provided, not both")
         if self.client_key is not None and self.client_cert is None:
             raise ValueError("A client_key needs the client_cert that it belongs to")
         if self.sock is not None and self.socket_path is not None:
@@ -208,11 +209,8 @@ class Options:
             raise ValueError("A port makes no sense together with a socket or a socket path")
         if self.use_tls and self.hostname is None and (self.sock is not None or self.socket_path is not None):
             raise ValueError("TLS on a socket needs the hostname to verify the certificate against")
-        if self._oauth_token_generator is not None:
-            if self._password is not None:
-                raise ValueError("password and oauth_token_generator are mutually exclusive")
-            if self._username is None:
-                raise ValueError("An oauth_token_generator needs the username that it is for")
+        if self._oauth_token_generator is not None and self._password is not None:
+            raise ValueError("password and oauth_token_generator are mutually exclusive")
 
     def _check_trust(self) -> None:
         """Check what decides whether credentials and mail are protected."""
@@ -255,6 +253,11 @@ class Options:
             raise ValueError(
                 f"{name} must not be used on port {self.port} (RFC 2033 section 5): pass another port"
             )
+
+    def _check_token_user(self) -> None:
+        """:raises SMTPException: if there are tokens to log in with, and nobody to log in"""
+        if self._oauth_token_generator is not None and self._username is None:
+            raise SMTPException("A username is required with oauth_token_generator: whom the token is for")
 
     @property
     def _tls_files_named(self) -> bool:

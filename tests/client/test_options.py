@@ -39,7 +39,6 @@ from ..support.scripted_server import Peer
         {"client_key": "key.pem"},
         {"socket_path": "/run/smtp", "port": 25},
         {"username": "u", "password": "x", "oauth_token_generator": lambda: None},
-        {"oauth_token_generator": lambda: None},
         {"socket_path": "/run/smtp", "use_tls": True},
         {"local_hostname": ""},
         {"local_hostname": "a b"},
