@@ -16,6 +16,7 @@ from ..errors import (
     SMTPRecipientRefused,
     SMTPResponseException,
     SMTPSenderRefused,
+    SMTPServerDisconnected,
 )
 from ..response import SMTPResponse
 from ..status import SMTPStatus
@@ -127,10 +128,16 @@ class Commands(Connection):
     async def quit(self, timeout: Timeout = Default.token) -> SMTPResponse:
         """Say goodbye and close the connection.
 
+        :return: the reply; a 221 without text if the server resets the connection instead, or breaks off TLS
         :raises SMTPResponseException: for any reply but 221 or 250
         """
         protocol = connected_protocol(self)
-        response = await self.execute_command(b"QUIT", timeout=timeout)
+        try:
+            response = await self.execute_command(b"QUIT", timeout=timeout)
+        except SMTPServerDisconnected as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            response = SMTPResponse(SMTPStatus.closing.value, "")  # it has gone, which is what was asked for
         if response.code not in (SMTPStatus.closing, SMTPStatus.completed):
             raise SMTPResponseException(*response)
         protocol.close()

@@ -35,6 +35,7 @@ from ..support.scripted_server import Peer
     [
         {"use_tls": True, "start_tls": True},
         {"tls_context": ssl.create_default_context(), "client_cert": "cert.pem"},
+        {"tls_context": True, "client_cert": "cert.pem"},
         {"tls_context": ssl.create_default_context(), "client_key": "key.pem"},
         {"client_key": "key.pem"},
         {"socket_path": "/run/smtp", "port": 25},
