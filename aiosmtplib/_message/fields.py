@@ -223,11 +223,12 @@ def _check_not_decoded(tree: Any, found: list[str]) -> None:
     :raises ValueError: if it is refused
     """
     text = str(tree)
+    one = len(found) == 1 and text.count("@") == 1
     for spec in _parts(tree, "addr-spec"):
         again = any(_parts(spec, "obs-local-part"))
         odd = any(_parts(spec, "invalid-obs-local-part"))  # blanks, or dots as in "a..b@c"
         if spec.domain is None:
-            refused = (again or odd) and (text.count("@") != 1 or len(found) != 1)
+            refused = (again or odd) and not one
         else:
             refused = again or (odd and " " in str(spec[0]).strip())
         if refused:
