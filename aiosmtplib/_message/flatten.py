@@ -17,6 +17,7 @@ from typing import Any, Final
 from .._codec import encode_message, normalize_newlines, serialize_message
 from .._codec.constants import CHUNK, DATA, PLAIN
 from .._codec.types import Data
+from . import samples
 from .phrases import has_bytes, with_addresses
 from .rules import Rules
 
@@ -123,18 +124,21 @@ def generate(message: EmailMessage | Message, rules: Rules) -> bytes:
     return buffer.getvalue()
 
 
-def _sample(message: EmailMessage | Message, fields: tuple[tuple[str, str], ...]) -> EmailMessage | Message:
-    for name, value in fields:
-        message[name] = value
-    message.set_payload("Hello\n.\n")
-    return message
-
-
 def _agrees(message: EmailMessage | Message) -> bool:
-    """Whether this interpreter's generator writes the sample as the codec does."""
-    rules = rules_for(message, False, "8bit")
-    written = serialize_message(message, rules, PLAIN)
-    return written is not None and written[0] == generate(message, rules)
+    """Whether this interpreter's generator writes the sample as the codec does, but for what is by chance."""
+    rules = rules_for(message, True, "8bit")
+    try:
+        written = serialize_message(message, rules, PLAIN)
+        return written is not None and _without_digits(written[0]) == _without_digits(
+            generate(message, rules)
+        )
+    except Exception:  # of any kind: it is not the library that the codec knows
+        return False
+
+
+def _without_digits(content: bytes) -> bytes:
+    # Not by seeding the source of chance, from which other threads may draw.
+    return content.translate(_DIGITS)
 
 
 def _copied(message: Any) -> Any:
@@ -170,28 +174,15 @@ def _contain(field: bytes, linesep: bytes) -> bytes:
     return _fold_properly(linesep + b" ", field.rstrip(b"\r\n")) + linesep
 
 
-# How fields are written, and above all how they are folded, differs between the releases of Python, patch
-# releases too. What the codec does is relied upon where it does the same as the one that runs.
-_SHORT: Final = (
-    ("From", "Ann Example <ann@example.com>"),
-    ("Subject", "Words, and (more) <words>"),
-    ("Date", "Thu, 26 Nov 2026 09:00:00 +0000"),
-    ("Message-ID", "<1@example.com>"),
-    ("MIME-Version", "1.0"),
-    ("Content-Type", 'text/plain; charset="utf-8"'),
-    ("Content-Transfer-Encoding", "8bit"),
-)
-_LONG: Final = (
-    ("Subject", "seventy characters and no room for them behind the name of the field"),
-    ("X-Words", f"{'word ' * 13}word: {'w' * 76} {'w' * 77} end, {'w' * 60} <{'w' * 15}> (w)\tlast"),
-    (
-        "To",
-        ", ".join(f'"{name}, B." <{name}@example.com>, {name}@example.org' for name in ("ann", "bob", "cy")),
-    ),
-    ("Content-Type", f'application/octet-stream; charset="utf-8"; name="{"n" * 60}.pdf"'),
-    ("Content-Disposition", f'attachment; filename="{"n" * 50}.pdf"; size="1"'),
-)
-_relied_upon = _agrees(_sample(EmailMessage(), _SHORT)) and _agrees(_sample(Message(), _SHORT))
-_folds = _relied_upon and _agrees(_sample(EmailMessage(), _LONG))
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+
+
+def _known() -> tuple[bool, bool]:
+    """Whether this interpreter writes messages as the codec does; and whether it also folds fields so."""
+    written = _agrees(samples.modern()) and _agrees(samples.old_style())
+    return written, written and _agrees(samples.folded())
+
+
+_relied_upon, _folds = _known()
 for _rules in _RULES.values():
     _rules.folds = _rules.signed.folds = _folds

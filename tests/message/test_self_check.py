@@ -1,0 +1,119 @@
+"""The check before the first message: whether the standard library is the one that the codec knows.
+
+Functions of the library are changed a line, a condition and a constant at a time. The check has to notice, or
+everything that is written has to be what the changed library writes.
+"""
+
+import random
+from collections.abc import Callable
+from email import _header_value_parser as parser
+from email import _policybase, generator, header, headerregistry, message, policy
+from email.message import Message
+from typing import Any
+
+import pytest
+
+from aiosmtplib._codec.constants import PLAIN
+from aiosmtplib._message import flatten as flattening
+from aiosmtplib._message import samples
+
+from .. import corpus
+from ..support.mutants import Mutant, mutants
+from ..support.sample_messages import FOLDED, OURS
+from ..support.serializing import by_generator
+
+GENERATOR = "flatten clone write _write_lines _write _dispatch _write_headers _handle_text _handle_multipart"
+GENERATOR += " _handle_multipart_signed _handle_message_delivery_status _handle_message _make_boundary"
+MESSAGE = "get_boundary set_boundary get_content_type get_content_maintype get_content_subtype get_param get"
+MESSAGE += " get_payload raw_items is_multipart _get_params_preserve __getitem__ replace_header get_params"
+FORMATTER = "__init__ _str newline add_transition feed _append_chunk _ascii_split"
+RELIED_UPON: list[tuple[Any, str]] = [
+    (generator.Generator, GENERATOR),
+    (generator.BytesGenerator, "write _new_buffer _encode _write_headers _handle_text _compile_re"),
+    (policy.EmailPolicy, "fold_binary _fold"),
+    (_policybase.Compat32, "fold_binary _fold"),
+    (headerregistry.BaseHeader, "fold"),
+    (parser, "_refold_parse_tree _steal_trailing_WSP_if_exists _fold_mime_parameters _fold_as_ew"),
+    (parser.TokenList, "__str__ fold startswith_fws as_ew_allowed ew_combine_allowed all_defects"),
+    (parser.WhiteSpaceTerminal, "startswith_fws"),
+    (parser.Terminal, "startswith_fws"),
+    (header.Header, "__init__ append encode _normalize"),
+    (header._ValueFormatter, FORMATTER),  # type: ignore[attr-defined]
+    (header._Accumulator, "__init__ push pop_from _str is_onlyws part_count"),  # type: ignore[attr-defined]
+    (message.Message, MESSAGE),
+]
+FUNCTIONS = [
+    pytest.param(owner, name, id=f"{owner.__name__}.{name}")
+    for owner, names in RELIED_UPON
+    for name in names.split()
+    if name in vars(owner)
+]
+BUILDERS: dict[str, Callable[[], Message]] = {**OURS, **{name: FOLDED[name][0] for name in FOLDED}}
+#: Some of them, of all kinds.
+FEW = (
+    "plain,old,old mangled,eight bits,words,addresses,parameters,generated boundary that folds,edges,signed,"
+)
+FEW += "forwarded,status,source,long source,source of parts,old source,old with generated boundary,utf-8"
+
+
+def unlike(build: Callable[[], Message], utf8: bool) -> bool:
+    """Whether a message is not written as the standard library writes it."""
+    outcomes: list[Any] = []
+    for write in (flattening.flatten, by_generator):
+        try:
+            one = build()
+        except Exception:
+            return False  # of the library: there is no such message
+        random.seed(1)
+        try:
+            outcomes.append(write(one, utf8, "8bit"))
+        except Exception as error:
+            outcomes.append(type(error))
+    return bool(outcomes[0] != outcomes[1])
+
+
+def unnoticed(mutant: Mutant, builders: dict[str, Callable[[], Message]], patch: pytest.MonkeyPatch) -> str:
+    """The messages that a mutant has written wrong though the check was passed."""
+    with mutant.applied(), patch.context() as within:
+        relied_upon, folds = flattening._known()
+        if not relied_upon:
+            return ""
+        for rules in flattening._RULES.values():
+            within.setattr(rules, "folds", folds)
+            within.setattr(rules.signed, "folds", folds)
+        wrong = [
+            name for name, build in builders.items() if any(unlike(build, utf8) for utf8 in (False, True))
+        ]
+    return f"{mutant}: {wrong}" if wrong else ""
+
+
+@pytest.mark.parametrize(("owner", "name"), FUNCTIONS)
+def test_a_changed_library_is_noticed(owner: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {name: build for name, build in BUILDERS.items() if name in FEW.split(",")}
+    assert [what for one in mutants(owner, name) if (what := unnoticed(one, few, monkeypatch))] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("owner", "name"), FUNCTIONS)
+def test_all_messages(owner: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = {**BUILDERS, **dict(corpus.realistic())}
+    assert [what for one in mutants(owner, name) if (what := unnoticed(one, every, monkeypatch))] == []
+
+
+def test_the_check_is_passed() -> None:
+    assert flattening._known() == (True, True) == (flattening._relied_upon, flattening._folds)
+
+
+def test_a_library_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(flattening, "generate", fail)
+    assert flattening._known() == (False, False)
+
+
+def test_what_the_codec_writes_alone() -> None:
+    """What is left to the library tells nothing of it."""
+    for build in (samples.modern, samples.old_style, samples.folded):
+        one = build()
+        assert flattening.serialize(one, flattening.rules_for(one, True, "8bit"), PLAIN) is not None
