@@ -151,6 +151,17 @@ def send_many(
     async def run() -> AsyncGenerator[SendResult[Item], None]:
         async with pool, results:
             async for result in results:
-                yield result
+                caller = asyncio.current_task()
+                try:
+                    yield result
+                except GeneratorExit:
+                    if _is_cancelled(caller):  # amidst its loop, perhaps with the program
+                        await pool.aclose(0)
+                    raise
 
     return run()
+
+
+def _is_cancelled(task: asyncio.Task[Any] | None) -> bool:
+    """Whether a task was cancelled, or is just being so (which Python 3.10 does not tell)."""
+    return task is not None and (task.cancelled() or bool(getattr(task, "cancelling", int)()))

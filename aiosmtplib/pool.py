@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import ssl
 from collections.abc import AsyncIterable, Iterable, Sequence
@@ -13,6 +12,7 @@ from ._client.bulk import SendMany
 from ._client.compose import envelope_of
 from ._client.connection import Timeout, effective_timeout
 from ._client.content import Content, MessageKind, kind_of
+from ._client.error_context import gives_up
 from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN, destination_of
 from ._client.streaming import Progress
 from ._envelope.recipient import recipient_list
@@ -280,4 +280,4 @@ class SMTPPool:
         traceback: TracebackType | None,
     ) -> None:
         # A caller that was cancelled waits for nothing.
-        await self.aclose(0 if isinstance(exc, asyncio.CancelledError) else None)
+        await self.aclose(0 if gives_up(exc) else None)

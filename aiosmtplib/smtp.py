@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeVar
 from ._client.authentication import Authentication
 from ._client.bulk import SendMany
 from ._client.commands import Commands
-from ._client.connection import Timeout, effective_timeout, introduced_protocol
-from ._client.lifetime import connect, forget_closed_loop, part
+from ._client.connection import Timeout, effective_timeout, forget_closed_loop, introduced_protocol
+from ._client.lifetime import connect, part
 from ._client.options import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
 from ._client.options import SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
 from ._client.pipeline import Pipeline
@@ -137,13 +137,14 @@ class SMTP(Sending, Commands, Authentication):
         polite = exc is None or (
             isinstance(exc, Exception) and not isinstance(exc, ConnectionError | TimeoutError)
         )
-        if polite and self.is_connected:
-            try:
+        try:
+            if polite and self.is_connected:
                 await part(self)
-            except SMTPException:
-                pass  # the block has done what it wanted to; the connection is closed in any case
-        if protocol is not None:
-            protocol.close()
+        except SMTPException:
+            pass  # the block has done what it wanted to; the connection is closed in any case
+        finally:  # also where QUIT was cancelled before it was sent
+            if protocol is not None:
+                protocol.close()
 
     # -- sending -------------------------------------------------------------------------------------
 

@@ -19,10 +19,12 @@ from .._session import Exchange
 from .._session.mail import PreparedMail
 from .._session.transaction import begin
 from .._transport.wakeup import CoalescingEvent, background, wake
+from ..errors import SMTPServerDisconnected
 from ..protocol import SMTPProtocol
 from ..status import Delivery
 from .compose import Composer, envelope_of
 from .content import MessageKind, kind_of, octets_of
+from .error_context import gives_up
 from .results import Envelope, SendResult, failed
 
 Item = TypeVar("Item")
@@ -135,6 +137,10 @@ class MessageWindow(ABC):
     def withdraw(self) -> None:
         """Do not send what has not begun."""
 
+    @abstractmethod
+    def stop_streams(self) -> None:
+        """Read no content any further that comes in pieces: its message is not sent."""
+
     # -- pulling -------------------------------------------------------------------------------------
 
     def fill(self, source: Iterator[Any]) -> None:
@@ -214,7 +220,8 @@ class SendMany(Generic[Item]):
     """The results of ``send_many``: an asynchronous iterator.
 
     Messages are pulled while the caller iterates. Leaving the loop early leaves what is in flight to be
-    finished, and sends nothing more; :meth:`aclose` waits for that.
+    finished, and sends nothing more; :meth:`aclose` waits for that. A caller that was cancelled waits for
+    nothing.
 
     :param size: at most this many messages are pulled and not yet handed back
     :param open_window: makes what they are sent by, when the first result is asked for
@@ -247,6 +254,9 @@ class SendMany(Generic[Item]):
         if self._closed:
             raise StopAsyncIteration
         window = self._window
+        if window is not None and window.loop.is_closed():
+            self._closed = True
+            raise SMTPServerDisconnected("The event loop of these messages has ended")
         if window is None:
             window = self._window = await self._open_window()
             if self._waits:
@@ -274,18 +284,34 @@ class SendMany(Generic[Item]):
         window = self._window
         if window is None:
             return []
-        if self._feeding is not None:
-            self._feeding.cancel()
-            await asyncio.wait([self._feeding])
-        window.withdraw()
-        unseen = []
-        while not window.drained:
-            result = window.take()
-            if result is None:
-                await window.changed()
-            else:
-                unseen.append(result)
+        if window.loop.is_closed():  # what was in flight can have no verdict any more
+            return list(window.ready)
+        try:
+            if self._feeding is not None:
+                self._feeding.cancel()
+                await asyncio.wait([self._feeding])
+            window.withdraw()
+            unseen = []
+            while not window.drained:
+                result = window.take()
+                if result is None:
+                    await window.changed()
+                else:
+                    unseen.append(result)
+        except asyncio.CancelledError:
+            self._abandon()
+            raise
         return unseen
+
+    def _abandon(self) -> None:
+        """End at once what takes anything from the caller. Whole messages that are in flight arrive."""
+        self._closed = True
+        window = self._window
+        if window is not None and not window.loop.is_closed():
+            if self._feeding is not None:
+                self._feeding.cancel()
+            window.withdraw()
+            window.stop_streams()
 
     async def __aenter__(self: Self) -> Self:
         return self
@@ -296,7 +322,10 @@ class SendMany(Generic[Item]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.aclose()
+        if gives_up(exc):
+            self._abandon()
+        else:
+            await self.aclose()
 
     def __del__(self) -> None:
         if self._window is None or self._window.withdrawn or self._window.loop.is_closed():

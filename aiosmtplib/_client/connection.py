@@ -113,7 +113,7 @@ class Connection(Options):
     @property
     def tls(self) -> TLSInfo | None:
         """What protects the connection, or ``None`` while it is not encrypted, or not there."""
-        return tls_of(self.transport)
+        return tls_of(self.transport) if self.is_connected else None
 
     def get_transport_info(self, key: str) -> Any:
         """Ask the transport, as :meth:`asyncio.BaseTransport.get_extra_info` does.
@@ -332,6 +332,7 @@ class Connection(Options):
 
     def close(self) -> None:
         """Close the connection at once, without QUIT. Does nothing if there is none."""
+        forget_closed_loop(self)
         if self.protocol is not None:
             self.protocol.close()
         self._lost_because = None
@@ -346,6 +347,14 @@ class Connection(Options):
                 self._connect_lock.release()
             if self._lost_callback is not None:
                 self._lost_callback()
+
+
+def forget_closed_loop(client: Connection) -> None:
+    """Forget a connection, and a lock, that belong to an event loop that is no more."""
+    if client.loop is not None and client.loop.is_closed():
+        client.loop = client.protocol = client.transport = None
+        client._connect_lock = asyncio.Lock()
+        client._forget_server()
 
 
 def effective_timeout(client: Connection, timeout: Timeout) -> float | None:
@@ -368,6 +377,8 @@ def connected_protocol(client: Connection) -> SMTPProtocol:
     protocol = client.protocol
     if protocol is None or not protocol.is_connected:
         reason = "" if client._lost_because is None else f": {client._lost_because}"
+        if client.loop is not None and client.loop.is_closed():
+            reason = ": the event loop of the connection has ended"
         error = SMTPServerDisconnected(f"Server not connected{reason}")
         client._attach_transcript(error)
         raise error

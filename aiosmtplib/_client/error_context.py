@@ -24,6 +24,14 @@ def in_phase(phase: str) -> Iterator[None]:
         raise
 
 
+def gives_up(error: BaseException | None) -> bool:
+    """Whether what ended a block cancels the task or ends the program, so that nothing is to be waited for.
+
+    GeneratorExit does neither: whoever closes a generator waits for it, and goes on.
+    """
+    return error is not None and not isinstance(error, Exception | GeneratorExit)
+
+
 class HasTranscript(Protocol):
     """A client that has a connection, or had one."""
 

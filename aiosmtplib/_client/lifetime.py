@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -11,7 +10,7 @@ from ..errors import SMTPException
 from ..response import SMTPResponse
 from .authentication import Authentication, login_as_chosen
 from .commands import Commands
-from .connection import Connection, Timeout, effective_timeout
+from .connection import Connection, Timeout, effective_timeout, forget_closed_loop
 from .error_context import attach_transcript
 from .options import store_options
 
@@ -48,14 +47,6 @@ async def _opening(client: Connection, timeout: float | None) -> AsyncIterator[N
         client._opening = False
         if client.protocol is None:
             client._connect_lock.release()
-
-
-def forget_closed_loop(client: Connection) -> None:
-    """Forget a connection, and a lock, that belong to an event loop that is no more."""
-    if client.loop is not None and client.loop.is_closed():
-        client.loop = client.protocol = client.transport = None
-        client._connect_lock = asyncio.Lock()
-        client._forget_server()
 
 
 def expect_no_more(client: Connection) -> None:

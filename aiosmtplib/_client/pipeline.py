@@ -8,10 +8,13 @@ the window.
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from collections import deque
 from typing import Any
 
 from .._envelope.commands import EnvelopeCommands
+from .._transport.exchange import cancelled_before_sent
 from .._transport.wakeup import background
 from ..errors import SMTPException, SMTPServerDisconnected
 from ..protocol import SMTPProtocol
@@ -38,13 +41,16 @@ class Pipeline(MessageWindow):
         #: Those whose result is not ready, or cannot be handed back before that of another.
         self._messages: deque[QueuedMessage] = deque()
         self._bytes = 0
+        self._streams: set[asyncio.Task[None]] = set()
 
     def _has_room(self) -> bool:
         return self.held < self.size and self._bytes < MAX_BYTES
 
     def _put_stream(self, message: QueuedMessage) -> None:
         self._messages.append(message)
-        background(self._stream(message, message.item))
+        task = background(self._stream(message, message.item))
+        self._streams.add(task)
+        task.add_done_callback(functools.partial(self._streamed, message))
 
     def _put(self, message: QueuedMessage) -> None:
         self._messages.append(message)
@@ -75,6 +81,13 @@ class Pipeline(MessageWindow):
         else:
             self._done(message, SendResult(message.index, item, Delivery.DELIVERED, response, refused, None))
 
+    def _streamed(self, message: QueuedMessage, task: asyncio.Task[None]) -> None:
+        self._streams.discard(task)
+        if task.cancelled():  # perhaps before it ran
+            error = cancelled_before_sent()
+            error.delivery = Delivery.UNKNOWN
+            self._done(message, failed(message.index, message.item, error))
+
     def message_done(self, exchange: MessageExchange) -> None:
         self._bytes -= exchange.size
         exchange.message.result = exchange.to_result()
@@ -97,3 +110,7 @@ class Pipeline(MessageWindow):
     def withdraw(self) -> None:
         self.withdrawn = True
         self._protocol.withdraw(self)
+
+    def stop_streams(self) -> None:
+        for task in self._streams:
+            task.cancel()

@@ -335,6 +335,10 @@ class Dispatcher(MessageWindow):
         for held in list(self._held_connections):
             held.protocol.withdraw(held)
 
+    def stop_streams(self) -> None:
+        if self._streams is not None:
+            self._streams.stop()
+
     def _withdraw_waiters(self) -> None:
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from .._client.connection import introduced_protocol
 from .._client.lifetime import abort, call_when_lost
+from .._transport.timers import in_time
 from .._transport.wakeup import wake
 from ..errors import SMTPException, SMTPServerDisconnected
 from ..esmtp import parse_limits
@@ -25,7 +26,8 @@ from .state import PoolState
 if TYPE_CHECKING:
     from ..smtp import SMTP
 
-#: How long a server may take to answer QUIT, in seconds: a connection counts until it is closed.
+#: How long a goodbye may take, from QUIT to the end of TLS, in seconds, unless ``timeout`` is shorter: a
+#: connection counts until it is closed.
 QUIT_TIMEOUT = 5.0
 
 #: How long a pool that was closed at once waits for its callers to notice, in seconds. One that waits for the
@@ -72,7 +74,8 @@ class ConnectionManager:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop in which the pool is used.
 
-        :raises RuntimeError: if that was another one before
+        :raises SMTPServerDisconnected: if that was another one before, which has ended
+        :raises RuntimeError: if it has not
         """
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
@@ -82,10 +85,13 @@ class ConnectionManager:
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Note the loop in which the pool is used.
 
-        :raises RuntimeError: if that was another one before
+        :raises SMTPServerDisconnected: if that was another one before, which has ended
+        :raises RuntimeError: if it has not
         """
         if self._loop is None:
             self._loop = loop
+        elif self._loop.is_closed():
+            raise SMTPServerDisconnected("The event loop of this pool has ended")
         elif self._loop is not loop:
             raise RuntimeError("A pool belongs to the event loop in which it was first used")
 
@@ -98,6 +104,7 @@ class ConnectionManager:
         :raises SMTPServerDisconnected: if the pool is closed
         :raises SMTPException: if no connection could be opened
         """
+        self.bind(asyncio.get_running_loop())
         if self.state.closing and not begun:
             raise SMTPServerDisconnected("The pool is closed")
         if self.rate is None:
@@ -241,9 +248,10 @@ class ConnectionManager:
 
     @staticmethod
     async def _say_goodbye(client: SMTP) -> None:
+        seconds = QUIT_TIMEOUT if client.timeout is None else min(QUIT_TIMEOUT, client.timeout)
         try:
-            await client.quit(timeout=QUIT_TIMEOUT)
-        except SMTPException:
+            await in_time(client.quit(timeout=seconds), seconds)
+        except (SMTPException, asyncio.TimeoutError):
             pass  # it is closed in any case
 
     def _left(self, pooled: Pooled, task: asyncio.Task[None]) -> None:
@@ -274,6 +282,9 @@ class ConnectionManager:
 
     async def close(self, timeout: float | None) -> None:
         """Serve those who wait, then close every connection; after ``timeout`` seconds, close at once."""
+        if self._loop is not None and self._loop.is_closed():  # nobody waits, and nothing can be closed
+            self.state.closing = True
+            return
         self.do(self.state.close(self.now()))
         # Not asyncio.wait_for: that of Python 3.10 and 3.11 may swallow a cancellation.
         timer = None if timeout is None else self.loop.call_later(max(0, timeout), self._abort)

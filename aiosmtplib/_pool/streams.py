@@ -80,3 +80,8 @@ class Streams:
         for task, message in self._tasks.items():
             if not message.begun:
                 task.cancel()
+
+    def stop(self) -> None:
+        """Read none of them any further."""
+        for task in self._tasks:
+            task.cancel()

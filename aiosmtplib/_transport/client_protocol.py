@@ -140,8 +140,12 @@ class ClientProtocol(BaseProtocol):
         return reply
 
     def close(self) -> None:
-        """Close the connection. Whoever waits for a reply gets ``SMTPServerDisconnected``."""
-        self._lose(SMTPServerDisconnected("Connection lost"), abort=False)
+        """Close the connection. Whoever waits for a reply gets ``SMTPServerDisconnected``.
+
+        Once the event loop has ended nobody waits, and a transport cannot be closed any more.
+        """
+        if self._loop is None or not self._loop.is_closed():
+            self._lose(SMTPServerDisconnected("Connection lost"), abort=False)
 
     async def wait_closed(self) -> None:
         """After :meth:`close`: wait until the transport is gone.
