@@ -24,6 +24,7 @@ from aiosmtplib._trace.redaction import (
     entry_of,
     form_of,
     header_of,
+    without_auth,
 )
 from aiosmtplib._trace.transcript import EMPTY_TRANSCRIPT, KEPT as kept, Transcript
 from aiosmtplib.errors import SMTPException, SMTPServerDisconnected

@@ -33,11 +33,17 @@ static int smtp_blank(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* Whether a code may be followed by this character: neither a digit nor a control character. */
+static int smtp_separator(unsigned char c)
+{
+    return c == '\t' || (c >= ' ' && c != 0x7f && (c < '0' || c > '9'));
+}
+
 /* The code of a line without its line end, or -1 where the line is malformed. */
 static int smtp_code(const char *line, Py_ssize_t size)
 {
     int i, code = 0;
-    if (size < 3 || (size > 3 && line[3] != ' ' && line[3] != '-'))
+    if (size < 3 || (size > 3 && !smtp_separator((unsigned char)line[3])))
         return -1;
     for (i = 0; i < 3; i++) {
         if (line[i] < '0' || line[i] > '9')

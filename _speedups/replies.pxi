@@ -80,7 +80,7 @@ cdef class ReplyParser:
                 length -= 1
             code = smtp_code(line, length)
             if code < 0 or (self._size and code != self._code):
-                self._poison(replies, "Malformed SMTP response line: " + echo(line[: min(length, ECHOED)]))
+                self._poison(replies, "Malformed SMTP response line: " + echo(line[:length]))
                 break
             more = length > 3 and line[3] == c'-'
             text = line + min(length, 4)
@@ -100,7 +100,7 @@ cdef class ReplyParser:
                 self._code = code
                 self._size += size
             else:
-                message = PyUnicode_DecodeUTF8(text, length, "surrogateescape")
+                message = PyUnicode_DecodeUTF8(text, length, "backslashreplace")
                 replies.append(smtp_reply(SMTPResponse, code, message))
                 if self._size:
                     self._size = 0
@@ -119,5 +119,6 @@ cdef class ReplyParser:
 
 
 cdef str echo(bytes line):
-    """A malformed line of a server, with all but printable ASCII escaped, for an error text."""
+    """A malformed line of a server, for an error text: without credentials, and in printable ASCII."""
+    line = without_auth(line)[:ECHOED]
     return "".join([chr(c) if 0x20 <= c < 0x7F else f"\\x{c:02x}" for c in line])

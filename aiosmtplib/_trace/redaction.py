@@ -78,6 +78,11 @@ def described(line: bytes) -> tuple[bytes, bool]:
     return UNKNOWN, True
 
 
+def without_auth(line: bytes) -> bytes:
+    """A line that is no reply, redacted from the word AUTH on: it may repeat a command of this client."""
+    return re.sub(rb"(?is)(\bauth)(?![a-z]).*", rb"\1 " + HIDDEN, line)
+
+
 def header_of(group: bytes) -> bytes:
     """Command lines without the content that may follow a BDAT among them (RFC 3030 section 2)."""
     at = 0 if group.startswith(b"BDAT ") else group.find(b"\nBDAT ") + 1

@@ -363,7 +363,7 @@ async def test_replies_in_pieces(how: Callable[[bytes], Any]) -> None:
 async def test_replies_that_are_not_ascii() -> None:
     async with Peer({"NOOP": in_turn("250 żółw", b"250 \xff\r\n")}) as peer, session(peer) as client:
         assert (await client.noop()).message == "żółw"
-        assert (await client.noop()).message.encode("utf-8", "surrogateescape") == b"\xff"
+        assert (await client.noop()).message == "\\xff"
 
 
 async def test_subclass_sees_every_command() -> None:

@@ -171,15 +171,24 @@ def test_only_three_digits_are_a_code(codec: ModuleType) -> None:
             assert (replies[0].code == -1) == (not 48 <= byte <= 57)
 
 
-def test_only_blank_and_dash_follow_a_code(codec: ModuleType) -> None:
+def test_no_digit_and_no_control_follows_a_code(codec: ModuleType) -> None:
     for byte in set(range(256)) - {10}:
         replies = feed(codec.ReplyParser(), [b"250" + bytes([byte]) + b"Ok\r\n"])
-        if byte == ord(" "):
-            assert replies == [(250, "Ok")]
-        elif byte == ord("-"):
+        if byte == ord("-"):
             assert replies == []
+        elif byte == 0x09 or (byte >= 0x20 and byte != 0x7F and not chr(byte).isdecimal()):
+            assert replies == [(250, "Ok")]
         else:
             assert replies[0].code == -1
+
+
+@given(text=st.binary(max_size=60))
+def test_text_can_be_printed_whatever_the_server_sent(codec: ModuleType, text: bytes) -> None:
+    sent = text.replace(b"\n", b"\r")
+    (reply,) = feed(codec.ReplyParser(), [b"250 " + sent + b"\r\n"])
+    assert reply.message.encode("utf-8").decode("utf-8") == reply.message
+    if reply.message.isprintable():
+        assert reply.message == sent.strip().decode("utf-8", "backslashreplace")
 
 
 @given(st.data())

@@ -5,10 +5,14 @@ from __future__ import annotations
 from operator import index
 from typing import final
 
+from ..._trace.redaction import without_auth
 from ...response import SMTPResponse
 from .content import _as_bytes, _Buffer
 
 _ECHOED = 200
+#: What no third digit of a code is followed by: a digit or a control character. RFC 5321 section 4.2 has a
+#: blank there, "-" or the line end; some servers have nothing, a colon or a tab.
+_NO_SEPARATOR = frozenset(b"0123456789\x7f" + bytes(range(0x20))) - {0x09}
 
 
 @final
@@ -65,7 +69,7 @@ class ReplyParser:
             separator = line[3:4]
             if (
                 not code.isdigit()
-                or (separator not in (b" ", b"-") and line[3:] not in (b"\r\n", b"\n"))
+                or (line[3] in _NO_SEPARATOR and line[3:] not in (b"\r\n", b"\n"))
                 or (texts and code != self._code)
             ):
                 self._poison(replies, f"Malformed SMTP response line: {_echo(line)}")
@@ -81,7 +85,7 @@ class ReplyParser:
                 texts.clear()
             self._size = 0
             # The constructor of a named tuple is Python code; this is not.
-            reply = tuple.__new__(SMTPResponse, (int(code), text.decode("utf-8", "surrogateescape")))
+            reply = tuple.__new__(SMTPResponse, (int(code), text.decode("utf-8", "backslashreplace")))
             replies.append(reply)
         rest = len(data) - start
         if rest:
@@ -101,6 +105,6 @@ class ReplyParser:
 
 
 def _echo(line: bytes) -> str:
-    """A malformed line of a server, with all but printable ASCII escaped, for an error text."""
-    line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
+    """A malformed line of a server, for an error text: without credentials, and in printable ASCII."""
+    line = without_auth(line[:-2] if line.endswith(b"\r\n") else line[:-1])
     return "".join(chr(c) if 0x20 <= c < 0x7F else f"\\x{c:02x}" for c in line[:_ECHOED])
