@@ -18,7 +18,7 @@ from collections import deque
 from re import MULTILINE as re_MULTILINE, compile as re_compile
 
 from aiosmtplib._codec import constants as parts, types as steps
-from aiosmtplib._codec.endings import fail, take_early, take_goodbye, take_unasked
+from aiosmtplib._codec.endings import fail, take_early, take_fragment, take_goodbye, take_unasked
 from aiosmtplib._trace.redaction import (
     LONG as long_step,
     entry_of,

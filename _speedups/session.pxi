@@ -45,6 +45,7 @@ cdef class Session:
     cdef public Exchange head
     cdef public Exchange last
     cdef public object lost
+    cdef public bint closing
     cdef public list out
     cdef public list done
     cdef public object observer
@@ -88,6 +89,8 @@ cdef class Session:
         if self.head is None:
             self.head = exchange
         self.step(exchange, None, 0)
+        if self._parser.pending and self.lost is None and exchange is self.head and exchange.end > exchange.start:
+            take_fragment(self, 0)
 
     def push(self, Exchange exchange not None, data, Py_ssize_t replies=0, *, bint last=False):
         cdef Py_ssize_t size = self.scheduled
@@ -154,6 +157,10 @@ cdef class Session:
                     take_early(self, held, written)
                 else:
                     self.step(head, held, written)
+        if self._parser.pending and self.lost is None:
+            head = self.head
+            if self.greeted if head is None else head.start >= written < head.end:
+                take_fragment(self, written)
         return count > 0
 
     def fail(self, error, Py_ssize_t written):

@@ -68,6 +68,7 @@ class Session:
     head: Exchange | None
     last: Exchange | None
     lost: str | None
+    closing: bool
     out: list[bytes]
     done: list[Exchange]
     observer: SessionObserver | None

@@ -41,7 +41,7 @@ LAYERS = {
         "parameters",
         *within("_envelope", "commands"),
     ],
-    "session": within("_session", "__init__ dialogues mail transaction"),
+    "session": within("_session", "__init__ dialogues mail record transaction"),
     "transport": [
         *within("_transport", "wakeup timers exchange writer base_protocol client_protocol tls tls_contexts"),
         "protocol",

@@ -1,7 +1,8 @@
 """Ends of a session, and replies that no step waits for: the cold half of both twins of the session.
 
 A session ends when the connection is lost, and when the server sends a reply that is malformed, that is a 421
-(RFC 5321 section 3.8), that matches no command, or that comes before all of a message was sent. Each twin
+(RFC 5321 section 3.8), that matches no command, or that comes before all of a message was sent. What was
+written after a command that got a 421 is not executed. Each twin
 pairs the replies that are expected itself, and calls these functions for all others.
 """
 
@@ -17,7 +18,15 @@ from ..response import SMTPResponse
 from ..status import Delivery
 from .types import CHUNKS, Dialogue, SessionObserver
 
-__all__ = ("ExchangeState", "SessionState", "fail", "take_early", "take_goodbye", "take_unasked")
+__all__ = (
+    "ExchangeState",
+    "SessionState",
+    "fail",
+    "take_early",
+    "take_fragment",
+    "take_goodbye",
+    "take_unasked",
+)
 
 
 class ExchangeState(Protocol):
@@ -36,6 +45,7 @@ class SessionState(Protocol):
     """The attributes and methods of a session that these functions use; see ``_codec/pure/session.py``."""
 
     lost: str | None
+    closing: bool
     done: list[Any]
     observer: SessionObserver | None
     running: deque[Any]
@@ -93,9 +103,12 @@ def _fail_exchange(
         pass  # whatever it makes of the loss, its result is not one
     finally:
         exchange.dialogue.close()
-    if error.delivery is Delivery.UNKNOWN and written < exchange.end:
-        error.delivery = Delivery.NOT_SENT
-        error.phase = "body"
+    if error.delivery is Delivery.UNKNOWN:
+        if written < exchange.end:
+            error.delivery = Delivery.NOT_SENT
+            error.phase = "body"
+        elif session.closing and not error.replies:  # it came after the command that was answered by 421
+            error.delivery = Delivery.NOT_SENT
     session.attach_transcript(error)
     exchange.error = error
     session.done.append(exchange)
@@ -115,6 +128,7 @@ def take_goodbye(
         session.keep(head, [*head.replies, reply])
         fail(session, SMTPResponseException(*reply), written)
         return
+    session.closing = True
     head.replies.append(reply)
     if len(head.replies) == head.expected and head.follows != CHUNKS:
         replies, head.replies = head.replies, []
@@ -138,6 +152,16 @@ def take_unasked(session: SessionState, reply: SMTPResponse, written: int) -> No
     else:
         session.greeted = True
         session.greeting = reply
+
+
+def take_fragment(session: SessionState, written: int) -> None:
+    """The beginning of a reply that no command has asked for. Ends the session.
+
+    The rest of it would be taken for the answer to a command that is sent meanwhile.
+
+    :param written: octets written to the connection, in all
+    """
+    fail(session, SMTPServerDisconnected("Unexpected data from the server: half a reply"), written)
 
 
 def take_early(session: SessionState, replies: list[SMTPResponse], written: int) -> None:

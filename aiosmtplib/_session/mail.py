@@ -11,11 +11,13 @@ class ServerState:
     """The transaction that the server may have open (RFC 5321 section 4.1.4). One for each connection.
 
     :ivar mail: its message, or ``None`` if the server has none open for certain
+    :ivar failed: whether a transaction failed since the server last accepted RSET
     """
 
-    __slots__ = ("mail",)
+    __slots__ = ("failed", "mail")
 
     def __init__(self) -> None:
+        self.failed = False
         self.mail: PreparedMail | None = None
 
 

@@ -23,16 +23,11 @@ from typing import Final
 
 from .._codec import start_transaction
 from .._codec.types import CHUNKS, HANG_UP, LAST, MAX_GROUP, MORE, STREAM, Data, Dialogue
-from ..errors import (
-    SMTPDataError,
-    SMTPException,
-    SMTPRecipientRefused,
-    SMTPRecipientsRefused,
-    SMTPSenderRefused,
-)
+from ..errors import SMTPDataError, SMTPException
 from ..response import SMTPResponse
 from ..status import Delivery, SMTPStatus
 from .mail import PreparedMail, ServerState
+from .record import REFUSALS, Record, accepted, data_error
 
 _DATA = b"DATA\r\n"
 RSET = b"RSET\r\n"
@@ -40,7 +35,6 @@ _DOT = b".\r\n"
 
 _COMPLETED = SMTPStatus.completed.value
 _START_INPUT = SMTPStatus.start_input.value
-_SERVICE_CLOSING = SMTPStatus.domain_unavailable.value
 
 #: Content of fewer octets is joined with the commands before it, for one write; a copy of more costs more.
 _MAX_JOINED_CONTENT = 1 << 16
@@ -49,77 +43,6 @@ _MAX_JOINED_CONTENT = 1 << 16
 Refused = dict[str, SMTPResponse]
 #: The refused recipients, and the final reply.
 Outcome = tuple[Refused, SMTPResponse]
-
-#: The errors that a negative reply raises. Any other ends the transaction without one.
-_REFUSALS = (SMTPSenderRefused, SMTPRecipientsRefused, SMTPDataError)
-
-
-class _Record:
-    """The replies of a mail transaction so far, and the error details that follow from them.
-
-    :ivar mail: the message
-    :ivar replies: the replies to MAIL, RCPT, DATA and the content, in this order; not that to RSET
-    :ivar handed_over: whether the end of the content was handed to the session, which may have written it
-    """
-
-    __slots__ = ("handed_over", "mail", "replies")
-
-    def __init__(self, mail: PreparedMail) -> None:
-        self.mail = mail
-        self.replies: list[SMTPResponse] = []
-        self.handed_over = False
-
-    def phase(self) -> str:
-        """The phase in which the transaction ends now, as in :attr:`SMTPException.phase`."""
-        count = len(self.replies)
-        if count and self.replies[-1][0] == _SERVICE_CLOSING:
-            count -= 1  # the phase is that of the command which the 421 answers
-        if not count:
-            return "mail"
-        if count <= len(self.mail.recipients):
-            return "rcpt"
-        return "final" if self.handed_over else "data"
-
-    def refusal(self) -> SMTPException | None:
-        """The error for a refused MAIL, or for recipients of which all were refused; ``None`` for neither."""
-        replies, mail = self.replies, self.mail
-        if not replies:
-            return None
-        if replies[0][0] != _COMPLETED:
-            return SMTPSenderRefused(*replies[0], mail.sender)
-        count = len(mail.recipients)
-        answers = replies[1 : count + 1]
-        if len(answers) == count and not any(_accepted(answer) for answer in answers):
-            pairs = zip(mail.recipients, answers, strict=True)
-            return SMTPRecipientsRefused([SMTPRecipientRefused(*answer, who) for who, answer in pairs])
-        return None
-
-    def annotate(self, error: SMTPException) -> None:
-        """Set ``delivery``, ``phase`` and ``replies`` of an error that ends the transaction."""
-        error.replies = tuple(self.replies)
-        if isinstance(error, _REFUSALS):
-            taken = self._taken() if self.handed_over and self.mail.chunked else None
-            if taken is not None:
-                error.delivery = taken
-            elif error.phase != "final" and any(reply[0] == _SERVICE_CLOSING for reply in self.replies):
-                error.delivery = Delivery.NOT_SENT  # a 421 closes the connection and refuses no message
-            return
-        error.phase = self.phase()
-        if self.handed_over:
-            error.delivery = Delivery.UNKNOWN
-
-    def _taken(self) -> Delivery | None:
-        """The verdict on content sent by BDAT although MAIL was refused, by a server that contradicts itself.
-
-        :return: ``DELIVERED`` if a recipient and the content were accepted, ``UNKNOWN`` if a recipient was
-            and the final reply is missing, else ``None``: the message is refused
-        """
-        replies, count = self.replies, len(self.mail.recipients)
-        if not any(_accepted(reply) for reply in replies[1 : count + 1]):
-            return None
-        if len(replies) == count + 1:
-            return Delivery.UNKNOWN
-        return Delivery.DELIVERED if _accepted(replies[-1]) else None
 
 
 def transaction(mail: PreparedMail, server: ServerState) -> Dialogue[Outcome]:
@@ -135,14 +58,14 @@ def transaction(mail: PreparedMail, server: ServerState) -> Dialogue[Outcome]:
     :raises SMTPDataError: if DATA or the content is refused
     :raises SMTPException: if the connection is lost, or streaming is given up
     """
-    record = _Record(mail)
     reset = server.mail is not None
+    record = Record(mail, reset)
     server.mail = mail
     try:
         if mail.chunked:
-            return (yield from _by_bdat(record, server, reset))
+            return (yield from _by_bdat(record, server))
         if reset or not mail.pipelined or len(mail.recipients) > MAX_GROUP:
-            yield from _envelope(record, reset, _DATA)
+            yield from _envelope(record, server, _DATA)
         else:
             record.replies = yield mail.commands + _DATA, len(mail.recipients) + 2, MORE
             if mail.content is not None and not mail.per_recipient and _all_accepted(record.replies):
@@ -150,17 +73,20 @@ def transaction(mail: PreparedMail, server: ServerState) -> Dialogue[Outcome]:
                 server.mail = None
                 record.handed_over = True
                 record.replies += yield mail.content, 1, LAST
-                return _outcome(record, server, {}, record.replies[-1])
+                record.complete = True
+                return _outcome(record, server, {}, record.replies[-1:])
         return (yield from _content(record, server))
     except SMTPException as error:
-        if not isinstance(error, _REFUSALS):
-            record.replies += error.replies[reset and not record.replies :]
-        refusal = None if isinstance(error, _REFUSALS) else record.refusal()
-        if refusal is not None:
-            record.annotate(refusal)
-            raise refusal from error
+        cause: SMTPException | None = None
+        if not isinstance(error, REFUSALS):
+            record.add_lost(error.replies)
+            if (refusal := record.refusal()) is not None:
+                error, cause = refusal, error
         record.annotate(error)
-        if isinstance(error, _REFUSALS) and not mail.pipelined:
+        server.failed = server.mail is not None
+        if cause is not None:
+            raise error from cause
+        if isinstance(error, REFUSALS) and not mail.pipelined:
             yield from _reset(server)
         raise
 
@@ -186,7 +112,7 @@ def data(content: bytes) -> Dialogue[SMTPResponse]:
         if replies[0][0] == _START_INPUT:
             phase = "final"
             replies += yield content, 1, LAST
-            if _accepted(replies[1]):
+            if accepted(replies[1]):
                 return replies[1]
         raise SMTPDataError(*replies[-1])
     except SMTPException as error:
@@ -197,21 +123,21 @@ def data(content: bytes) -> Dialogue[SMTPResponse]:
         raise
 
 
-def _content(record: _Record, server: ServerState) -> Dialogue[Outcome]:
+def _content(record: Record, server: ServerState) -> Dialogue[Outcome]:
     """The rest of a transaction by DATA, after the replies to MAIL, RCPT and DATA."""
     mail = record.mail
     replies = record.replies
-    accepted, refused = _divide(record)
+    served, refused = _divide(record)
     answer = replies[len(mail.recipients) + 1]
-    if replies[0][0] != _COMPLETED or not accepted:
+    if replies[0][0] != _COMPLETED or not served:
         if answer[0] == _START_INPUT:
-            if accepted:
+            if served:
                 yield HANG_UP
             replies += yield _DOT, 1, MORE
         raise _refusal(record)
     if answer[0] != _START_INPUT:
-        raise _data_error(answer, "data")
-    finals = len(accepted) if mail.per_recipient else 1
+        raise data_error(answer, "data")
+    finals = len(served) if mail.per_recipient else 1
     # The end of the content closes the transaction, whatever the reply (RFC 5321 section 4.1.1.4).
     server.mail = None
     record.handed_over = True
@@ -220,80 +146,72 @@ def _content(record: _Record, server: ServerState) -> Dialogue[Outcome]:
     else:
         last = yield mail.content, finals, LAST if mail.pipelined else MORE
     replies += last
+    record.complete = True
     if not mail.per_recipient:
-        return _outcome(record, server, refused, last[0])
+        return _outcome(record, server, refused, last)
     positive = []
-    for recipient, reply in zip(accepted, last, strict=True):
-        if _accepted(reply):
+    for recipient, reply in zip(served, last, strict=True):
+        if accepted(reply):
             positive.append(reply)
         else:
             refused[recipient] = reply
-    return _outcome(record, server, refused, positive[0] if positive else last[0])
+    return _outcome(record, server, refused, positive[:1] or last[:1])
 
 
-def _by_bdat(record: _Record, server: ServerState, reset: bool) -> Dialogue[Outcome]:
-    """A transaction with the content by BDAT (RFC 3030).
-
-    :param reset: whether to begin with RSET
-    """
+def _by_bdat(record: Record, server: ServerState) -> Dialogue[Outcome]:
+    """A transaction with the content by BDAT (RFC 3030)."""
     mail = record.mail
     replies = record.replies
     count = len(mail.recipients)
     content = mail.content
-    if isinstance(content, bytes) and mail.pipelined and count <= MAX_GROUP:
+    reset = record.resetting
+    together = mail.pipelined and count <= MAX_GROUP and not (reset and server.failed)
+    if together and isinstance(content, bytes):
         record.handed_over = True
         header = b"%bBDAT %d LAST\r\n" % (mail.commands, len(content))
         if reset:
             header = RSET + header
         data: Data = header + content if len(content) < _MAX_JOINED_CONTENT else (header, content)
         replies += yield data, count + 2 + reset, LAST
+        record.complete = True
         if reset:
-            yield from _check_reset(replies)
-        accepted, refused = _divide(record)
-        if replies[0][0] != _COMPLETED or not accepted:
-            raise _refusal(record)
+            yield from _check_reset(record, server, replies)
     else:
-        yield from _envelope(record, reset, b"")
-        accepted, refused = _divide(record)
-        if replies[0][0] != _COMPLETED or not accepted:
-            raise _refusal(record)
+        yield from _envelope(record, server, b"")
+    served, refused = _divide(record)
+    if replies[0][0] != _COMPLETED or not served:
+        raise _refusal(record)
+    if not record.complete:
         record.handed_over = True
         if isinstance(content, bytes):
-            replies += yield (
-                (b"BDAT %d LAST\r\n" % len(content), content),
-                1,
-                LAST if mail.pipelined else MORE,
-            )
+            chunk = (b"BDAT %d LAST\r\n" % len(content), content)
+            replies += yield chunk, 1, LAST if mail.pipelined else MORE
         else:
             last = yield b"", 0, CHUNKS
             if mail.aborted:
                 yield from _give_up(record, server, last)
             replies += last
+        record.complete = True
     if server.mail is mail:
         server.mail = None
-    return _outcome(record, server, refused, replies[-1])
+    return _outcome(record, server, refused, replies[count + 1 :])
 
 
-def _give_up(record: _Record, server: ServerState, replies: list[SMTPResponse]) -> Dialogue[None]:
+def _give_up(record: Record, server: ServerState, replies: list[SMTPResponse]) -> Dialogue[None]:
     """The end of a stream that was given up: RSET was sent in place of the last chunk.
 
     :param replies: those to the chunks and to RSET
     :raises SMTPDataError: if the server refused a chunk
     :raises SMTPException: if the source of the content failed
     """
-    record.handed_over = False
-    chunks = replies[:-1]
-    record.replies += chunks
+    record.replies += replies[:-1]
     if replies[-1][0] != _COMPLETED:
         yield HANG_UP
     server.mail = None
-    refusals = [reply for reply in chunks if not _accepted(reply)]
-    if refusals:
-        raise _data_error(refusals[0], "body")
-    raise SMTPException("The message was given up")
+    raise record.refusal() or SMTPException("The message was given up")
 
 
-def _envelope(record: _Record, reset: bool, data: bytes) -> Dialogue[None]:
+def _envelope(record: Record, server: ServerState, data: bytes) -> Dialogue[None]:
     """RSET if needed, MAIL, RCPT and DATA, in as few groups as possible, up to a refusal.
 
     After a single group, the caller checks the replies. Of several, a refused MAIL, or recipients of which
@@ -306,15 +224,15 @@ def _envelope(record: _Record, reset: bool, data: bytes) -> Dialogue[None]:
     count = len(mail.recipients)
     if mail.pipelined and count <= MAX_GROUP:
         group = mail.commands + data
-        if reset:
+        if record.resetting:
             got = yield RSET + group, count + 2 + bool(data), MORE
-            yield from _check_reset(got)
+            yield from _check_reset(record, server, got)
         else:
             got = yield group, count + 1 + bool(data), MORE
         replies += got
         return
-    if reset:
-        yield from _check_reset((yield RSET, 1, MORE))
+    if record.resetting:
+        yield from _check_reset(record, server, (yield RSET, 1, MORE))
     for group, size in _groups(mail):
         replies += yield group, size, MORE
         if replies[0][0] != _COMPLETED:
@@ -334,10 +252,12 @@ def _groups(mail: PreparedMail) -> Iterator[tuple[bytes, int]]:
         yield b"".join(group), len(group)
 
 
-def _check_reset(replies: list[SMTPResponse]) -> Dialogue[None]:
+def _check_reset(record: Record, server: ServerState, replies: list[SMTPResponse]) -> Dialogue[None]:
     """Remove the reply to RSET from a list. If negative, hang up: recipients could get the wrong message."""
+    record.resetting = False
     if replies.pop(0)[0] != _COMPLETED:
         yield HANG_UP
+    server.failed = False
 
 
 def _reset(server: ServerState) -> Dialogue[None]:
@@ -346,6 +266,7 @@ def _reset(server: ServerState) -> Dialogue[None]:
         if (yield RSET, 1, MORE)[0][0] != _COMPLETED:
             yield HANG_UP
         server.mail = None
+        server.failed = False
     except SMTPException:
         pass  # the refusal is the error to report
 
@@ -354,47 +275,38 @@ def _all_accepted(replies: list[SMTPResponse]) -> bool:
     """Whether the server accepted the sender and every recipient, and replied 354 to DATA."""
     if replies[0][0] != _COMPLETED or replies[-1][0] != _START_INPUT:
         return False
-    return all(map(_accepted, replies[1:-1]))
+    return all(map(accepted, replies[1:-1]))
 
 
-def _divide(record: _Record) -> tuple[list[str], Refused]:
+def _divide(record: Record) -> tuple[list[str], Refused]:
     """The accepted recipients, and the refused ones with the replies to them."""
-    accepted = []
+    served = []
     refused = {}
     for recipient, reply in zip(record.mail.recipients, record.replies[1:], strict=False):
         if 200 <= reply[0] < 300:
-            accepted.append(recipient)
+            served.append(recipient)
         else:
             refused[recipient] = reply
-    return accepted, refused
+    return served, refused
 
 
-def _outcome(record: _Record, server: ServerState, refused: Refused, final: SMTPResponse) -> Outcome:
-    """The result of a transaction by its final reply.
+def _outcome(record: Record, server: ServerState, refused: Refused, last: list[SMTPResponse]) -> Outcome:
+    """The result of a transaction by the replies to its content, of which the first negative one counts.
 
     Any 2yz code is an acceptance: the first digit decides (RFC 5321 section 4.2.1). An accepted message that
     is reported as refused would be sent twice.
 
-    :raises SMTPDataError: if the final reply is negative; the server may have the transaction open then
+    :raises SMTPDataError: if a reply is negative; the server may have the transaction open then
     """
-    if _accepted(final):
-        return refused, final
-    if server.mail is None:
-        server.mail = record.mail
-    raise _data_error(final, "final")
+    for reply in last:
+        if not accepted(reply):
+            if server.mail is None:
+                server.mail = record.mail
+            raise data_error(reply, "final" if reply is last[-1] else "body")
+    return refused, last[-1]
 
 
-def _refusal(record: _Record) -> SMTPException:
+def _refusal(record: Record) -> SMTPException:
     refusal = record.refusal()
     assert refusal is not None
     return refusal
-
-
-def _data_error(reply: SMTPResponse, phase: str) -> SMTPDataError:
-    error = SMTPDataError(*reply)
-    error.phase = phase
-    return error
-
-
-def _accepted(reply: SMTPResponse) -> bool:
-    return 200 <= reply[0] < 300

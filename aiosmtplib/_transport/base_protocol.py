@@ -201,6 +201,8 @@ class BaseProtocol(FlowControlMixin):
             if exchange.timeout is not None and exchange.timeout <= 0:
                 session.out.clear()
                 self._on_timeout()
+        elif session.lost is not None:
+            self._lose(SMTPServerDisconnected(session.lost))
 
     def _begin_waiting(self) -> None:
         while self._waiting and not self.lost and self._may_begin(self._waiting[0]):

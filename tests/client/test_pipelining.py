@@ -157,7 +157,7 @@ async def test_a_reset_by_hand_is_not_repeated() -> None:
 
 @pytest.mark.parametrize("chunking", [False, True])
 async def test_a_refused_reset_ends_the_connection(chunking: bool) -> None:
-    """Recipients of the message before could get this one. A chunk has been sent by then, though."""
+    """Recipients of the message before could get this one."""
     position = "BDAT LAST" if chunking else "DATA"
     actions: dict[str, Action] = {position: at_nth(1, "451 not now"), "RSET": "500 what?"}
     async with (
@@ -166,16 +166,30 @@ async def test_a_refused_reset_ends_the_connection(chunking: bool) -> None:
     ):
         with pytest.raises(aiosmtplib.SMTPDataError):
             await client.sendmail(SENDER, RECIPIENTS, MESSAGE)
-        with pytest.raises(aiosmtplib.SMTPException) as caught:
+        with pytest.raises(aiosmtplib.SMTPServerDisconnected) as caught:
             await client.sendmail(SENDER, RECIPIENTS, MESSAGE)
-        if chunking:  # all of it was refused
-            assert isinstance(caught.value, aiosmtplib.SMTPSenderRefused)
-            assert caught.value.delivery is aiosmtplib.Delivery.REJECTED
-        else:
-            assert isinstance(caught.value, aiosmtplib.SMTPServerDisconnected)
-            assert caught.value.delivery is aiosmtplib.Delivery.NOT_SENT
+        assert caught.value.delivery is aiosmtplib.Delivery.NOT_SENT
+        assert not client.is_connected
+        assert peer.verbs.count("RSET") == 1
+        assert peer.verbs.count("BDAT") == chunking
+        assert peer.accepted == []
+
+
+async def test_content_waits_for_the_reply_to_reset() -> None:
+    """A server that refuses RSET and MAIL would send it to the recipients of the message before."""
+    actions: dict[str, Action] = {
+        "BDAT LAST": at_nth(1, "451 not now"),
+        "RSET": "500 what?",
+        "MAIL": at_nth(2, "503 nested"),
+    }
+    async with Peer(actions, extensions=CHUNKING) as peer, session(peer, chunking=True) as client:
+        with pytest.raises(aiosmtplib.SMTPDataError):
+            await client.sendmail(SENDER, ["first@example.com"], MESSAGE)
+        with pytest.raises(aiosmtplib.SMTPServerDisconnected):
+            await client.sendmail(SENDER, ["second@example.com"], MESSAGE)
         assert not client.is_connected
         assert peer.accepted == []
+        assert peer.received.count(CHUNK) == 1
 
 
 @pytest.mark.parametrize("chunking", [False, True])
@@ -215,8 +229,9 @@ async def test_chunk_in_the_group() -> None:
         assert peer.accepted[0].content == CHUNK
 
 
-async def test_chunk_in_the_group_after_a_refusal() -> None:
-    actions: dict[str, Action] = {"BDAT LAST": at_nth(1, "552 no"), "RSET": when_received(CHUNK)}
+async def test_chunk_after_the_group_after_a_refusal() -> None:
+    last = b"RCPT TO:<%b>\r\n" % RECIPIENTS[-1].encode()
+    actions: dict[str, Action] = {"BDAT LAST": at_nth(1, "552 no"), "RSET": when_received(last)}
     async with (
         Peer(actions, extensions=CHUNKING, strict=True) as peer,
         session(peer, chunking=True) as client,

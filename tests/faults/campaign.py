@@ -37,6 +37,7 @@ from typing import Any
 from aiosmtplib import Delivery
 from aiosmtplib._codec import IMPLEMENTATION
 
+from . import verdicts
 from .faulty_relay import BITS, ENDS, FAULTS, NONE, WAYS, Fault, FaultRelay
 from .session_reader import conclusions
 from .sessions import AFTER, EXPECTED, KINDS, Kind, Session
@@ -213,6 +214,24 @@ def _loops() -> Iterator[tuple[str, Any]]:
         yield "uvloop", uvloop.new_event_loop
 
 
+def replies() -> int:
+    """Judge the verdicts on every combination of replies (:mod:`tests.faults.verdicts`).
+
+    :return: how many are wrong
+    """
+    began = time.perf_counter()
+    tallies = [verdicts.judge(each, verdicts.cases(each)) for each in verdicts.SCENARIOS]
+    wrong = [text for tally in tallies for text in tally.wrong]
+    said = sum((tally.verdicts for tally in tallies), Counter())
+    counted = ", ".join(f"{count:,} {each}" for each, count in said.most_common())
+    total = sum(tally.count for tally in tallies)
+    seconds = time.perf_counter() - began
+    print(f"{total:,} combinations of replies: {counted}; {len(wrong):,} wrong; {seconds:.1f} s", flush=True)
+    for text in wrong[:10]:
+        print(f"    {text}", flush=True)
+    return len(wrong)
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.campaign")
     parser.add_argument("--step", type=int, default=1, help="every so many bytes (default: every byte)")
@@ -220,6 +239,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--fault", action="append", choices=FAULTS, help="only this fault")
     parser.add_argument("--loop", action="append", help="only this event loop")
     args = parser.parse_args(arguments)
+    wrong = replies() if not (args.kind or args.fault or args.loop) else 0
     total = Tally()
     columns = "{:24}{:9}{:>8}{:>10}{:>8}{:>7}{:>7}{:>8}  {}"
     print(
@@ -245,7 +265,7 @@ def main(arguments: list[str] | None = None) -> int:
             total.add(tally)
     counts = f"{total.sessions:,} sessions, {total.misled:,} misled, {len(total.wrong):,} wrong"
     print(f"{IMPLEMENTATION} twin: {counts}")
-    return 1 if total.wrong else 0
+    return 1 if total.wrong or wrong else 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aiosmtplib._session import LAST, Dialogue
+from aiosmtplib._session import CHUNKS, LAST, Dialogue
 from aiosmtplib._session.mail import PreparedMail, ServerState
 from aiosmtplib._session.transaction import MAX_GROUP, begin, transaction
 from aiosmtplib.errors import SMTPException, SMTPReadTimeoutError, SMTPServerDisconnected
@@ -75,6 +75,8 @@ def story(begin: Begin, case: Case) -> list[Any]:
             if follows == LAST and case.followed:
                 server.mail = mail(case)
                 names[server.mail] = "next"
+            if follows == CHUNKS:  # its one chunk is pushed, and asks for a reply
+                expected = 1
             if 0 <= expected <= len(codes):
                 answer = [reply(code) for code in codes[:expected]]
                 del codes[:expected]

@@ -11,7 +11,7 @@ from ..._trace.transcript import EMPTY_TRANSCRIPT, KEPT, Entry, Transcript
 from ...errors import SMTPException, SMTPServerDisconnected
 from ...response import SMTPResponse
 from ...status import SMTPStatus
-from ..endings import fail, take_early, take_goodbye, take_unasked
+from ..endings import fail, take_early, take_fragment, take_goodbye, take_unasked
 from ..types import CHUNKS, LAST, MORE, STREAM, Data, Dialogue, SessionObserver
 from .replies import ReplyParser
 
@@ -77,6 +77,7 @@ class Session:
     :ivar head: the exchange that the next reply is for, or ``None``
     :ivar last: the exchange that was started last, or ``None`` where it is over
     :ivar lost: why the session is over, or ``None`` while it is usable
+    :ivar closing: whether the server answered a command by 421
     :ivar out: what is to be written, in order; whoever writes it clears the list
     :ivar done: the exchanges that are over; whoever tells their owners clears the list
     :ivar observer: is told of all that is said, as it is said; or ``None``
@@ -94,6 +95,7 @@ class Session:
         "_heard",
         "_parser",
         "after_secret",
+        "closing",
         "done",
         "greeted",
         "greeting",
@@ -117,6 +119,7 @@ class Session:
         self.head: Exchange | None = None
         self.last: Exchange | None = None
         self.lost: str | None = None
+        self.closing = False
         self.out: list[bytes] = []
         self.done: list[Exchange] = []
         self.observer: SessionObserver | None = None
@@ -148,6 +151,13 @@ class Session:
         self.head = self.head or exchange
         self.last = exchange
         self.step(exchange, None, 0)
+        if (
+            self._parser.pending
+            and self.lost is None
+            and exchange is self.head
+            and exchange.end > exchange.start
+        ):
+            take_fragment(self, 0)
 
     def push(self, exchange: Exchange, data: Data, replies: int = 0, *, last: bool = False) -> None:
         """Write the next piece of streamed content.
@@ -219,6 +229,10 @@ class Session:
                     take_early(self, held, written)
                 else:
                     self.step(head, held, written)
+        if self._parser.pending and self.lost is None:
+            head = self.head
+            if self.greeted if head is None else head.start >= written < head.end:
+                take_fragment(self, written)
         return count > 0
 
     def fail(self, error: SMTPException, written: int) -> None:
