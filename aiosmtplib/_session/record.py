@@ -20,6 +20,7 @@ from ..errors import (
     SMTPRecipientRefused,
     SMTPRecipientsRefused,
     SMTPSenderRefused,
+    SMTPServerDisconnected,
 )
 from ..response import SMTPResponse
 from ..status import Delivery, SMTPStatus
@@ -77,6 +78,18 @@ class Record:
                 if not accepted(reply) and (self.complete or reply[0] != _SERVICE_CLOSING):
                     return data_error(reply, "final" if self.complete and place == len(replies) else "body")
         return None
+
+    def is_goodbye(self, error: SMTPException) -> bool:
+        """Whether the only reply was about the connection, which was lost with it, and not about the mail.
+
+        Some servers end an idle connection with a 451 or another 4yz code instead of 421. Where that meets a
+        MAIL on its way, it looks like the reply to it. If the content was on its way, too, it may be either.
+
+        :param error: what ended the transaction
+        """
+        if not isinstance(error, SMTPServerDisconnected) or self.handed_over or len(self.replies) != 1:
+            return False
+        return 400 <= self.replies[0][0] < 500 and self.replies[0][0] != _SERVICE_CLOSING
 
     def annotate(self, error: SMTPException) -> None:
         """Set ``delivery``, ``phase`` and ``replies`` of an error that ends the transaction."""

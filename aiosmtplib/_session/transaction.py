@@ -80,14 +80,15 @@ def transaction(mail: PreparedMail, server: ServerState) -> Dialogue[Outcome]:
         cause: SMTPException | None = None
         if not isinstance(error, REFUSALS):
             record.add_lost(error.replies)
-            if (refusal := record.refusal()) is not None:
+            refusal = record.refusal()
+            if refusal is not None and not record.is_goodbye(error):
                 error, cause = refusal, error
         record.annotate(error)
         server.failed = server.mail is not None
         if cause is not None:
             raise error from cause
         if isinstance(error, REFUSALS) and not mail.pipelined:
-            yield from _reset(server)
+            yield from _reset(record, server)
         raise
 
 
@@ -260,13 +261,21 @@ def _check_reset(record: Record, server: ServerState, replies: list[SMTPResponse
     server.failed = False
 
 
-def _reset(server: ServerState) -> Dialogue[None]:
+def _reset(record: Record, server: ServerState) -> Dialogue[None]:
     """RSET after a refusal, at once: without PIPELINING, to send it later saves no round trip."""
     try:
-        if (yield RSET, 1, MORE)[0][0] != _COMPLETED:
-            yield HANG_UP
+        (reply,) = yield RSET, 1, MORE
+    except SMTPException as lost:  # else the refusal is the error to report
+        if record.is_goodbye(lost):
+            record.annotate(lost)
+            raise
+        return
+    if reply[0] == _COMPLETED:
         server.mail = None
         server.failed = False
+        return
+    try:
+        yield HANG_UP
     except SMTPException:
         pass  # the refusal is the error to report
 

@@ -227,7 +227,9 @@ def allowed(message: Message | None) -> set[Delivery]:
         verdicts.add(Delivery.REJECTED)
     # Without its end it was not sent: also a true thing to say, unless the refusal is all that happened.
     cut_short = any(each.code is None or each.verb == "EARLY" for each in commands)
-    if closing or not verdicts or (not message.ends and (cut_short or _refuses(reset))):
+    # A 4yz reply to MAIL may have been the goodbye of a server that ends an idle connection.
+    goodbye = message.mail is not None and message.mail.code in range(400, 500)
+    if closing or not verdicts or (not message.ends and (cut_short or goodbye or _refuses(reset))):
         verdicts.add(Delivery.NOT_SENT)
     return verdicts
 
