@@ -55,7 +55,7 @@ SERIES_1 = Suite(
     "aiosmtplib",
     "1.1.3",
     "tests",
-    323,
+    299,
     "asyncio_mode = strict\nfilterwarnings =\n    ignore\n",
     ("-p", "series_1", "--continue-on-collection-errors"),
 )
