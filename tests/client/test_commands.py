@@ -8,7 +8,7 @@ import pytest
 import aiosmtplib
 from aiosmtplib import SMTP
 
-from ..support.actions import at_nth, cut, drip, in_turn, reset, split
+from ..support.actions import at_nth, drip, in_turn, split
 from ..support.clients import (
     HOST,
     MESSAGE,
@@ -324,22 +324,6 @@ async def test_quit() -> None:
         assert_closed(client)
         await peer.hung_up()
         assert peer.verbs == ["EHLO", "QUIT"]
-
-
-async def test_quit_where_the_server_breaks_off() -> None:
-    """Some servers do not take the time for a reply, or for the end of TLS."""
-    async with Peer({"QUIT": reset}) as peer, session(peer) as client:
-        assert await client.quit() == (221, "")
-        assert_closed(client)
-        peer.actions.clear()
-        await assert_usable(client, peer)
-
-
-async def test_quit_where_the_server_ends_without_a_reply() -> None:
-    async with Peer({"QUIT": cut}) as peer, session(peer) as client:
-        with pytest.raises(aiosmtplib.SMTPServerDisconnected):
-            await client.quit()
-        assert_closed(client)
 
 
 @pytest.mark.parametrize("code", [421, 450, 500])

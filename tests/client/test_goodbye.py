@@ -28,9 +28,11 @@ from ..support.clients import (
     RECIPIENTS,
     SENDER,
     assert_closed,
+    assert_usable,
     client_for,
     email_message,
     options_for,
+    session,
 )
 from ..support.scripted_server import CHUNKING, PATIENCE, PIPELINING, Action, Conversation, Peer
 from ..support.threaded_servers import in_thread
@@ -112,6 +114,22 @@ async def test_nothing_to_wait_for() -> None:
         assert protocol is not None
         await client.quit()
         await protocol.wait_closed()
+
+
+async def test_quit_where_the_server_breaks_off() -> None:
+    """Some servers do not take the time for a reply, or for the end of TLS."""
+    async with Peer({"QUIT": reset}) as peer, session(peer) as client:
+        assert await client.quit() == (221, "")
+        assert_closed(client)
+        peer.actions.clear()
+        await assert_usable(client, peer)
+
+
+async def test_quit_where_the_server_ends_without_a_reply() -> None:
+    async with Peer({"QUIT": cut}) as peer, session(peer) as client:
+        with pytest.raises(SMTPServerDisconnected):
+            await client.quit()
+        assert_closed(client)
 
 
 # -- QUIT with the last message --------------------------------------------------------------------------
