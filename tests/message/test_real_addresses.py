@@ -236,3 +236,22 @@ def test_policy_of_a_program() -> None:
 
     message = email.message_from_string("To: Bob <a AT b.example>\n\n", policy=Policy())
     assert extract_recipients(message) == ["a@b.example"]
+
+
+def test_policy_that_fails() -> None:
+    class Policy(email.policy.EmailPolicy):
+        def header_fetch_parse(self, name: str, value: str) -> Any:
+            raise RecursionError("too deep")
+
+    message = email.message_from_string("To: (a) a@b.example\n\n", policy=Policy())
+    with pytest.raises(ValueError, match="^The to header field cannot be read: RecursionError: too deep$"):
+        extract_recipients(message)
+
+
+def test_blanks_and_dots_in_an_assigned_local_part() -> None:
+    """The parser of the standard library reads an encoded word before such a local part as part of it."""
+    for value in ("=?utf-8?q?evil=2E=2E?= a@b.example", "a b@c.example", "a..b c@d.example"):
+        message = EmailMessage()
+        message["To"] = value
+        with pytest.raises(ValueError, match="^Not an address for SMTP"):
+            extract_recipients(message)
