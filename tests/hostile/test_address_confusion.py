@@ -352,7 +352,7 @@ def test_regular_expressions_do_not_backtrack(unit: str) -> None:
 def test_search_for_an_address_does_not_backtrack(unit: str) -> None:
     """In a From with a line break, of an old-style message."""
     message = Message()
-    message["From"] = "\n" + unit * (600_000 // len(unit))
+    message["From"] = "x\n" + unit * (600_000 // len(unit))
     with a_minute_of_processor_time():
         try:
             extract_sender(message)
