@@ -4,7 +4,8 @@
 
 Each function is given a text of one unit repeated, and then twice as much of it, twice. Printed is the time
 of the process, the best of some runs, and what it is multiplied by when the text is doubled: 2 is linear, 4
-is quadratic. Exits with 1 where that is more than 3. Times below a floor are not compared: they are noise.
+is quadratic. Exits with 1 where that is more than 3. Times below a floor are noise: the text is doubled until
+it takes longer, up to 256 times.
 """
 
 from __future__ import annotations
@@ -172,9 +173,14 @@ def measure(function: Callable[[str], Any], unit: str, size: int, runs: int) -> 
 
 
 def growth(function: Callable[[str], Any], unit: str, size: int, runs: int) -> tuple[list[float], float]:
-    """The times for three sizes, and the factor of the last doubling; 0 for times below the floor."""
-    times = [measure(function, unit, size << doubling, runs) for doubling in range(3)]
-    if times[-1] < FLOOR or times[-2] < FLOOR / 4:
+    """The times for sizes that are doubled until they can be compared, and the factor of the last doubling.
+
+    At least three, and at most 256 times the first size; the factor is 0 for times below the floor.
+    """
+    times: list[float] = []
+    while len(times) < 3 or (times[-1] < FLOOR and len(times) < 9):
+        times.append(measure(function, unit, size << len(times), runs))
+    if times[-1] < FLOOR or times[-2] < FLOOR / 8:
         return times, 0.0
     return times, times[-1] / times[-2]
 
@@ -190,21 +196,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="also print what is fast")
     options = parser.parse_args(arguments)
     steep = 0
-    print(f"{'function':44} {'unit':16} {'1x':>9} {'2x':>9} {'4x':>9}  factor")
+    print(f"{'function':44} {'unit':16} {'factor':>6}  times for twice the text each")
     for name, function in FUNCTIONS.items():
         if options.only not in name:
             continue
-        slowest = 0.0
         for unit in UNITS:
             times, factor = growth(function, unit, options.size, options.runs)
             if factor > MOST:  # once more: another process may have had the machine
                 times, factor = growth(function, unit, options.size, options.runs + 2)
-            slowest = max(slowest, times[-1])
             if options.all or factor > MOST:
-                shown = "  ".join(f"{one * 1e3:6.2f}ms" for one in times)
-                print(f"{name:44} {unit!r:16} {shown}  {factor:6.2f}{' STEEP' * (factor > MOST)}", flush=True)
+                shown = "  ".join(f"{one * 1e3:.2f} ms" for one in times)
+                print(f"{name:44} {unit!r:16} {factor:6.2f}  {shown}{' STEEP' * (factor > MOST)}", flush=True)
             steep += factor > MOST
-        print(f"{name:44} slowest for {options.size * 4} characters: {slowest * 1e3:.2f} ms", flush=True)
     print(f"{steep} of more than {MOST:g} times the time for twice the text")
     return int(steep > 0)
 

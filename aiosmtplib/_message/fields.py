@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from email.headerregistry import AddressHeader
     from email.message import EmailMessage, Message
 
-# It starts where such characters start: to try each of them would take quadratic time.
-_LIKELY_ADDRESS = r"(?<![A-Za-z0-9!#$%&'*+/=?^_`{|}~.-])[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+"
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"
+# From the start of a word only: a search that starts at each of its characters takes quadratic time.
+_LIKELY_ADDRESS = rf"(?<!{_ATOM}){_ATOM}+@[A-Za-z0-9.-]+"
 
 
 def extract_addresses(header: str | AddressHeader | Header) -> list[str]:

@@ -142,7 +142,7 @@ class Rules:
         text = "; ".join([found[1], *(f'{key}="{content}"' for key, content in parameters)])
         if len(name) + 2 + len(text) <= self.limit:
             return f"{name}: {text}".encode() + self.newline
-        folded = None if self.legacy else self.fold_parameters(name, text)
+        folded = self.fold_parameters(name, text) if self.folds and not self.legacy else None
         if folded is not None:
             return folded
         return self.policy.fold_binary(name, self.policy.header_store_parse(name, text)[1])

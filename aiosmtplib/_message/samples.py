@@ -33,7 +33,7 @@ _LONG: Final = (
         "To",
         ", ".join(f'"{name}, B." <{name}@example.com>, {name}@example.org' for name in ("ann", "bob", "cy")),
     ),
-    ("Content-Type", f'application/octet-stream; charset="utf-8"; name="{"n" * 60}.pdf"'),
+    ("Content-Type", f'multipart/alternative; charset="utf-8"; name="{"n" * 60}.pdf"'),
     ("Content-Disposition", f'attachment; filename="{"n" * 50}.pdf"; size="1"'),
 )
 _LONG_SOURCE: Final = (("Subject", f"{'word ' * 20}end"), ("X", _WORDS), ("Y", f"a\n {'word ' * 20}end"))
@@ -46,7 +46,8 @@ def modern() -> EmailMessage:
     for name, value in _FIELDS:
         message[name] = value
     message["X-Text"] = "é"
-    return _filled(message)
+    _fill(message)
+    return message
 
 
 def old_style() -> Message:
@@ -54,7 +55,8 @@ def old_style() -> Message:
     message = Message()
     for name, value in _FIELDS:
         message[name] = value
-    return _filled(message)
+    _fill(message)
+    return message
 
 
 def folded() -> EmailMessage:
@@ -63,17 +65,17 @@ def folded() -> EmailMessage:
     for name, value in _LONG:
         message[name] = value
     message._headers += _LONG_SOURCE  # type: ignore[attr-defined]
-    message.set_payload("")
+    message.set_payload([])
     return message
 
 
-def _filled(message: Any) -> Any:
+def _fill(message: Any) -> None:
     text = _part(message, "text/plain", _EIGHT_BITS, ("X", f"a\n b\r\n\t{'w' * 70}"), ("y", ".z"))
     over = _part(message, 'text/html; charset="utf-8"', ".\nFrom here\r\nno end", ("X", _OVER_THE_LIMIT))
     signed = _part(message, 'multipart/signed; boundary="=_s"', [over, text], ("X", _FOR_THE_POLICY))
     signed.epilogue = ""
     blocks = [_part(message, None, ""), _part(message, None, "", ("A", "b")), _part(message, None, "c")]
-    message["Content-Type"] = "multipart/alternative"
+    message["Content-Type"] = "multipart/mixed"
     message.set_payload(
         [
             text,
@@ -85,7 +87,6 @@ def _filled(message: Any) -> Any:
         ]
     )
     message.preamble, message.epilogue = "pre\nFrom here\n", ".\nFrom here"
-    return message
 
 
 def _part(message: Any, content_type: str | None, payload: Any, *fields: tuple[str, str]) -> Any:

@@ -24,10 +24,13 @@ _OPPOSITE: dict[type, type] = {
 
 
 class _Budget:
-    """The iterations that the loops of a mutant have: a change may let them go on for ever."""
+    """The iterations that the loops of one call have: a change may let them go on for ever."""
 
     def __init__(self) -> None:
-        self._left = 5_000
+        self._left = 0
+
+    def begin(self) -> None:
+        self._left = 500
 
     def spend(self) -> None:
         self._left -= 1
@@ -54,7 +57,7 @@ class Mutant:
         space: dict[str, Any] = {}
         # The factory gives super() its class, and loops their end.
         exec(compile(self._code, "<mutant>", "exec"), function.__globals__, space)
-        changed: Any = space["factory"](self.owner, _Budget().spend)
+        changed: Any = space["factory"](self.owner, _Budget())
         if isinstance(held, property):
             changed = property(changed)
         elif isinstance(held, (classmethod, staticmethod)):
@@ -81,8 +84,9 @@ def mutants(owner: Any, name: str) -> Iterator[Mutant]:
         function.decorator_list = []
         for loop in ast.walk(function):
             if isinstance(loop, (ast.While, ast.For)):
-                loop.body.insert(0, ast.parse("_spend()").body[0])
-        factory: Any = ast.parse(f"def factory(__class__, _spend):\n    return {function.name}").body[0]
+                loop.body.insert(0, ast.parse("_budget.spend()").body[0])
+        function.body.insert(0, ast.parse("_budget.begin()").body[0])
+        factory: Any = ast.parse(f"def factory(__class__, _budget):\n    return {function.name}").body[0]
         factory.body.insert(0, function)
         yield Mutant(owner, name, what, ast.fix_missing_locations(ast.Module([factory], [])))
 
