@@ -26,12 +26,15 @@ _FIELDS: Final = (
     ("MIME-Version", "1.0"),
 )
 _WORDS: Final = f"{'word ' * 13}word: {'w' * 76} {'w' * 77} end, {'w' * 60} <{'w' * 15}> (w)\tlast"
+_NAMES: Final = ("ann", "bob", *"abcdef")
 _LONG: Final = (
     ("Subject", "seventy characters and no room for them behind the name of the field"),
     ("X-Words", _WORDS),
     (
         "To",
-        ", ".join(f'"{name}, B." <{name}@example.com>, {name}@example.org' for name in ("ann", "bob", "cy")),
+        ", ".join(
+            f'"{name}, B." <{name}@example.com>, {name}@example.org' for name in ("ann", "bob", *"abcdef")
+        ),
     ),
     ("Content-Type", f'multipart/alternative; charset="utf-8"; name="{"n" * 60}.pdf"'),
     ("Content-Disposition", f'attachment; filename="{"n" * 50}.pdf"; size="1"'),

@@ -198,7 +198,7 @@ def test_a_python_that_writes_differently(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_it_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    sample = samples.folded()
+    sample = samples.folded
     assert flattening._agrees(sample)
     original = flattening.generate
     monkeypatch.setattr(flattening, "generate", lambda *args: original(*args).replace(b"\r\n ", b"\r\n\t"))

@@ -34,7 +34,7 @@ RELIED_UPON: list[tuple[Any, str]] = [
     (_policybase.Compat32, "fold_binary _fold"),
     (headerregistry.BaseHeader, "fold"),
     (parser, "_refold_parse_tree _steal_trailing_WSP_if_exists _fold_mime_parameters _fold_as_ew"),
-    (parser.TokenList, "__str__ fold startswith_fws as_ew_allowed ew_combine_allowed all_defects"),
+    (parser.TokenList, "__str__ fold startswith_fws as_ew_allowed all_defects"),
     (parser.WhiteSpaceTerminal, "startswith_fws"),
     (parser.Terminal, "startswith_fws"),
     (header.Header, "__init__ append encode _normalize"),
