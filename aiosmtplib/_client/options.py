@@ -62,7 +62,7 @@ class Options:
     :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
         OAUTHBEARER, and once more if the server says that the token has expired
     :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
-        may take a DNS query
+        may take a DNS query, once in a process, or the address of its end of the connection if it has none
     :param source_address: ``(host, port)`` to connect from
     :param timeout: seconds to wait for a connection, and for each reply; ``None`` for no limit
     :param loop: does nothing; accepted, with a ``DeprecationWarning``, for programs of the 1.1 series

@@ -27,8 +27,14 @@ EXTENSIONS = pytest.mark.parametrize(
     "extensions", [("8BITMIME",), PIPELINING, CHUNKING], ids=["plain", "groups", "chunks"]
 )
 
-#: What is shorter than the limits of the package's own, which are a second and more.
-SOON = 0.8
+#: What is shorter than the package's own limits, as long as they are these.
+SOON = 5.0
+
+
+@pytest.fixture(autouse=True)
+def _no_other_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manager, "QUIT_TIMEOUT", 10 * SOON)
+    monkeypatch.setattr("aiosmtplib._transport.client_protocol._CLOSE_TIMEOUT", 10 * SOON)
 
 
 # -- of the pool -------------------------------------------------------------------------------------
