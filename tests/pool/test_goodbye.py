@@ -73,6 +73,7 @@ async def test_closing_a_pool_takes_no_longer_than_the_timeout(how: str) -> None
     async with goodbye_peer(how) as peer:
         pool = pool_for(peer, max_connections=3)
         await asyncio.gather(*(pool.send(MESSAGE, SENDER, RECIPIENTS) for _ in range(3)))
+        await until(lambda: not pool.stats().opening)
         pool_timeout(pool, 0.1)
         await asyncio.wait_for(pool.aclose(), SOON)
         await peer.hung_up()
