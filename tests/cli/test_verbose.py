@@ -200,7 +200,7 @@ def test_echoes(mechanism: str, position: str, variable: str, code: str, run: Ru
         await conversation.send(b"%b %b\r\n%b" % (code.encode(), conversation.line, response))
         await conversation.cut()
 
-    actions = {"AUTH": "334 ", position: echo}
+    actions = {"AUTH": "334 UGFzc3dvcmQ6", position: echo}  # "Password:"
     with in_thread(Peer(actions, extensions=[f"AUTH {mechanism}"])) as peer:
         lines = verbose(run, peer, **{"USERNAME": "user", variable: PASSWORD})
     shown = "\n".join(lines)
