@@ -53,7 +53,7 @@ GARBAGE = [
     b"25a Ok\r\n",
     b" 250 Ok\r\n",
     b"-250 Ok\r\n",
-    b"250_Ok\r\n",
+    b"2500 Ok\r\n",
     b"\xb2\xb5\xb0 Ok\r\n",
     b"250-a\r\n251 b\r\n",
     b"354-a\r\n250 b\r\n",
