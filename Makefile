@@ -19,13 +19,14 @@ RUN = AIOSMTPLIB_EXPECT_EXTENSIONS=$$(cat $(EXTENSION)) $(PY)
 QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-pure faults annotate sanitize valgrind fuzz interop interop-docs bench bench-message flames \
-  compare compat soak types style docs docs-check clean FORCE
+.PHONY: help demo test test-pure test-pythons faults annotate sanitize valgrind fuzz interop interop-docs bench \
+  bench-message flames compare compat soak types style docs docs-check clean FORCE
 
 help:
 	@echo "make demo       send 1,000 messages to an embedded server, on both twins"
 	@echo "make test       the test suite on both twins and both event loops"
 	@echo "make test-pure  the same without the extension"
+	@echo "make test-pythons  the same on every Python that is installed here, and on Debian's newest"
 	@echo "make faults     sessions of every kind, cut, reset, stalled and damaged at every byte"
 	@echo "make annotate   where the compiled codec calls into Python, as HTML in build/annotate"
 	@echo "make sanitize   the compiled codec under AddressSanitizer and UBSan"
@@ -53,6 +54,10 @@ test: $(EXTENSION)
 
 test-pure: $(VENV)/group-test
 	@AIOSMTPLIB_NO_EXTENSIONS=1 $(PY) -m pytest $(PARALLEL) -m "$(QUICK)" $(ARGS)
+
+# Options of its own before "--", and what make is given there after it: ARGS="-- ARGS='-x'"
+test-pythons:
+	@$(PYTHON) -m tests.support.pythons $(ARGS)
 
 faults: $(EXTENSION)
 	@$(RUN) -W error -m tests.faults.campaign $(ARGS)
@@ -117,7 +122,8 @@ docs-check: $(EXTENSION) docs
 	@$(RUN) $(PYTEST) $(PARALLEL) tests/docs $(ARGS)
 
 clean:
-	rm -rf $(VENV) .interop-cache .compat-cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .coverage .coverage.*
+	rm -rf $(VENV) .interop-cache .compat-cache .pythons_cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+	  .hypothesis .benchmarks .coverage .coverage.*
 	rm -f aiosmtplib/_speedups*.so aiosmtplib/_speedups*.pyd _speedups/_speedups.c
 
 $(PY):

@@ -3,7 +3,8 @@
 #ifndef SMTP_REPLIES_H
 #define SMTP_REPLIES_H
 
-/* A named tuple without its constructor, which is Python code. */
+/* A named tuple without its constructor, which is Python code. From Python 3.14 a tuple keeps its hash, and what
+   was allocated as zeros would keep that one. */
 static PyObject *smtp_reply(PyObject *type, PyObject *code, PyObject *message)
 {
     PyObject *reply = ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 2);
@@ -12,6 +13,9 @@ static PyObject *smtp_reply(PyObject *type, PyObject *code, PyObject *message)
         PyTuple_SET_ITEM(reply, 0, code);
         Py_INCREF(message);
         PyTuple_SET_ITEM(reply, 1, message);
+#if PY_VERSION_HEX >= 0x030E0000
+        ((PyTupleObject *)reply)->ob_hash = -1;
+#endif
     }
     return reply;
 }

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -272,7 +272,20 @@ def test_a_minimum_is_only_raised() -> None:
         for minimum in (ssl.TLSVersion.MINIMUM_SUPPORTED, ssl.TLSVersion.TLSv1_3):
             made = make_tls_context(TLSOptions(validate, minimum_version=minimum)).minimum_version
             assert made == max(usual, minimum)
-        assert usual >= ssl.TLSVersion.TLSv1_2 or sys.platform != "linux"
+
+
+async def test_older_versions_are_not_agreed_to(certificates: Files) -> None:
+    # By a minimum, or where there is none by the security level of OpenSSL: that is up to the builder.
+    server = certs.server_context()
+    server.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        server.minimum_version = server.maximum_version = ssl.TLSVersion.TLSv1_1
+    async with Peer(tls=server) as peer:
+        client = client_for(peer, cert_bundle=certificates.ca)
+        with pytest.raises((ssl.SSLError, SMTPException)):
+            await client.connect()
+        assert peer.tls_errors
 
 
 # -- what the client knows ---------------------------------------------------------------------------

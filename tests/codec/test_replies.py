@@ -64,6 +64,7 @@ def test_replies_are_of_the_public_type(codec: ModuleType) -> None:
     assert (reply.code, reply.message) == (250, "2.1.0 Ok")
     assert (type(reply.code), type(reply.message)) == (int, str)
     assert str(reply) == "250 2.1.0 Ok"
+    assert reply == (250, "2.1.0 Ok") and hash(reply) == hash((250, "2.1.0 Ok"))
     (bad,) = feed(codec.ReplyParser(), [b"nonsense\r\n"])
     assert type(bad) is SMTPResponse
     assert gc.is_tracked(reply)
