@@ -32,7 +32,7 @@ LAYERS = {
     "messages and logins": [
         *within("_sasl", "secret saslprep base mechanisms scram channel_binding"),
         "auth",
-        *within("_message", "rules samples phrases flatten addresses fields"),
+        *within("_message", "domains rules samples phrases flatten addresses fields"),
         "email",
     ],
     "envelopes": [

@@ -16,7 +16,8 @@ import time
 from concurrent.futures import Future
 from typing import Final
 
-from .._envelope.arguments import a_labels, check_argument
+from .._envelope.arguments import check_argument
+from .._message.domains import a_labels
 
 #: How long the look-up may take, in seconds from its start, before the address is said instead of the name.
 #: The resolver of the C library asks a name server twice, with five seconds each.

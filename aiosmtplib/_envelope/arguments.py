@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 
 from .._message.addresses import parse_address
+from .._message.domains import a_labels
 
-__all__ = ("a_labels", "ascii_address", "check_argument", "envelope_path")
+__all__ = ("ascii_address", "check_argument", "envelope_path")
 
 # Angle brackets are allowed in a quoted local part, and in the parameter AUTH=<> (RFC 4954 section 5).
 _MAY_HOLD_BRACKETS = r'(?s)"(?:[^"\\]|\\.)*"(?:@[^<>]*)?|[A-Za-z0-9-]+=<>'
 # Those of ASCII and Latin-1, and U+2028 and U+2029, which end a line for a reader that decodes it first.
 _CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
-_ASCII_DOMAIN = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?"
 
 
 def check_argument(value: str, what: str) -> None:
@@ -67,24 +67,6 @@ def ascii_address(address: str) -> str:
     if not at or not local.isascii():
         raise ValueError(f"The local part of {path!a} is not ASCII: only a server with SMTPUTF8 can take it")
     try:
-        labels = a_labels(domain)
+        return f"{local}@{a_labels(domain)}"
     except UnicodeError as error:
         raise ValueError(f"The domain of {path!a} has no ASCII form: {error}") from error
-    # The codec of the standard library maps full-width forms, those of brackets too, to ASCII.
-    if not re.fullmatch(_ASCII_DOMAIN, labels):
-        raise ValueError(f"The domain of {path!a} has no ASCII form")
-    return f"{local}@{labels}"
-
-
-def a_labels(domain: str) -> str:
-    """A domain as A-labels (RFC 5891 section 4.4).
-
-    :raises ValueError: if it has no such form
-    """
-    if domain.isascii():
-        return domain
-    try:
-        import idna
-    except ImportError:
-        return domain.encode("idna").decode("ascii")
-    return idna.encode(domain, uts46=True).decode("ascii")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from copy import copy
 from email.generator import BytesGenerator
+from email.headerregistry import Address, AddressHeader, Group
 from email.message import EmailMessage, Message
 from email.policy import Compat32, EmailPolicy
 from io import BytesIO
@@ -19,6 +20,7 @@ from .._codec import encode_message, normalize_newlines, serialize_message
 from .._codec.constants import CHUNK, DATA, PLAIN
 from .._codec.types import Data
 from . import samples
+from .domains import a_labels
 from .phrases import has_bytes, with_addresses
 from .rules import Rules
 
@@ -39,7 +41,34 @@ class _SMTPPolicy(EmailPolicy):
     def fold_binary(self, name: str, value: Any) -> bytes:
         if isinstance(value, str) and name.lower() in ("content-type", "content-disposition"):
             _check_parameters(name, value)
+        if not self.utf8 and isinstance(value, AddressHeader) and not str(value).isascii():
+            value = self._with_a_labels(name, value)
         return _contain(super().fold_binary(name, value), b"\r\n")
+
+    def _with_a_labels(self, name: str, value: AddressHeader) -> Any:
+        """A field of addresses with each internationalized domain as A-labels, where it has some.
+
+        The standard library writes such a domain as an encoded word, which is no domain (RFC 2047 section 5),
+        and from Python 3.14 raises ``HeaderWriteError``.
+        """
+        if all(address.domain.isascii() for address in value.addresses):
+            return value
+        try:
+            groups = [
+                Group(
+                    group.display_name,
+                    tuple(
+                        Address(each.display_name, each.username, a_labels(each.domain))
+                        if not each.domain.isascii()
+                        else each
+                        for each in group.addresses
+                    ),
+                )
+                for group in value.groups
+            ]
+        except ValueError:
+            return value
+        return self.header_factory(name, groups)
 
 
 class _LegacyPolicy(Compat32):

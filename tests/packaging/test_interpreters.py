@@ -32,7 +32,7 @@ made = []
 
 @atexit.register
 def destroy():
-    # Python 3.15 warns of those that remain. Older ones destroy them at their own end, and some crash otherwise.
+    # Python 3.15 warns of those that remain. Older ones destroy them by themselves.
     if sys.version_info >= (3, 15):
         for each in made:
             interpreters.destroy(each)

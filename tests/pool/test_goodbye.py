@@ -148,7 +148,7 @@ async def test_to_an_idle_connection_of_a_pool(
 async def test_to_a_client_that_is_kept(
     extensions: tuple[str, ...], chunking: bool | None, before: int
 ) -> None:
-    """By BDAT the whole message went out, and a 451 may be about it: what the server did then is not known."""
+    """By BDAT the whole message went out, and a 451 may be about it: what the server did is not known."""
     async with Peer(extensions=extensions) as peer:
         for text in IDLE:
             client = client_for(peer, chunking=chunking)
