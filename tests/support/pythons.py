@@ -46,6 +46,8 @@ SETTINGS = (
 #: Folders that pip's configuration may name.
 LOCAL_INDEX = re.compile(r"(?:file://)?(/(?:opt|srv)/[\w.+-]+)")
 CLOSING = re.compile(r"=+ (.*\b(?:passed|failed|error|errors|skipped)\b.* in [\d.]+s.*?) =+")
+#: What a make that runs this hands down, and the one that is run here must not take up.
+OF_MAKE = {"ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "PYTEST", "PYTHON", "VENV"}
 #: Seconds. A mirror that is slower than this costs the newest Pythons, not the run.
 PATIENCE = 900
 
@@ -195,20 +197,21 @@ def copy_sources(folder: Path) -> None:
 
 
 def places(skip: Sequence[str]) -> Iterator[Place]:
-    """Yield the interpreters, the newest releases last; a note says what is missing."""
-    found = {}
-    for version, python in interpreters().items():
-        found[version] = Place(str(python), str(CACHE / "tree"), str(CACHE / f"venv-{version}"), False)
-    yield from (place for version, place in found.items() if version not in skip)
+    """Yield the interpreters, of each version the newest release; a note says what is missing."""
     newest: list[str] = []
     try:
         newest = make_tree()
     except NotHere as reason:
         print(f"note: without the Pythons of Debian's {SUITE}: {reason}", flush=True)
-    for version in newest:
-        yield Place(f"python{version}", "/root/tree", f"/root/venv-{version}", True)
+    installed = interpreters()
     for version in SUPPORTED:
-        if version not in found and version not in newest:
+        if version in newest:
+            yield Place(f"python{version}", "/root/tree", f"/root/venv-{version}", True)
+        elif version in skip:
+            continue
+        elif version in installed:
+            yield Place(str(installed[version]), str(CACHE / "tree"), str(CACHE / f"venv-{version}"), False)
+        else:
             print(f"note: Python {version} cannot be had here", flush=True)
 
 
@@ -224,6 +227,7 @@ def tested(place: Place, arguments: Sequence[str]) -> tuple[bool, str]:
     with subprocess.Popen(
         place.command(*make),
         cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name not in OF_MAKE},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
