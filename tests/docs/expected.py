@@ -68,7 +68,9 @@ def _one_connection(office: Office) -> bool:
 EXPECTED = {
     "README: Send a message 1": Expected(TO_YOU, logins=("CRAM-MD5",), trusted=True),
     "index: aiosmtplib 1": Expected(TO_YOU),
-    "quickstart: Quickstart 1": Expected(TO_YOU, also=lambda office: office.message()["Subject"] == "Hello"),
+    "quickstart: The first message 1": Expected(
+        TO_YOU, also=lambda office: office.message()["Subject"] == "Hello"
+    ),
     "quickstart: With a mail provider 1": Expected(TO_YOU, logins=("CRAM-MD5",), trusted=True),
     "quickstart: When it fails 1": Expected([]),
     "sending: Message objects 1": Expected(
@@ -134,8 +136,8 @@ EXPECTED = {
         TO_YOU, peer=lambda: Peer({".": actions.in_turn("250 Ok", "552 5.2.2 Mailbox full")}, lmtp=True)
     ),
     "client: Without asyncio 1": Expected(TO_YOU),
-    "timeouts: Timeouts and deadlines 1": Expected([], peer=lambda: Peer({"connect": actions.silence})),
-    "timeouts: Timeouts and deadlines 2": Expected(TO_YOU),
+    "timeouts: Where the value comes from 1": Expected([], peer=lambda: Peer({"connect": actions.silence})),
+    "timeouts: A deadline for the whole 1": Expected(TO_YOU),
     "many: Many messages 1": Expected(
         [(ME, [f"{name}@example.com"]) for name in ("anna", "ben", "cleo")], also=_one_connection
     ),
@@ -143,7 +145,7 @@ EXPECTED = {
         [(ME, [f"you+{number}@example.com"]) for number in range(100)],
         also=lambda office: 1 <= office.commands.count("QUIT") <= 4,
     ),
-    "pool: The pool 2": Expected(
+    "pool: Many messages 1": Expected(
         [(ME, [f"{name}@example.com"]) for name in ("anna", "ben", "cleo")],
         also=lambda office: 1 <= office.commands.count("QUIT") <= 2,
     ),

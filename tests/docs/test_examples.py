@@ -36,6 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiri
 
 # The others need packages of other projects, and run in tests of their own.
 PYTHON = [block for block in blocks("python") if block.page not in ("cookbook", "opentelemetry")]
+TESTS = [block for block in PYTHON if "import pytest" in block.text]
 
 
 @contextlib.contextmanager
@@ -52,7 +53,9 @@ def moved(text: str, office: Office) -> str:
     return re.sub(r"\b(1025|587|465)\b", lambda match: str(office.ports[match[0]]), text)
 
 
-@pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.name)
+@pytest.mark.parametrize(
+    "block", [block for block in PYTHON if block not in TESTS], ids=lambda block: block.name
+)
 def test_example(
     block: Block, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,6 +78,26 @@ def test_example(
     assert sorted(mail) == sorted(expected.mail)
     assert logins == expected.logins
     assert PASSWORD not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("block", TESTS, ids=lambda block: block.name)
+def test_example_of_a_test(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "test_example.py").write_text(block.text, encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-o",
+        "asyncio_mode=auto",
+        "-p",
+        "no:cacheprovider",
+        tmp_path,
+    ]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert f"{block.text.count('def test_')} passed" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("block", blocks("console"), ids=lambda block: block.name)
@@ -110,5 +133,6 @@ def test_console(block: Block, desk: Path) -> None:
 
 
 def test_every_block_is_accounted_for() -> None:
-    assert sorted(block.name for block in PYTHON) == sorted(EXPECTED)
+    assert sorted(block.name for block in PYTHON if block not in TESTS) == sorted(EXPECTED)
+    assert len(TESTS) == 1
     assert {block.language for block in BLOCKS} == {"python", "console", "sh"}
