@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from .._client.bulk import MAX_BYTES, MessageExchange, MessageWindow, compose_item
 from .._client.results import SendResult, failed
 from .._transport.exchange import cancelled_before_sent
-from ..errors import SMTPSenderRefused, SMTPServerDisconnected
+from ..errors import SMTPException, SMTPServerDisconnected
+from ..status import Delivery
 from .connection import Condition, PooledConnection
 from .jobs import HeldConnection, MessageQuota, PoolMessage, divide
-from .retry import condition_of, may_retry
+from .retry import condition_of, may_retry, said_goodbye
 from .state import MAX_MOVES
 
 if TYPE_CHECKING:
@@ -249,10 +250,17 @@ class Dispatcher(MessageWindow):
             held.leaving = True
             held.condition = Condition.REPLACE
             self._roomy.pop(held, None)
+            if said_goodbye(error):  # it said so, and was not merely lost
+                self._limit(held)
+            elif isinstance(error, SMTPException) and error.delivery is Delivery.UNKNOWN and not held.cut_off:
+                # What is in flight when a connection is lost may be sent or not: less is, from now on.
+                held.cut_off = True
+                self._depth = max(1, self._depth // 2)
+                self._limit(held)
         if move:
-            message.moves += 1
-            if isinstance(error, SMTPSenderRefused):  # it said so, and was not merely lost
-                self._quota.ended(held)
+            # What nothing was said about is moved as often as it takes, as long as others are served.
+            assert isinstance(error, SMTPException)
+            message.moves += bool(error.replies) or not held.served
             try:
                 if not self._waiters:
                     # Before the connection is released, lest the pool count as drained in between.
@@ -264,6 +272,13 @@ class Dispatcher(MessageWindow):
             self._queue.insert(next(place, len(self._queue)), message)
         else:
             self._fail(message, error, exchange.size)
+
+    def _limit(self, held: HeldConnection) -> None:
+        """Give every connection only so many messages as this one has served."""
+        self._quota.ended(held)
+        for other in self._held_connections:
+            if other.allowed is None:
+                other.allowed = self._quota.now
 
     def _leave_if_idle(self, held: HeldConnection) -> None:
         """Give a connection back as soon as nothing is in flight on it: others may need it."""

@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 
 
 class HeldConnection:
-    """A pooled connection, while a dispatcher has it."""
+    """A pooled connection, while a dispatcher has it.
+
+    :ivar cut_off: whether it was lost with messages of which nobody knows whether they were taken
+    """
 
     __slots__ = (
         "allowed",
         "bytes",
         "composer",
         "condition",
+        "cut_off",
         "in_flight",
         "leaving",
         "pooled",
@@ -45,6 +49,7 @@ class HeldConnection:
         self.served = pooled.messages
         self.bytes = 0
         self.leaving = False
+        self.cut_off = False
         self.condition = Condition.KEEP
 
 
@@ -63,7 +68,7 @@ class MessageQuota:
         self.now: int | None = None
 
     def ended(self, held: HeldConnection) -> None:
-        """The server said goodbye, or that it takes no more, amidst messages."""
+        """The server said goodbye, that it takes no more, or nothing, amidst messages."""
         self.now = max(1, held.served)
 
     def used_up(self, held: HeldConnection) -> None:

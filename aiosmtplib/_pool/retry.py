@@ -37,17 +37,26 @@ def condition_of(pooled: PooledConnection[SMTP], error: BaseException | None) ->
 def may_retry(pooled: PooledConnection[SMTP], error: BaseException, *, once: bool = False) -> bool:
     """Whether a message may be sent once more, over another connection.
 
-    Only what the server surely never had whole is, where the connection was at fault and not the message.
+    Only what the server surely has not taken is, where the connection was at fault and not the message.
 
     :param once: whether its source can be read only once
     """
+    if not isinstance(error, SMTPException) or error.delivery in (Delivery.UNKNOWN, Delivery.DELIVERED):
+        return False
     if _is_full(pooled, error):
         return True
     if pooled.alive and pooled.client.is_connected:
         return False
-    if not isinstance(error, SMTPException) or error.delivery is not Delivery.NOT_SENT:
+    if error.delivery is Delivery.REJECTED and not said_goodbye(error):
         return False
-    return not (once and error.phase == "body")
+    return not (once and error.phase in ("body", "final"))
+
+
+def said_goodbye(error: BaseException) -> bool:
+    """Whether the server said that it closes the connection, or takes no more messages on it."""
+    if isinstance(error, SMTPSenderRefused):
+        return True
+    return isinstance(error, SMTPException) and any(reply.code == _SERVICE_CLOSING for reply in error.replies)
 
 
 def _is_full(pooled: PooledConnection[SMTP], error: BaseException | None) -> bool:
