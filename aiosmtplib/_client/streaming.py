@@ -102,6 +102,8 @@ async def push_content(
                 end = data[-1:] or end
                 if mail.chunked and data:
                     await protocol.push(exchange, (b"BDAT %d\r\n" % len(data), data), 1)
+                    if not mail.pipelined:
+                        await protocol.wait_until_wanted(exchange)
                 else:
                     await protocol.push(exchange, data)
                 if exchange.future.done() or _refused(mail, exchange.replies):
@@ -109,9 +111,12 @@ async def push_content(
                 sent += memoryview(piece).nbytes
                 if progress is not None:
                     progress(sent, total)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                protocol.abandon(exchange)
+                raise
             await _end_early(protocol, exchange, mail)
-            failure = SMTPException(f"The message could not be read: {error}")
+            failure = SMTPException(f"The message could not be read: {str(error) or type(error).__name__}")
             failure.phase = "body"
             protocol.attach_transcript(failure)
             raise failure from error
@@ -131,6 +136,12 @@ async def push_content(
             await protocol.push(exchange, b"BDAT 2 LAST\r\n\r\n", 1, last=True)
     outcome: Outcome = await protocol.wait_for(exchange)
     return outcome
+
+
+def _is_cancelled() -> bool:
+    """Whether this task was cancelled, and not what a source waits for. Python 3.10 cannot tell."""
+    cancelling = getattr(asyncio.current_task(), "cancelling", None)
+    return cancelling is None or cancelling() > 0
 
 
 def _octets(piece: Any) -> bytes:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .._client.bulk import MAX_BYTES, MessageExchange, MessageWindow, compose_item
 from .._client.results import SendResult, failed
 from .._transport.exchange import cancelled_before_sent
-from ..errors import SMTPException, SMTPServerDisconnected
+from ..errors import SMTPException, SMTPSenderRefused, SMTPServerDisconnected
 from ..status import Delivery
 from .connection import Condition, PooledConnection
 from .jobs import HeldConnection, MessageQuota, PoolMessage, divide
@@ -250,8 +250,8 @@ class Dispatcher(MessageWindow):
             held.leaving = True
             held.condition = Condition.REPLACE
             self._roomy.pop(held, None)
-            if said_goodbye(error):  # it said so, and was not merely lost
-                self._limit(held)
+            if said_goodbye(error) or (move and isinstance(error, SMTPSenderRefused)):
+                self._limit(held)  # the server said so, and was not merely lost
             elif isinstance(error, SMTPException) and error.delivery is Delivery.UNKNOWN and not held.cut_off:
                 # What is in flight when a connection is lost may be sent or not: less is, from now on.
                 held.cut_off = True

@@ -53,9 +53,7 @@ def may_retry(pooled: PooledConnection[SMTP], error: BaseException, *, once: boo
 
 
 def said_goodbye(error: BaseException) -> bool:
-    """Whether the server said that it closes the connection, or takes no more messages on it."""
-    if isinstance(error, SMTPSenderRefused):
-        return True
+    """Whether the server said that it closes the connection (RFC 5321 section 3.8)."""
     return isinstance(error, SMTPException) and any(reply.code == _SERVICE_CLOSING for reply in error.replies)
 
 

@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from typing import Any, Final, TypeVar
 
-from .._session import LAST, STREAM, Data, Dialogue, Exchange, Session
+from .._session import CHUNKS, LAST, STREAM, Data, Dialogue, Exchange, Session
 from .._session.mail import ServerState
 from .._trace.observer import CommandHook, CommandObserver, log_lost, numbers, wire_log
 from .._trace.transcript import Transcript
@@ -344,18 +344,17 @@ class BaseProtocol(FlowControlMixin):
     # -- writing -------------------------------------------------------------------------------------
 
     async def wait_until_wanted(self, exchange: AwaitedExchange) -> bool:
-        """Wait until the server wants the content that a dialogue has to stream.
-
-        :return: whether it does; else the dialogue is over
-        """
+        """Wait until the server wants content, or the next chunk. If it never does, the dialogue is over."""
         assert self._loop is not None
-        exchange.wanted = wanted = self._loop.create_future()
-        exchange.future.add_done_callback(lambda _: wake(wanted))
-        try:
-            await wanted
-        except asyncio.CancelledError:
-            self.abandon(exchange)
-            raise
+        while not (exchange.future.done() or exchange.wants_content):
+            exchange.wanted = self._loop.create_future()
+            if exchange.follows == CHUNKS:
+                self._expect_reply(exchange.timeout)
+            try:
+                await exchange.wanted
+            except asyncio.CancelledError:
+                self.abandon(exchange)
+                raise
         return not exchange.future.done()
 
     async def push(self, exchange: Exchange, data: Data, replies: int = 0, *, last: bool = False) -> None:

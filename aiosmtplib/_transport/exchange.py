@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from .._session import Exchange
+from .._session import CHUNKS, STREAM, Exchange
 from ..errors import SMTPResponseException, SMTPServerDisconnected
 from ..status import SMTPStatus
+from .wakeup import wake
 
 
 class AwaitedExchange(Exchange):
@@ -16,7 +17,8 @@ class AwaitedExchange(Exchange):
     :ivar future: done when the dialogue is over, or when its task has gone away
     :ivar owner: the task to reserve the connection for, if the reply is 3yz and asks for more; or ``None``
     :ivar upgrade: whether a 220 reply is to be followed by a TLS handshake
-    :ivar wanted: done when the server wants the content that the task has to push; or ``None``
+    :ivar wanted: done when the server wants more of the content that the task has to push, or the dialogue is
+        over; or ``None``
     """
 
     __slots__ = ("future", "owner", "upgrade", "wanted")
@@ -26,9 +28,14 @@ class AwaitedExchange(Exchange):
     upgrade: bool
     wanted: asyncio.Future[None] | None
 
+    @property
+    def wants_content(self) -> bool:
+        """Whether the server waits for content that is streamed, and has answered every chunk so far."""
+        return self.follows == STREAM or (self.follows == CHUNKS and len(self.replies) == self.expected)
+
     def on_done(self) -> None:
-        if not self.future.done():
-            self.future.set_result(None)
+        wake(self.future)
+        wake(self.wanted)
 
 
 def cancelled_before_sent() -> SMTPServerDisconnected:
