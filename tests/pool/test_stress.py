@@ -14,7 +14,7 @@ import pytest
 import aiosmtplib
 from aiosmtplib import Delivery, Envelope, SMTPPool
 
-from ..support.actions import cut, cut_after, reset, silence
+from ..support.actions import cut, cut_after, reset, silence, then
 from ..support.clients import MESSAGE, SENDER, options_for
 from ..support.scripted_server import CHUNKING, PATIENCE, PIPELINING, Action, Conversation, Limits, Peer
 
@@ -25,7 +25,7 @@ QUICK, RUNS = 12, 60
 FAULTS: list[Action] = [
     "450 4.2.0 Later",
     "550 5.7.1 No",
-    "421 4.3.2 Closing",
+    then("421 4.3.2 Closing", silence),  # after it, a server executes nothing (RFC 5321 section 3.8)
     "452 4.5.3 Too many messages",
     b"garbage\r\n",
     cut,
