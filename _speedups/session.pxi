@@ -12,6 +12,11 @@ cdef Py_ssize_t NEVER = PY_SSIZE_T_MAX
 cdef int SERVICE_CLOSING = SMTPStatus.domain_unavailable
 
 
+cdef inline bint holds_part(ReplyParser parser):
+    """What ``parser.pending`` says."""
+    return PyByteArray_GET_SIZE(parser._partial) + parser._size > 0
+
+
 cdef class Exchange:
     """Exchange: a dialogue on its way on one connection, and its outcome."""
 
@@ -89,7 +94,7 @@ cdef class Session:
         if self.head is None:
             self.head = exchange
         self.step(exchange, None, 0)
-        if self._parser.pending and self.lost is None and exchange is self.head and exchange.end > exchange.start:
+        if holds_part(self._parser) and self.lost is None and exchange is self.head and exchange.end > exchange.start:
             take_fragment(self, 0)
 
     def push(self, Exchange exchange not None, data, Py_ssize_t replies=0, *, bint last=False):
@@ -157,7 +162,7 @@ cdef class Session:
                     take_early(self, held, written)
                 else:
                     self.step(head, held, written)
-        if self._parser.pending and self.lost is None:
+        if holds_part(self._parser) and self.lost is None:
             head = self.head
             if self.greeted if head is None else head.start >= written < head.end:
                 take_fragment(self, written)

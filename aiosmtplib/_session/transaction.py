@@ -284,7 +284,7 @@ def _all_accepted(replies: list[SMTPResponse]) -> bool:
     """Whether the server accepted the sender and every recipient, and replied 354 to DATA."""
     if replies[0][0] != _COMPLETED or replies[-1][0] != _START_INPUT:
         return False
-    return all(map(accepted, replies[1:-1]))
+    return all(200 <= reply[0] < 300 for reply in replies[1:-1])
 
 
 def _divide(record: Record) -> tuple[list[str], Refused]:
@@ -308,7 +308,7 @@ def _outcome(record: Record, server: ServerState, refused: Refused, last: list[S
     :raises SMTPDataError: if a reply is negative; the server may have the transaction open then
     """
     for reply in last:
-        if not accepted(reply):
+        if not 200 <= reply[0] < 300:
             if server.mail is None:
                 server.mail = record.mail
             raise data_error(reply, "final" if reply is last[-1] else "body")

@@ -34,8 +34,10 @@ class AwaitedExchange(Exchange):
         return self.follows == STREAM or (self.follows == CHUNKS and len(self.replies) == self.expected)
 
     def on_done(self) -> None:
-        wake(self.future)
-        wake(self.wanted)
+        if not self.future.done():
+            self.future.set_result(None)
+        if self.wanted is not None:
+            wake(self.wanted)
 
 
 def cancelled_before_sent() -> SMTPServerDisconnected:
