@@ -87,6 +87,7 @@ cdef class Session:
         return exchange in self.running
 
     def start(self, Exchange exchange not None):
+        cdef bint greeted = self.greeted
         self.greeted = True
         self.greeting = None
         self.running.append(exchange)
@@ -94,7 +95,7 @@ cdef class Session:
         if self.head is None:
             self.head = exchange
         self.step(exchange, None, 0)
-        if holds_part(self._parser) and self.lost is None and exchange is self.head and exchange.end > exchange.start:
+        if not greeted and exchange.end > exchange.start and holds_part(self._parser):
             take_fragment(self, 0)
 
     def push(self, Exchange exchange not None, data, Py_ssize_t replies=0, *, bint last=False):

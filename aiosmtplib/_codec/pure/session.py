@@ -145,18 +145,14 @@ class Session:
 
     def start(self, exchange: Exchange) -> None:
         """Run a dialogue up to its first wait. No other one may be running, or all of them said ``LAST``."""
-        self.greeted = True
+        greeted, self.greeted = self.greeted, True
         self.greeting = None
         self.running.append(exchange)
         self.head = self.head or exchange
         self.last = exchange
         self.step(exchange, None, 0)
-        if (
-            self._parser.pending
-            and self.lost is None
-            and exchange is self.head
-            and exchange.end > exchange.start
-        ):
+        # Half a greeting, the rest of which would be the answer to a command.
+        if not greeted and exchange.end > exchange.start and self._parser.pending:
             take_fragment(self, 0)
 
     def push(self, exchange: Exchange, data: Data, replies: int = 0, *, last: bool = False) -> None:
