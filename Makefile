@@ -119,7 +119,7 @@ docs: $(VENV)/group-docs
 
 # Each page in a browser where there is one, and the examples that need other projects' packages.
 docs-check: $(EXTENSION) docs
-	@$(RUN) $(PYTEST) $(PARALLEL) tests/docs $(ARGS)
+	@$(RUN) $(PYTEST) $(PARALLEL) --dist loadfile tests/docs $(ARGS)
 
 clean:
 	rm -rf $(VENV) .interop-cache .compat-cache .pythons_cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \

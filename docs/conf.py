@@ -38,3 +38,21 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/favicon.svg"
 html_theme_options = {"navigation_with_keys": True}
+
+
+def shorten(app, what, name, obj, options, signature, returns):
+    """Say defaults by their value, and "not given" by ``...``, as stubs do."""
+    if signature is not None:
+        for written, shown in (
+            (r"~?[\w.]*Literal\[[\w.~]*Default\.token\] \| ", ""),
+            (r" \| ~?[\w.]*Literal\[[\w.~]*Default\.token\]", ""),
+            (r"\bDefault\.token\b", "..."),
+            (r"\bDEFAULT_TIMEOUT\b", "60"),
+            (r"\bNOT_GIVEN\b", "False"),
+        ):
+            signature = re.sub(written, shown, signature)
+    return signature, returns
+
+
+def setup(app):
+    app.connect("autodoc-process-signature", shorten)

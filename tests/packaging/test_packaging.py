@@ -121,10 +121,13 @@ def test_sdist_has_all_that_a_build_and_a_test_run_need(unpacked: Path) -> None:
         "fuzz/*.py",
         "fuzz/corpus/*.txt",
         "tests/support/*.supp",
+        "docs/**/*.md",
+        "docs/*.py",
+        "docs/_static/*",
     ):
         expected = {str(path.relative_to(ROOT)) for path in ROOT.glob(pattern) if path.name != "__pycache__"}
         assert expected <= there
-    assert {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "setup.py"} <= there
+    assert {"LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md", "pyproject.toml", "setup.py"} <= there
     assert {"_speedups/_speedups.pyx", "aiosmtplib/py.typed"} <= there
     assert not [name for name in there if name.endswith((".c", ".so", ".pyc"))]
 
@@ -144,6 +147,11 @@ def test_wheel_needs_nothing_without_an_extra(wheel: Path) -> None:
     assert metadata["Name"] == "aiosmtplib"
     assert metadata["Version"] == "5.2.0"
     assert metadata["Requires-Python"] == ">=3.10"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert {line.partition(",")[0] for line in metadata.get_all("Project-URL", [])} >= {
+        "Documentation",
+        "Source",
+    }
     assert set(metadata.get_all("Provides-Extra", [])) == {"cli", "testing", "uvloop"}
     requirements = metadata.get_all("Requires-Dist", [])
     assert requirements
