@@ -125,7 +125,8 @@ def _watched(browser: Any, scheme: str, size: tuple[int, int]) -> tuple[Any, lis
     complaints: list[str] = []
     page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", lambda request: complaints.append(request.url))
+    # What is still on its way when the next page is opened is aborted.
+    page.on("requestfailed", lambda request: "ABORTED" in request.failure or complaints.append(request.url))
     page.on("request", lambda request: "127.0.0.1" in request.url or complaints.append(request.url))
     return page, complaints
 
