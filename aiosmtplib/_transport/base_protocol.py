@@ -58,9 +58,8 @@ class BaseProtocol(FlowControlMixin):
     @property
     def is_connected(self) -> bool:
         """Whether commands can be sent."""
-        if self.transport is None or self._session.lost is not None or self.transport.is_closing():
-            return False
-        return self._loop is None or not self._loop.is_closed()
+        usable = self._session.lost is None and (self._loop is None or not self._loop.is_closed())
+        return usable and self.transport is not None and not self.transport.is_closing()
 
     def take_unseen_loss(self) -> SMTPException | None:
         """Why the connection was lost, if that happened while nobody waited for anything."""

@@ -317,6 +317,17 @@ async def test_options_that_cannot_be_meant(options: dict[str, Any]) -> None:
         assert_closed(client)
 
 
+@pytest.mark.parametrize("name", ["client_cert", "client_key"])
+async def test_a_certificate_beside_a_context_is_refused_whatever_the_context_is(name: str) -> None:
+    both: dict[str, Any] = {"tls_context": True, name: "c"}  # neither has been looked at yet
+    with pytest.raises(ValueError, match="not both"):
+        SMTP(**both)
+    with pytest.raises(ValueError, match="not both"):
+        await SMTP().connect(**both)
+    with pytest.raises(TypeError, match="tls_context"):
+        SMTP(tls_context=True)  # type: ignore[arg-type]
+
+
 async def test_reconnect_after_the_server_went_away() -> None:
     async with Peer({"NOOP": in_turn(cut, "250 Ok")}) as peer:
         client = client_for(peer)
