@@ -8,12 +8,12 @@ from collections.abc import AsyncIterable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._client.bulk import SendMany
 from ._client.compose import envelope_of
 from ._client.connection import Timeout, effective_timeout
 from ._client.content import Content, MessageKind, kind_of
 from ._client.error_context import gives_up
 from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN, destination_of
+from ._client.send_many import SendMany
 from ._client.streaming import Progress
 from ._envelope.recipient import recipient_list
 from ._pool.connection import PoolStats

@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from ._client.authentication import Authentication
-from ._client.bulk import SendMany
 from ._client.commands import Commands
 from ._client.connection import Timeout, effective_timeout, forget_closed_loop, introduced_protocol
 from ._client.lifetime import connect, part
 from ._client.options import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
 from ._client.options import SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
 from ._client.pipeline import Pipeline
+from ._client.send_many import SendMany
 from ._client.sending import Sending
 from ._sasl.secret import conceal
 from ._trace.observer import CommandHook

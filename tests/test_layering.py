@@ -43,13 +43,15 @@ LAYERS = {
     ],
     "session": within("_session", "__init__ dialogues mail record transaction"),
     "transport": [
-        *within("_transport", "wakeup timers exchange writer base_protocol client_protocol tls tls_contexts"),
+        *within("_transport", "wakeup timers exchange writer waiting base_protocol"),
+        *within("_transport", "stream_protocol client_protocol tls tls_contexts"),
         "protocol",
     ],
     "client": [
         *within("_client", "content results variant hostnames options error_context security"),
         *within("_client", "happy_eyeballs connector compose"),
-        *within("_client", "connection authentication commands lifetime streaming sending bulk pipeline"),
+        *within("_client", "connection authentication commands lifetime streaming sending bulk"),
+        *within("_client", "send_many pipeline"),
         "smtp",
     ],
     "pool": [

@@ -1,8 +1,8 @@
 """Sending many messages: pulled when there is room, bounded on their way, each with a result of its own.
 
-What :meth:`SMTP.send_many` and :meth:`SMTPPool.send_many` have in common. :class:`SendMany` is what the
-caller iterates over; a :class:`MessageWindow` holds the messages that were pulled and not yet handed back,
-and puts each into a :class:`MessageExchange` on a connection.
+What :meth:`SMTP.send_many` and :meth:`SMTPPool.send_many` have in common. A :class:`MessageWindow` holds the
+messages that were pulled and not yet handed back, and puts each into a :class:`MessageExchange` on a
+connection. What the caller iterates over is in :mod:`~aiosmtplib._client.send_many`.
 """
 
 from __future__ import annotations
@@ -10,25 +10,20 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator
-from types import TracebackType
-from typing import Any, Final, Generic, TypeGuard, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
+from typing import Any, Final, TypeGuard
 
 from .._envelope.commands import EnvelopeCommands
 from .._session import Exchange
 from .._session.mail import PreparedMail
 from .._session.transaction import begin
-from .._transport.wakeup import CoalescingEvent, background, wake
-from ..errors import SMTPServerDisconnected
+from .._transport.exchange import cancelled_before_sent
+from .._transport.wakeup import CoalescingEvent, wake
 from ..protocol import SMTPProtocol
 from ..status import Delivery
 from .compose import Composer, envelope_of
 from .content import MessageKind, kind_of, octets_of
-from .error_context import gives_up
 from .results import Envelope, SendResult, failed
-
-Item = TypeVar("Item")
-Self = TypeVar("Self", bound="SendMany[Any]")
 
 #: What may be in flight on a connection, in bytes of content, unless one message alone is larger.
 MAX_BYTES: Final = 1 << 20
@@ -94,6 +89,7 @@ class MessageWindow(ABC):
     :param timeout: seconds for each reply, or ``None`` for no limit
     :ivar exhausted: whether no more will be pulled
     :ivar source_error: what the source of the messages raised, or ``None``
+    :ivar attended: whether the caller waits for a result: only then is anything pulled or begun
     :ivar withdrawn: whether those that have not begun are not to be sent
     """
 
@@ -103,8 +99,10 @@ class MessageWindow(ABC):
     def __init__(self, size: int, timeout: float | None) -> None:
         self.loop = asyncio.get_running_loop()
         self.exhausted = False
+        self.attended = False
+        self._postponed = False
         self.withdrawn = False
-        self.source_error: Exception | None = None
+        self.source_error: BaseException | None = None
         self.size = size
         self.timeout = timeout
         self._count = 0
@@ -134,14 +132,44 @@ class MessageWindow(ABC):
         """Called when a message is over."""
 
     @abstractmethod
-    def withdraw(self) -> None:
-        """Do not send what has not begun."""
+    def _fail(self, message: Any, error: Exception) -> None:
+        """End a message that has not begun."""
+
+    @abstractmethod
+    def _go_on(self) -> None:
+        """Begin what could not begin because the caller was away."""
+
+    @abstractmethod
+    def _withdraw(self) -> None:
+        """End what has not begun."""
 
     @abstractmethod
     def stop_streams(self) -> None:
         """Read no content any further that comes in pieces: its message is not sent."""
 
+    @abstractmethod
+    def is_sent_by(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether this task sends one of the messages, whose content comes in pieces."""
+
     # -- pulling -------------------------------------------------------------------------------------
+
+    def attend(self) -> None:
+        """The caller waits for a result, until ``attended`` is unset."""
+        self.attended = True
+        if self._postponed:
+            self._postponed = False
+            self._go_on()
+
+    def is_paused(self) -> bool:
+        """Whether nothing is to begin now. What asks is begun when the caller is back."""
+        self._postponed = not self.attended
+        return self._postponed
+
+    def withdraw(self) -> None:
+        """Pull nothing any more, and do not send what has not begun."""
+        self.exhausted = self.withdrawn = True
+        self._withdraw()
+        self.consumer.set()
 
     def fill(self, source: Iterator[Any]) -> None:
         """Pull what there is room for."""
@@ -150,35 +178,56 @@ class MessageWindow(ABC):
                 item = next(source)
             except StopIteration:
                 self.exhausted = True
-            except Exception as error:
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:
                 self.source_error = error
                 self.exhausted = True
             else:
                 self._pulled(item)
 
     async def feed(self, source: AsyncIterable[Any]) -> None:
-        """Pull whenever there is room, to the end."""
-        iterator = aiter(source)
+        """Pull whenever there is room and the caller waits for a result, to the end."""
+        iterator: Any = None
         try:
-            while True:
-                while not self._has_room():
+            iterator = aiter(source)
+            while not self.withdrawn:
+                if self.attended and self._has_room():
+                    self._pulled(await anext(iterator))
+                else:
                     await self._wait_for_room()
-                self._pulled(await anext(iterator))
         except StopAsyncIteration:
             pass
-        except Exception as error:
-            self.source_error = error
-        finally:
-            self.exhausted = True
-            self.consumer.set()
+        except BaseException as error:
+            self._source_failed(error)
+        try:
             if isinstance(iterator, AsyncGenerator):
                 await iterator.aclose()
+        except BaseException as error:
+            self._source_failed(error)
+        self.exhausted = True
+        self.consumer.set()
+
+    def _source_failed(self, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise error
+        # A cancellation that comes after the end has been called for is our own.
+        if self.source_error is None and not (self.withdrawn and isinstance(error, asyncio.CancelledError)):
+            self.source_error = error
 
     def _pulled(self, item: Any) -> None:
         message = self.message_class(self._count, item)
         self._count += 1
         self.held += 1
-        if _is_streamed(item):
+        if self.withdrawn:  # while the source was asked for it
+            self._fail(message, cancelled_before_sent())
+            return
+        try:
+            streamed = _is_streamed(item)
+        except Exception as error:  # a message of a class of the caller's
+            self._fail(message, error)
+            return
+        if streamed:
             self._put_stream(message)
         else:
             self._put(message)
@@ -191,7 +240,7 @@ class MessageWindow(ABC):
             self.feeder = None
 
     def feed_if_room(self) -> None:
-        if self._has_room():
+        if self.attended and self._has_room():
             wake(self.feeder)
 
     # -- handing back --------------------------------------------------------------------------------
@@ -201,138 +250,31 @@ class MessageWindow(ABC):
         """Whether all that was pulled has been handed back."""
         return not self.held
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is known of all that was pulled what became of it."""
+        return self.held == len(self.ready)
+
     def take(self) -> SendResult[Any] | None:
         """The next result, if it is there."""
         if not self.ready:
             return None
         self.held -= 1
-        if self.feeder is not None:
-            wake(self.feeder)
         return self.ready.popleft()
+
+    def take_all(self) -> list[SendResult[Any]]:
+        """All results that are there."""
+        results = list(self.ready)
+        self.held -= len(results)
+        self.ready.clear()
+        return results
 
     async def changed(self) -> None:
         """Wait until there may be something to take, or nothing more to come."""
+        if self.feeder is not None:
+            self.feed_if_room()
         # More is pulled before the server has nothing to do.
         await self.consumer.wait(self.held // 2)
-
-
-class SendMany(Generic[Item]):
-    """The results of ``send_many``: an asynchronous iterator.
-
-    Messages are pulled while the caller iterates. Leaving the loop early leaves what is in flight to be
-    finished, and sends nothing more; :meth:`aclose` waits for that. A caller that was cancelled waits for
-    nothing.
-
-    :param size: at most this many messages are pulled and not yet handed back
-    :param open_window: makes what they are sent by, when the first result is asked for
-    """
-
-    def __init__(
-        self,
-        messages: Iterable[Item] | AsyncIterable[Item],
-        size: int,
-        open_window: Callable[[], Awaitable[MessageWindow]],
-    ) -> None:
-        self._window: MessageWindow | None = None
-        self._feeding: asyncio.Task[None] | None = None
-        self._closed = False
-        if not isinstance(size, int):
-            raise TypeError(f"The window is a number of messages, not {type(size).__name__}")
-        if size < 1:
-            raise ValueError(f"The window must hold at least one message, not {size}")
-        if isinstance(messages, str | bytes | Envelope) or hasattr(messages, "get_all"):
-            raise TypeError("send_many takes an iterable of messages, not a single one")
-        self._open_window = open_window
-        self._waits = hasattr(messages, "__aiter__")
-        source: Any = messages if self._waits else iter(messages)  # type: ignore[arg-type]
-        self._source = source
-
-    def __aiter__(self: Self) -> Self:
-        return self
-
-    async def __anext__(self) -> SendResult[Item]:
-        if self._closed:
-            raise StopAsyncIteration
-        window = self._window
-        if window is not None and window.loop.is_closed():
-            self._closed = True
-            raise SMTPServerDisconnected("The event loop of these messages has ended")
-        if window is None:
-            window = self._window = await self._open_window()
-            if self._waits:
-                self._feeding = background(window.feed(self._source))
-        while True:
-            if self._feeding is None and not window.exhausted:
-                window.fill(self._source)
-            result = window.take()
-            if result is not None:
-                return result
-            if window.exhausted and window.drained:
-                self._closed = True
-                window.withdraw()
-                if window.source_error is not None:
-                    raise window.source_error
-                raise StopAsyncIteration
-            await window.changed()
-
-    async def aclose(self) -> list[SendResult[Item]]:
-        """Pull and begin no more messages, and wait until those in flight have a verdict.
-
-        :return: the results that were not handed out. Those that had not begun are ``NOT_SENT``.
-        """
-        self._closed = True
-        window = self._window
-        if window is None:
-            return []
-        if window.loop.is_closed():  # what was in flight can have no verdict any more
-            return list(window.ready)
-        try:
-            if self._feeding is not None:
-                self._feeding.cancel()
-                await asyncio.wait([self._feeding])
-            window.withdraw()
-            unseen = []
-            while not window.drained:
-                result = window.take()
-                if result is None:
-                    await window.changed()
-                else:
-                    unseen.append(result)
-        except asyncio.CancelledError:
-            self._abandon()
-            raise
-        return unseen
-
-    def _abandon(self) -> None:
-        """End at once what takes anything from the caller. Whole messages that are in flight arrive."""
-        self._closed = True
-        window = self._window
-        if window is not None and not window.loop.is_closed():
-            if self._feeding is not None:
-                self._feeding.cancel()
-            window.withdraw()
-            window.stop_streams()
-
-    async def __aenter__(self: Self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if gives_up(exc):
-            self._abandon()
-        else:
-            await self.aclose()
-
-    def __del__(self) -> None:
-        if self._window is None or self._window.withdrawn or self._window.loop.is_closed():
-            return
-        if self._feeding is not None:
-            self._feeding.cancel()
-        self._window.withdraw()
 
 
 def _is_streamed(item: Any) -> TypeGuard[Envelope]:

@@ -56,14 +56,14 @@ class Pipeline(MessageWindow):
         self._messages.append(message)
         protocol = self._protocol
         try:
-            if not protocol.is_connected:
-                raise SMTPServerDisconnected("Server not connected")
+            _check_connected(protocol)
             mail = compose_item(composer_of(self._client), message.item)
+            _check_connected(protocol)  # an object of the caller's that is written can close the client
             exchange = MessageExchange(self, message, mail, protocol, self.timeout, self)
         except Exception as error:
             if isinstance(error, SMTPException):
                 protocol.attach_transcript(error)
-            self._done(message, failed(message.index, message.item, error))
+            self._fail(message, error)
             return
         self._bytes += exchange.size
         protocol.submit(exchange)
@@ -77,7 +77,7 @@ class Pipeline(MessageWindow):
                 self._client, envelope, item.message, None, self.timeout, self
             )
         except Exception as error:
-            self._done(message, failed(message.index, item, error))
+            self._fail(message, error)
         else:
             self._done(message, SendResult(message.index, item, Delivery.DELIVERED, response, refused, None))
 
@@ -86,7 +86,7 @@ class Pipeline(MessageWindow):
         if task.cancelled():  # perhaps before it ran
             error = cancelled_before_sent()
             error.delivery = Delivery.UNKNOWN
-            self._done(message, failed(message.index, message.item, error))
+            self._fail(message, error)
 
     def message_done(self, exchange: MessageExchange) -> None:
         self._bytes -= exchange.size
@@ -107,10 +107,23 @@ class Pipeline(MessageWindow):
         while messages and messages[0].result is not None:
             self.ready.append(messages.popleft().result)  # type: ignore[arg-type]  # it is there
 
-    def withdraw(self) -> None:
-        self.withdrawn = True
+    def _fail(self, message: QueuedMessage, error: Exception) -> None:
+        self._done(message, failed(message.index, message.item, error))
+
+    def _go_on(self) -> None:
+        self._protocol.go_on()
+
+    def _withdraw(self) -> None:
         self._protocol.withdraw(self)
 
     def stop_streams(self) -> None:
         for task in self._streams:
             task.cancel()
+
+    def is_sent_by(self, task: asyncio.Task[Any] | None) -> bool:
+        return task in self._streams
+
+
+def _check_connected(protocol: SMTPProtocol) -> None:
+    if not protocol.is_connected:
+        raise SMTPServerDisconnected("Server not connected")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .._client.bulk import MAX_BYTES, MessageExchange, MessageWindow, compose_item
 from .._client.results import SendResult, failed
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from .streams import Streams
 
 
+#: How long connections with messages that have not begun are kept for a caller that is away, in seconds.
+_PATIENCE: Final = 0.1
+
+
 class Dispatcher(MessageWindow):
     """The messages of one :meth:`SMTPPool.send_many` that were pulled and not yet handed back.
 
@@ -39,7 +43,7 @@ class Dispatcher(MessageWindow):
     def __init__(
         self,
         manager: ConnectionManager,
-        make_streams: Callable[[], Streams],
+        make_streams: Callable[[Callable[[], bool]], Streams],
         size: int,
         timeout: float | None,
     ) -> None:
@@ -61,6 +65,7 @@ class Dispatcher(MessageWindow):
         self._make_streams = make_streams
         self._streams: Streams | None = None
         self._dispatching_soon = False
+        self._away: asyncio.TimerHandle | None = None
 
     # -- in ------------------------------------------------------------------------------------------
 
@@ -85,7 +90,7 @@ class Dispatcher(MessageWindow):
 
     def _put_stream(self, message: PoolMessage) -> None:
         if self._streams is None:
-            self._streams = self._make_streams()
+            self._streams = self._make_streams(self.is_paused)
         try:
             if self._state.closing:
                 raise SMTPServerDisconnected("The pool is closed")
@@ -99,7 +104,7 @@ class Dispatcher(MessageWindow):
         """Give to connections what waits for one."""
         queue = self._queue
         evenly = self._manager.rate is not None
-        while queue:
+        while queue and not self.is_paused():
             if evenly and not self._is_due():
                 return
             now = self.loop.time()
@@ -138,7 +143,7 @@ class Dispatcher(MessageWindow):
         """Have messages sent on this connection."""
         protocol = pooled.client.protocol
         assert protocol is not None  # the state of the pool hears of a loss at once
-        held = HeldConnection(pooled, protocol, self._quota.now)
+        held = HeldConnection(pooled, protocol, self._quota.now, self.is_paused)
         self._held_connections.add(held)
         self._roomy[held] = None
         return held
@@ -194,6 +199,8 @@ class Dispatcher(MessageWindow):
                 self._leave_if_idle(held)
                 return
             mail = compose_item(held.composer, message.item)
+            if not held.protocol.is_connected:  # lost, as an object of the caller's was written
+                raise SMTPServerDisconnected("Connection lost")
             exchange = MessageExchange(self, message, mail, held.protocol, self.timeout, held)
         except Exception as error:
             self._fail(message, error)
@@ -202,7 +209,7 @@ class Dispatcher(MessageWindow):
         pooled.begin()
         held.in_flight += 1
         held.bytes += exchange.size
-        del self._roomy[held]
+        self._roomy.pop(held)
         if self._waiters and not self._state.opening:  # no connection is on its way to us
             self._withdraw_waiters()
         if self._state.should_yield(pooled, now):
@@ -239,6 +246,8 @@ class Dispatcher(MessageWindow):
             self.consumer.set()
         if self.feeder is not None:
             self.feed_if_room()
+        if self._away is None and not (self.attended or self.withdrawn):
+            self._away = self.loop.call_later(_PATIENCE, self._take_back)
 
     def _not_accepted(
         self, exchange: MessageExchange, held: HeldConnection, message: PoolMessage, error: BaseException
@@ -333,8 +342,31 @@ class Dispatcher(MessageWindow):
 
     # -- the end -------------------------------------------------------------------------------------
 
-    def withdraw(self) -> None:
-        self.withdrawn = True
+    def _go_on(self) -> None:
+        if self._streams is not None:
+            self._streams.go_on()
+        self._dispatch()
+        for held in list(self._held_connections):
+            held.protocol.go_on()
+
+    def _take_back(self) -> None:
+        """Give back connections on which nothing goes on as long as the caller is away: others may need them."""
+        self._away = None
+        if self.attended:
+            return
+        for held in list(self._held_connections):
+            if held.protocol.is_running(held):
+                continue
+            taken: Any = held.protocol.take_back(held)
+            held.pooled.messages -= len(taken)
+            held.in_flight -= len(taken)
+            self._queue.extendleft(exchange.message for exchange in reversed(taken))
+            self._leave_if_idle(held)
+
+    def _withdraw(self) -> None:
+        if self._away is not None:
+            self._away.cancel()
+            self._away = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -353,6 +385,9 @@ class Dispatcher(MessageWindow):
     def stop_streams(self) -> None:
         if self._streams is not None:
             self._streams.stop()
+
+    def is_sent_by(self, task: asyncio.Task[Any] | None) -> bool:
+        return self._streams is not None and self._streams.is_sent_by(task)
 
     def _withdraw_waiters(self) -> None:
         waiters, self._waiters = self._waiters, set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._client.bulk import QueuedMessage
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class HeldConnection:
     """A pooled connection, while a dispatcher has it.
 
+    :ivar is_paused: whether no message is to begin on it now
     :ivar cut_off: whether it was lost with messages of which nobody knows whether they were taken
     """
 
@@ -32,16 +33,24 @@ class HeldConnection:
         "condition",
         "cut_off",
         "in_flight",
+        "is_paused",
         "leaving",
         "pooled",
         "protocol",
         "served",
     )
 
-    def __init__(self, pooled: PooledConnection[SMTP], protocol: SMTPProtocol, allowed: int | None) -> None:
+    def __init__(
+        self,
+        pooled: PooledConnection[SMTP],
+        protocol: SMTPProtocol,
+        allowed: int | None,
+        is_paused: Callable[[], bool],
+    ) -> None:
         self.pooled = pooled
         self.composer: Composer = composer_of(pooled.client)
         self.protocol = protocol
+        self.is_paused = is_paused
         self.in_flight = 0
         #: How many messages the connection is given in all, where that is limited.
         self.allowed = allowed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +20,34 @@ if TYPE_CHECKING:
 class _StreamSubmission(ContentSubmission):
     """One of the streamed messages.
 
+    :param is_paused: whether it is not to begin now
+    :param done: called with its result
     :ivar begun: whether a connection has it
+    :ivar postponed: whether it ended because it was not to begin
     """
 
-    def __init__(self, index: int, item: Envelope, timeout: float | None) -> None:
+    def __init__(
+        self,
+        index: int,
+        item: Envelope,
+        timeout: float | None,
+        is_paused: Callable[[], bool],
+        done: Callable[[SendResult[Any]], None],
+    ) -> None:
         sender, self.recipients = addresses_of(item)
         content: Any = item.message
         super().__init__(sender, content, item.mail_options, item.rcpt_options, timeout, None)
         self.index = index
         self.item = item
+        self.done = done
         self.begun = False
+        self.postponed = False
+        self._is_paused = is_paused
 
     async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
+        if not self.begun and self._is_paused():
+            self.postponed = True
+            raise asyncio.CancelledError
         self.begun = True
         return await super().send(client, recipients)
 
@@ -41,12 +56,18 @@ class Streams:
     """The streamed messages of one :meth:`SMTPPool.send_many` that are on their way.
 
     :param timeout: seconds for each reply, or ``None`` for no limit
+    :param is_paused: whether none is to begin now
     """
 
-    def __init__(self, manager: ConnectionManager, timeout: float | None) -> None:
+    def __init__(
+        self, manager: ConnectionManager, timeout: float | None, is_paused: Callable[[], bool]
+    ) -> None:
         self._manager = manager
         self._timeout = timeout
+        self._is_paused = is_paused
         self._tasks: dict[asyncio.Task[Result], _StreamSubmission] = {}
+        self._postponed: list[_StreamSubmission] = []
+        self._withdrawn = False
 
     def begin(self, index: int, item: Envelope, done: Callable[[SendResult[Any]], None]) -> None:
         """Send a message, as soon as there is a connection for it.
@@ -54,14 +75,34 @@ class Streams:
         :param done: called with its result
         :raises ValueError: if it is not addressed
         """
-        message = _StreamSubmission(index, item, self._timeout)
+        self._start(_StreamSubmission(index, item, self._timeout, self._is_paused, done))
+
+    def _start(self, message: _StreamSubmission) -> None:
+        message.postponed = False
         task = self._manager.loop.create_task(deliver(self._manager, message, message.recipients))
         self._tasks[task] = message
-        task.add_done_callback(functools.partial(self._over, done))
+        task.add_done_callback(self._over)
 
-    def _over(self, done: Callable[[SendResult[Any]], None], task: asyncio.Task[Result]) -> None:
+    def go_on(self) -> None:
+        """Begin those that were not to begin."""
+        postponed, self._postponed = self._postponed, []
+        for message in postponed:
+            self._start(message)
+
+    def is_sent_by(self, task: object) -> bool:
+        """Whether one of them is sent by this task."""
+        return task in self._tasks
+
+    def _over(self, task: asyncio.Task[Result]) -> None:
         # Not in the task itself: one that is cancelled at once never runs.
         message = self._tasks.pop(task)
+        if message.postponed and not self._withdrawn:
+            if self._is_paused():
+                self._postponed.append(message)
+            else:
+                self._start(message)
+            return
+        done = message.done
         error: BaseException | None = None
         if task.cancelled():
             error = cancelled_before_sent()
@@ -77,6 +118,10 @@ class Streams:
 
     def withdraw(self) -> None:
         """Do not send what has not begun."""
+        self._withdrawn = True
+        postponed, self._postponed = self._postponed, []
+        for message in postponed:
+            message.done(failed(message.index, message.item, cancelled_before_sent()))
         for task, message in self._tasks.items():
             if not message.begun:
                 task.cancel()

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from typing import Any, Final, TypeVar
 
-from .._session import CHUNKS, LAST, STREAM, Data, Dialogue, Exchange, Session
+from .._session import LAST, STREAM, Dialogue, Exchange, Session
 from .._session.mail import ServerState
 from .._trace.observer import CommandHook, CommandObserver, log_lost, numbers, wire_log
 from .._trace.transcript import Transcript
@@ -19,6 +18,7 @@ from ..errors import SMTPException, SMTPReadTimeoutError, SMTPServerDisconnected
 from ..status import SMTPStatus
 from .exchange import AwaitedExchange, cancelled_before_sent, injected_before_tls
 from .timers import Deadline
+from .waiting import WaitingExchanges, is_paused
 from .wakeup import wake
 from .writer import WRITE_SIZE, FlowControlMixin, WriteBuffer
 
@@ -46,7 +46,7 @@ class BaseProtocol(FlowControlMixin):
         self.server = ServerState()
         self._observer: CommandObserver | None = None
         self._session = Session()
-        self._waiting: deque[Exchange] = deque()
+        self._waiting = WaitingExchanges()
         #: The task that got a 3yz reply, and alone may go on; or this object, while TLS is being set up.
         self._reserved_for: object = None
         self.lost = False
@@ -156,18 +156,40 @@ class BaseProtocol(FlowControlMixin):
         """
         self._check_connected()
         reserved = self._reserved_for is not None and self._reserved_for is asyncio.current_task()
-        if (self._waiting and not reserved) or not self._may_begin(exchange):
+        others = self._waiting and not reserved and self._waiting.next() is not None
+        if others or not self._may_begin(exchange):
             self._waiting.append(exchange)
             return
         self._begin(exchange)
+        self._begun()
+
+    def _begun(self) -> None:
         if self._session.done:
             self._notify_done()
         self._flush()
         self._deliver()
 
+    def go_on(self) -> None:
+        """Begin what may begin, now that a pipeline is not paused any more."""
+        if self._waiting:
+            self._begin_waiting()
+            self._begun()
+
     def withdraw(self, pipeline: object) -> None:
         """End the exchanges of a pipeline that have not begun."""
-        self._withdraw([exchange for exchange in self._waiting if exchange.pipeline is pipeline])
+        self._withdraw(self._waiting.of(pipeline))
+
+    def is_running(self, pipeline: object) -> bool:
+        """Whether an exchange of this pipeline has begun and is not over."""
+        return any(exchange.pipeline is pipeline for exchange in self._session.running)
+
+    def take_back(self, pipeline: object) -> list[Exchange]:
+        """The exchanges of a pipeline that have not begun. They do not wait here any more."""
+        exchanges = self._waiting.of(pipeline)
+        for exchange in exchanges:
+            self._waiting.remove(exchange)
+            exchange.dialogue.close()
+        return exchanges
 
     def _withdraw(self, exchanges: list[Exchange]) -> None:
         for exchange in exchanges:
@@ -179,6 +201,8 @@ class BaseProtocol(FlowControlMixin):
             exchange.on_done()
 
     def _may_begin(self, exchange: Exchange) -> bool:
+        if is_paused(exchange):
+            return False
         session = self._session
         head = session.head
         if head is None:
@@ -204,8 +228,11 @@ class BaseProtocol(FlowControlMixin):
             self._lose(SMTPServerDisconnected(session.lost))
 
     def _begin_waiting(self) -> None:
-        while self._waiting and not self.lost and self._may_begin(self._waiting[0]):
-            self._begin(self._waiting.popleft())
+        while not self.lost and (exchange := self._waiting.next()) is not None:
+            if not self._may_begin(exchange):
+                return
+            self._waiting.remove(exchange)
+            self._begin(exchange)
 
     def abandon(self, exchange: Exchange) -> None:
         """End an exchange whose task was cancelled. A connection out of step is never used again."""
@@ -325,7 +352,7 @@ class BaseProtocol(FlowControlMixin):
             else:
                 self.transport.close()
                 session.unseen = None  # no news to those who closed it
-        waiting, self._waiting = self._waiting, deque()
+        waiting, self._waiting = self._waiting, WaitingExchanges()
         self._notify_done()
         for exchange in waiting:
             exchange.dialogue.close()
@@ -341,39 +368,6 @@ class BaseProtocol(FlowControlMixin):
         """Called once, when the connection is of no more use."""
 
     # -- writing -------------------------------------------------------------------------------------
-
-    async def wait_until_wanted(self, exchange: AwaitedExchange) -> bool:
-        """Wait until the server wants content, or the next chunk. If it never does, the dialogue is over."""
-        assert self._loop is not None
-        while not (exchange.future.done() or exchange.wants_content):
-            exchange.wanted = self._loop.create_future()
-            if exchange.follows == CHUNKS:
-                self._expect_reply(exchange.timeout)
-            try:
-                await exchange.wanted
-            except asyncio.CancelledError:
-                self.abandon(exchange)
-                raise
-        return not exchange.future.done()
-
-    async def push(self, exchange: Exchange, data: Data, replies: int = 0, *, last: bool = False) -> None:
-        """Write the next piece of streamed content, and wait until most of it has been written."""
-        if exchange not in self._session:
-            return
-        self._session.push(exchange, data, replies, last=last)
-        self._flush()
-        self._deliver()
-        if last:
-            self._expect_reply(exchange.timeout)
-        elif self._buffer.pending or self._paused:
-            assert self._loop is not None
-            self._expect_reply(exchange.timeout)
-            self._drained = self._loop.create_future()
-            try:
-                await self._drained
-            finally:
-                self._drained = None
-                self._deadline.at = None
 
     def resume_writing(self) -> None:
         super().resume_writing()

@@ -13,15 +13,15 @@ from .._trace.observer import log_connected, log_tls
 from ..errors import SMTPException, SMTPResponseException, SMTPServerDisconnected, SMTPTimeoutError
 from ..response import SMTPResponse
 from ..status import SMTPStatus
-from .base_protocol import BaseProtocol
 from .exchange import injected_before_tls
+from .stream_protocol import StreamProtocol
 from .timers import in_time
 
 #: How long the server may take to close its side after a goodbye, in seconds.
 _CLOSE_TIMEOUT: Final = 1.0
 
 
-class ClientProtocol(BaseProtocol):
+class ClientProtocol(StreamProtocol):
     """What :class:`aiosmtplib.protocol.SMTPProtocol` does but for receiving."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:

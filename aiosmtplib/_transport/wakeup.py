@@ -22,18 +22,18 @@ _GATHERED = 32
 
 
 class CoalescingEvent:
-    """Wakes whoever waits for results: once for many of them, and soon for a few.
+    """Wakes the tasks that wait for results: once for many of them, and soon for a few.
 
     Each time that a task wakes is one more turn of the event loop, which costs more than a message.
     """
 
-    __slots__ = ("_loop", "_many", "_timer", "_waiter")
+    __slots__ = ("_loop", "_many", "_timer", "_waiters")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._many = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[None]] = []
 
     async def wait(self, many: int = 0) -> None:
         """Wait until it rings.
@@ -41,28 +41,30 @@ class CoalescingEvent:
         :param many: so many results are reason enough to ring at once; a few always are
         """
         self._many = min(many, _GATHERED)
-        self._waiter = self._loop.create_future()
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
         try:
-            await self._waiter
+            await waiter
         finally:
-            self._waiter = None
-            if self._timer is not None:
+            self._waiters.remove(waiter)
+            if self._timer is not None and not self._waiters:
                 self._timer.cancel()
                 self._timer = None
 
     def set(self) -> None:
-        """Wake the waiting task."""
-        wake(self._waiter)
+        """Wake those that wait."""
+        for waiter in self._waiters:
+            wake(waiter)
 
     def set_soon(self) -> None:
-        """Wake it because of one result, when there are enough of them or when it has lain there for long."""
-        if self._waiter is None:
+        """Wake them because of one result, when there are enough or when it has lain there for long."""
+        if not self._waiters:
             return
         self._many -= 1
         if self._many <= 0:
-            wake(self._waiter)
+            self.set()
         elif self._timer is None:
-            self._timer = self._loop.call_later(_GATHER, wake, self._waiter)
+            self._timer = self._loop.call_later(_GATHER, self.set)
 
 
 #: The event loop refers to its tasks weakly: one that only a cycle of objects holds could be collected.
