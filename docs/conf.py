@@ -32,8 +32,8 @@ toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
 html_title = f"aiosmtplib {version}"
+# The search shows excerpts of the sources, which the pages do not link to.
 html_show_sourcelink = False
-html_copy_source = False
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/favicon.svg"
