@@ -350,7 +350,7 @@ class Dispatcher(MessageWindow):
             held.protocol.go_on()
 
     def _take_back(self) -> None:
-        """Give back connections on which nothing goes on as long as the caller is away: others may need them."""
+        """Give back idle connections as long as the caller is away: others may need them."""
         self._away = None
         if self.attended:
             return

@@ -94,10 +94,11 @@ async def test_a_program_that_chose_its_mechanisms_gets_those() -> None:
 async def test_external_may_be_chosen() -> None:
     gate = Gate()
     async with Peer(gate.actions, extensions=auth("EXTERNAL", "PLAIN")) as peer:
-        client = client_for(peer, username="")
-        client.AUTH_METHODS = ("external",)
-        await assert_usable(client, peer)
-        assert peer.commands[1] == b"AUTH EXTERNAL ="
+        async with session(peer) as client:
+            client.AUTH_METHODS = ("external",)
+            await client.login("", "")
+            assert peer.commands[1] == b"AUTH EXTERNAL ="
+            await assert_usable(client, peer)
         async with session(peer) as client:
             await client.auth_external()
             with pytest.raises(SMTPAuthenticationError):

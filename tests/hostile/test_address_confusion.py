@@ -249,7 +249,7 @@ def test_encoded_words_before_a_comma(name: str) -> None:
     assert extract_recipients(legacy) == ["a@b.example"]
     made = EmailMessage()
     made["To"] = value
-    with pytest.raises(ValueError, match="^Not an address for SMTP.*an encoded word, or blanks"):
+    with pytest.raises(ValueError, match="^Not an address for SMTP"):
         extract_recipients(made)
 
 

@@ -269,6 +269,8 @@ async def test_every_option(door: Callable[[dict[str, Any], str], Awaitable[None
     async with Peer({"AUTH": "235 ok"}, extensions=[offer], lmtp=door is as_name_for_lmtp) as peer:
         options = options_for(peer, start_tls=False)
         for text in NASTY:
+            if door is as_user_name and not text:
+                continue  # no login
             before = len(peer.conversations)
             try:
                 await door(options, text)
