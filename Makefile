@@ -96,7 +96,8 @@ flames: $(EXTENSION) $(VENV)/group-flames
 compare: $(EXTENSION) $(VENV)/group-compare
 	@$(RUN) -m benchmarks.compare $(ARGS)
 
-# In environments of its own, with a wheel that it builds. ARGS="--python PATH" tests on another interpreter.
+# In environments of its own, with a wheel that it builds, on Python 3.13 where there is one.
+# ARGS="--python PATH" tests on another interpreter.
 compat: $(VENV)/group-test
 	@$(PY) -m tests.compat $(ARGS)
 

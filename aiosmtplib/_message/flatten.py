@@ -13,6 +13,7 @@ from email.generator import BytesGenerator
 from email.headerregistry import Address, AddressHeader, Group
 from email.message import EmailMessage, Message
 from email.policy import Compat32, EmailPolicy
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from .._codec.constants import CHUNK, DATA, PLAIN
 from .._codec.types import Data
 from . import samples
 from .domains import a_labels
-from .phrases import has_bytes, with_addresses
+from .phrases import has_bytes, repeated, with_addresses
 from .rules import Rules
 
 __all__ = ("flatten", "flatten_for", "generate", "rules_for", "serialize")
@@ -72,8 +73,13 @@ class _SMTPPolicy(EmailPolicy):
 
 
 class _LegacyPolicy(Compat32):
+    #: Fields that are there more often than RFC 5322 section 3.6 allows. There is no right way to write them:
+    #: they go out as the standard library writes them, and as they always have.
+    repeated: frozenset[str] = frozenset()
+
     def fold_binary(self, name: str, value: Any) -> bytes:
-        if self.cte_type == "7bit" or not (isinstance(value, str) and has_bytes(value)):
+        raw = self.cte_type != "7bit" and isinstance(value, str) and has_bytes(value)
+        if not raw and name.lower() not in self.repeated:
             value = with_addresses(name, value)
         return _contain(super().fold_binary(name, value), b"\n")
 
@@ -104,7 +110,16 @@ def rules_for(message: object, utf8: bool, cte_type: str) -> Rules:
     found = _RULES.get((legacy, bool(utf8), cte_type))
     if found is None:
         raise ValueError(f'cte_type must be "7bit" or "8bit", not {cte_type!r}')
+    if legacy and (names := repeated(message)):
+        return _rules_repeating(names, cte_type)
     return found
+
+
+@lru_cache(maxsize=8)
+def _rules_repeating(names: frozenset[str], cte_type: str) -> Rules:
+    rules = Rules(_LegacyPolicy(cte_type=cte_type, repeated=names))  # type: ignore[call-arg] # an attribute
+    rules.folds = rules.signed.folds = _folds
+    return rules
 
 
 def flatten(message: EmailMessage | Message, utf8: bool, cte_type: str) -> bytes:

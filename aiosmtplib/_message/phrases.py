@@ -11,13 +11,18 @@ import re
 from email.charset import UNKNOWN8BIT
 from email.header import Header, decode_header
 from email.headerregistry import AddressHeader, HeaderRegistry
+from email.message import Message
 from typing import Any, Final
 
-__all__ = ("has_bytes", "with_addresses")
+__all__ = ("has_bytes", "repeated", "with_addresses")
 
-_FIELDS: Final = frozenset(
-    name for name, kind in HeaderRegistry().registry.items() if issubclass(kind, AddressHeader)
-)
+_FIELDS: Final = {
+    name: kind.max_count
+    for name, kind in HeaderRegistry().registry.items()
+    if issubclass(kind, AddressHeader)
+}
+#: The address fields that a message has once at most (RFC 5322 section 3.6).
+_ONCE: Final = tuple(name for name, count in _FIELDS.items() if count == 1)
 
 # RFC 5322 section 3.2 to 3.4. What is never closed goes up to the end: each character is looked at once.
 _find_tokens = re.compile(
@@ -39,6 +44,12 @@ _LEFT: Final = (None, "us-ascii", UNKNOWN8BIT)
 
 #: The pieces of a value: texts, and whether each is to be encoded.
 _Pieces = list[tuple[str, bool]]
+
+
+def repeated(message: Message) -> frozenset[str]:
+    """The names of the address fields that a message has several times, and may have once, in lower case."""
+    names = [name.lower() for name in message]
+    return frozenset(name for name in _ONCE if names.count(name) > 1)
 
 
 def with_addresses(name: str, value: Any) -> Any:

@@ -81,18 +81,22 @@ class Environment:
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         checked(base, "-m", "venv", self.folder)
-        self.pip("install", *wanted)
+        self.install(*wanted)
         if alone:
-            self.pip("install", "--no-deps", *alone)
+            self.install("--no-deps", *alone)
         complete.write_text(statement)
 
     def pip(self, command: str, *arguments: object) -> str:
         options = ("--disable-pip-version-check", "--no-input", "-q", "--retries", "2", "--timeout", "20")
         return checked(self.python, "-m", "pip", command, *options, *arguments)
 
-    def install(self, wheel: Path) -> None:
+    def install(self, *arguments: object) -> None:
+        """Install packages. What is imported of them is compiled then: of most of it, nothing is."""
+        self.pip("install", "--no-compile", *arguments)
+
+    def install_wheel(self, wheel: Path) -> None:
         """Install the wheel under test, and see that it is what an import finds."""
-        self.pip("install", "--no-index", "--no-deps", "--force-reinstall", wheel)
+        self.install("--no-index", "--no-deps", "--force-reinstall", wheel)
         found = Path(checked(self.python, "-c", "import aiosmtplib; print(aiosmtplib.__file__)").strip())
         if self.folder not in found.parents:
             raise RuntimeError(f"not the wheel, but {found} would be tested")
@@ -100,7 +104,7 @@ class Environment:
 
 def build_wheel(environment: Environment) -> Path:
     """Build the wheel of this tree for the interpreter of an environment that has setuptools and Cython."""
-    tree = CACHE / "tree"
+    tree = environment.folder / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir()
     for name in SOURCES:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .environment import CACHE, Environment, run
+from .environment import Environment, run
 
 __all__ = ("DOWNSTREAM", "FASTAPI_MAIL", "SERIES_1", "SERIES_5", "Suite", "run_suite")
 
@@ -72,12 +72,12 @@ def run_suite(suite: Suite, source: Path, environment: Environment) -> Mapping[s
     """Run a suite from its source and return what became of each test: passed, failed or skipped.
 
     A test is named ``module::function[parameters]``; a module that cannot be imported, by itself. The output
-    is left in ``.compat-cache/run``.
+    is left there, in ``.compat-cache/<interpreter>/run``.
 
     :raises subprocess.TimeoutExpired: it hangs
     :raises RuntimeError: pytest broke off
     """
-    folder = CACHE / "run" / suite.label
+    folder = environment.folder / "run" / suite.label
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     if source.is_dir():

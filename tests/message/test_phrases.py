@@ -69,6 +69,22 @@ def test_address_fields(name: str) -> None:
     assert flatten_message(old("Né <a@b>", name)) == f"{name}: =?utf-8?b?TsOp?= <a@b>\n\n".encode()
 
 
+@pytest.mark.parametrize("cte_type", ["7bit", "8bit"])
+@pytest.mark.parametrize("name", ["To", "CC", "reply-to", "From", "Sender"])
+def test_a_field_that_is_there_too_often_is_written_as_by_the_standard_library(
+    name: str, cte_type: str
+) -> None:
+    message = old("c@d", name)
+    message[name.swapcase()] = "Né <a@b>"
+    message[name] = Header("Né <a@b>", "utf-8")
+    message["Resent-To"] = message["Resent-To"] = "Né <a@b>"  # one in each block
+    whole = "=?utf-8?b?TsOpIDxhQGI+?="
+    kept = "Resent-To: =?utf-8?b?TsOp?= <a@b>\n"
+    assert flatten_message(message, cte_type=cte_type) == (
+        f"{name}: c@d\n{name.swapcase()}: {whole}\n{name}: {whole}\n{kept}{kept}\n".encode()
+    )
+
+
 @pytest.mark.parametrize("name", ["Subject", "X", "Comments"])
 def test_other_fields(name: str) -> None:
     assert flatten_message(old("Né <a@b>", name)) == f"{name}: =?utf-8?b?TsOpIDxhQGI+?=\n\n".encode()
