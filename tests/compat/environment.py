@@ -16,8 +16,11 @@ CACHE = ROOT / ".compat-cache"
 SOURCES = ("aiosmtplib", "_speedups", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 #: Does the same as ``pip wheel``, without leaving anything in the tree, and without fetching what it has.
 BUILD = "from setuptools import build_meta; build_meta.build_wheel('dist')"
-#: pip says one of these where it was no answer of the index that it could not go on.
-NO_CONNECTION = ("after connection broken by", "Connection aborted", "Name or service not known")
+#: pip says one of these where there is no index, or not the one that has every package.
+NO_INDEX = (
+    *("after connection broken by", "Connection aborted", "Name or service not known"),
+    "(from versions: none)",
+)
 
 
 class UnreachableIndexError(Exception):
@@ -60,7 +63,7 @@ def checked(*command: object, cwd: Path = CACHE, **variables: str) -> str:
     if done.returncode == 0:
         return done.stdout
     last = "\n".join(done.stdout.strip().splitlines()[-15:])
-    if "pip" in command and any(text in done.stdout for text in NO_CONNECTION):
+    if "pip" in command and any(text in done.stdout for text in NO_INDEX):
         raise UnreachableIndexError(last)
     raise RuntimeError(f"{' '.join(map(str, command[:6]))} failed:\n{last}")
 
