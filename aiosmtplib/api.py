@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ._client.compose import envelope_of
 from ._client.content import Content, MessageKind, kind_of
 from ._client.lifetime import expect_no_more
-from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN
+from ._client.options import DEFAULT_TIMEOUT, FINAL_TIMEOUT, NOT_GIVEN
 from ._client.results import SendResult
 from ._envelope.recipient import recipient_list
 from ._sasl.secret import conceal
@@ -41,6 +41,7 @@ async def send(
     password: str | bytes | None = None,
     source_address: tuple[str, int] | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
+    final_timeout: float | None = FINAL_TIMEOUT,
     loop: asyncio.AbstractEventLoop | None = None,
     use_tls: bool = NOT_GIVEN,
     start_tls: bool | None = None,
@@ -100,6 +101,7 @@ async def send(
         password=password,
         source_address=source_address,
         timeout=timeout,
+        final_timeout=final_timeout,
         loop=loop,
         use_tls=use_tls,
         start_tls=start_tls,

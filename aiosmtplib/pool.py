@@ -12,7 +12,7 @@ from ._client.compose import envelope_of
 from ._client.connection import Timeout, effective_timeout
 from ._client.content import Content, MessageKind, kind_of
 from ._client.error_context import gives_up
-from ._client.options import DEFAULT_TIMEOUT, NOT_GIVEN, destination_of
+from ._client.options import DEFAULT_TIMEOUT, FINAL_TIMEOUT, NOT_GIVEN, destination_of
 from ._client.send_many import SendMany
 from ._client.streaming import Progress
 from ._envelope.recipient import recipient_list
@@ -80,6 +80,7 @@ class SMTPPool:
         password: str | bytes | None = None,
         source_address: tuple[str, int] | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
+        final_timeout: float | None = FINAL_TIMEOUT,
         use_tls: bool = NOT_GIVEN,
         start_tls: bool | None = None,
         validate_certs: bool = True,
@@ -114,6 +115,7 @@ class SMTPPool:
                 password=reveal(password),
                 source_address=source_address,
                 timeout=timeout,
+                final_timeout=final_timeout,
                 use_tls=use_tls,
                 start_tls=start_tls,
                 validate_certs=validate_certs,

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiosmtplib import _speedups
 from aiosmtplib._codec import pure
-from aiosmtplib._codec.types import CHUNKS, HANG_UP, LAST, MORE, STREAM
+from aiosmtplib._codec.types import CHUNKS, ENDED, GROUP, HANG_UP, LAST, MORE, OVERLAPPING, STREAM
 from aiosmtplib._session.mail import PreparedMail, ServerState
 from aiosmtplib._session.transaction import transaction
 from aiosmtplib.errors import SMTPDataError, SMTPException, SMTPReadTimeoutError, SMTPServerDisconnected
@@ -23,7 +23,10 @@ from .source import Difference, Source, outcome, same
 _LIMITS = [(8192, 32768), (8192, 32768), (12, 30), (40, 41)]
 _CODES = [250, 354, 550, 250, 354, 451, 421, 221, 251, 503, 0, 999]
 _DATA: list[Any] = [b"NOOP\r\n", b"", b"x" * 40, (b"one", b"two"), (b"",), (bytearray(b"abc"), b"d")]
-_STEPS = [(1, MORE), (1, LAST), (2, LAST), (3, MORE), (5, LAST), (1, STREAM), (2, STREAM), (0, CHUNKS)]
+_STEPS = [
+    *((1, MORE), (1, LAST), (2, LAST), (3, MORE), (5, LAST), (1, STREAM), (2, STREAM), (0, CHUNKS)),
+    *((3, GROUP), (1, ENDED)),
+]
 _LINES = [
     b"250 ok\r\n",
     b"354 go\r\n",
@@ -175,7 +178,7 @@ def _compare(story: str, data: bytes, step: Any) -> None:
 
 def _may_begin(session: Any) -> bool:
     """Whether another dialogue may start: none runs, or the last one has said all it ever will."""
-    return session.lost is None and (session.last is None or session.last.follows == LAST)
+    return session.lost is None and (session.last is None or session.last.follows in OVERLAPPING)
 
 
 def _push(source: Source, sides: tuple[_Side, _Side]) -> list[Any]:

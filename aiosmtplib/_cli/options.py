@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from .._client.options import DEFAULT_TIMEOUT
 from .console import Console, UsageError
 
 __all__ = ("Credentials", "add_server_options", "client_options", "credentials")
@@ -35,7 +36,11 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     )
     server.add_argument("--socket-path", metavar="PATH", help="connect to this Unix socket instead")
     server.add_argument(
-        "--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="for each step; default: 60"
+        "--timeout",
+        type=_seconds,
+        default=DEFAULT_TIMEOUT,
+        metavar="SECONDS",
+        help="for each step; default: 60, and 600 for the reply to a message",
     )
     server.add_argument("--local-hostname", metavar="NAME", help="what to call this host in EHLO")
     tls = parser.add_argument_group("TLS")

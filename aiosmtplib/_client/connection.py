@@ -254,6 +254,7 @@ class Connection(Options):
         self._last_transcript = EMPTY_TRANSCRIPT
         protocol = self.protocol = SMTPProtocol(self.loop, self._on_connection_lost)
         protocol.on_command = self.on_command
+        protocol.final_timeout = self.final_timeout
         await create_connection(self, protocol, tls_context, timeout)
         if protocol is self.protocol:  # else it is lost again
             self.transport = protocol.transport

@@ -19,6 +19,8 @@ from typing import Any, Final, cast
 
 from .._sasl.secret import conceal, reveal
 from .._trace.observer import CommandHook, check_hook
+from .._transport.timers import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
+from .._transport.timers import FINAL_TIMEOUT as FINAL_TIMEOUT
 from .._transport.tls_contexts import TLSOptions, shared_tls_context
 from ..errors import SMTPException
 from ..typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
@@ -28,7 +30,6 @@ from .variant import SMTP_VARIANT, Variant
 SMTP_PORT = 25
 SMTP_TLS_PORT = 465
 SMTP_STARTTLS_PORT = 587
-DEFAULT_TIMEOUT = 60
 
 
 class _NotGiven(int):
@@ -65,6 +66,9 @@ class Options:
         may take a DNS query, once in a process, or the address of its end of the connection if it has none
     :param source_address: ``(host, port)`` to connect from
     :param timeout: seconds to wait for a connection, and for each reply; ``None`` for no limit
+    :param final_timeout: seconds to wait for the reply to a message, once the server has taken its content;
+        ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or ``timeout`` where that
+        was given, to the client or to the call
     :param loop: does nothing; accepted, with a ``DeprecationWarning``, for programs of the 1.1 series
     :param use_tls: speak TLS from the first byte (RFC 8314 section 3.3)
     :param start_tls: upgrade with STARTTLS (RFC 3207): ``None`` if the server offers it, ``True`` in any case
@@ -114,6 +118,7 @@ class Options:
         socket_path: SocketPathType | None = None,
         sock: socket.socket | None = None,
         *,
+        final_timeout: float | None = FINAL_TIMEOUT,
         oauth_token_generator: SMTPTokenGenerator | None = None,
         local_hostname: str | None = None,
         pipelining: bool | None = None,
@@ -129,6 +134,7 @@ class Options:
         self.local_hostname: str | None = None
         self.source_address: tuple[str, int] | None = None
         self.timeout: float | None = timeout
+        self.final_timeout: float | None = FINAL_TIMEOUT
         self.use_tls: bool = False
         self.validate_certs: bool = True
         self.client_cert: str | None = None
@@ -168,6 +174,7 @@ class Options:
             cert_bundle=cert_bundle,
             socket_path=socket_path,
             sock=sock,
+            final_timeout=final_timeout,
             oauth_token_generator=oauth_token_generator,
             local_hostname=local_hostname,
             pipelining=pipelining,
@@ -346,6 +353,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
             "password": (str, bytes),
             "source_address": (tuple,),
             "start_tls": (bool,),
+            "final_timeout": (int, float),
             "tls_context": (ssl.SSLContext,),
             "client_cert": (str, os.PathLike),
             "client_key": (str, os.PathLike),

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from .._codec import DataEncoder
 from .._session.mail import PreparedMail
-from .._session.transaction import RSET, Outcome, begin
+from .._session.transaction import Outcome, begin
 from ..errors import SMTPException
 from ..protocol import SMTPProtocol
 
@@ -129,7 +129,7 @@ async def push_content(
             await protocol.push(exchange, encoder.finish(), last=True)
         elif _refused(mail, exchange.replies):
             mail.aborted = True
-            await protocol.push(exchange, RSET, 1, last=True)
+            protocol.push_reset(exchange)
         elif binary or end == b"\n":
             await protocol.push(exchange, b"BDAT 0 LAST\r\n", 1, last=True)
         else:  # as by DATA, the last line has an end
@@ -165,7 +165,7 @@ async def _end_early(protocol: SMTPProtocol, exchange: Any, mail: PreparedMail) 
         protocol.abandon(exchange)
         return
     mail.aborted = True
-    await protocol.push(exchange, RSET, 1, last=True)
+    protocol.push_reset(exchange)
     try:
         await protocol.wait_for(exchange)
     except SMTPException:

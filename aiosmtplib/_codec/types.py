@@ -26,6 +26,15 @@ MORE: Final = 0
 LAST: Final = 1
 STREAM: Final = 2
 CHUNKS: Final = 3
+#: The end of the content, as LAST, but behind the commands of the message, so that only the last reply is the
+#: final one; or where other steps may follow.
+GROUP: Final = -1
+ENDED: Final = -2
+
+#: Steps with the end of the content, where the server may take its time for the final reply.
+FINAL: Final = (LAST, GROUP, ENDED)
+#: Steps behind which another message may begin (RFC 2920 section 3.1).
+OVERLAPPING: Final = (LAST, GROUP)
 
 #: Step that closes the connection. The error is thrown into the dialogue at that place.
 HANG_UP: Final[Step] = (b"", -1, MORE)

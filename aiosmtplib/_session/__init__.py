@@ -9,8 +9,8 @@ exception the error. A lost connection is raised at its ``yield``, with the repl
     yield MAIL…DATA, 3 ─▶ three replies expected ──────────▶ MAIL FROM:<…> RCPT TO:<…> DATA
     replies = […]      ◀─ receive() paired them ◀─────────── 250 Ok 250 Ok 354 Go on
 
-With its last step, a dialogue yields ``LAST``. The next one may then start before the replies have arrived:
-this is pipelining (RFC 2920). Replies go to the dialogues in the order of their start.
+With its last step, a dialogue yields ``LAST`` or ``GROUP``. The next one may then start before the replies
+have arrived: this is pipelining (RFC 2920). Replies go to the dialogues in the order of their start.
 
 A reply to no command, or to one that has not been written yet, is never matched to a later command: it ends
 the session. (The greeting, which no command asks for, is kept.) A positive reply to content that has been
@@ -20,13 +20,30 @@ This package uses no loop, socket or clock; :mod:`aiosmtplib._transport` does.
 """
 
 from .._codec import Exchange, Session
-from .._codec.types import CHUNKS, HANG_UP, LAST, MORE, STREAM, Data, Dialogue, Step
+from .._codec.types import (
+    CHUNKS,
+    ENDED,
+    FINAL,
+    GROUP,
+    HANG_UP,
+    LAST,
+    MORE,
+    OVERLAPPING,
+    STREAM,
+    Data,
+    Dialogue,
+    Step,
+)
 
 __all__ = (
     "CHUNKS",
+    "ENDED",
+    "FINAL",
+    "GROUP",
     "HANG_UP",
     "LAST",
     "MORE",
+    "OVERLAPPING",
     "STREAM",
     "Data",
     "Dialogue",

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from .._codec import start_transaction
-from .._codec.types import CHUNKS, HANG_UP, LAST, MAX_GROUP, MORE, STREAM, Data, Dialogue
+from .._codec.types import CHUNKS, ENDED, GROUP, HANG_UP, LAST, MAX_GROUP, MORE, STREAM, Data, Dialogue
 from ..errors import SMTPDataError, SMTPException
 from ..response import SMTPResponse
 from ..status import Delivery, SMTPStatus
@@ -145,7 +145,7 @@ def _content(record: Record, server: ServerState) -> Dialogue[Outcome]:
     if mail.content is None:
         last = yield b"", finals, STREAM
     else:
-        last = yield mail.content, finals, LAST if mail.pipelined else MORE
+        last = yield mail.content, finals, LAST if mail.pipelined else ENDED
     replies += last
     record.complete = True
     if not mail.per_recipient:
@@ -173,7 +173,7 @@ def _by_bdat(record: Record, server: ServerState) -> Dialogue[Outcome]:
         if reset:
             header = RSET + header
         data: Data = header + content if len(content) < _MAX_JOINED_CONTENT else (header, content)
-        replies += yield data, count + 2 + reset, LAST
+        replies += yield data, count + 2 + reset, GROUP
         record.complete = True
         if reset:
             yield from _check_reset(record, server, replies)
@@ -186,7 +186,7 @@ def _by_bdat(record: Record, server: ServerState) -> Dialogue[Outcome]:
         record.handed_over = True
         if isinstance(content, bytes):
             chunk = (b"BDAT %d LAST\r\n" % len(content), content)
-            replies += yield chunk, 1, LAST if mail.pipelined else MORE
+            replies += yield chunk, 1, LAST if mail.pipelined else ENDED
         else:
             last = yield b"", 0, CHUNKS
             if mail.aborted:

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from .._session import LAST, STREAM, Dialogue, Exchange, Session
+from .._session import FINAL, GROUP, OVERLAPPING, STREAM, Dialogue, Exchange, Session
 from .._session.mail import ServerState
 from .._trace.observer import CommandHook, CommandObserver, log_lost, numbers, wire_log
 from .._trace.transcript import Transcript
 from ..errors import SMTPException, SMTPReadTimeoutError, SMTPServerDisconnected
 from ..status import SMTPStatus
 from .exchange import AwaitedExchange, cancelled_before_sent, injected_before_tls
-from .timers import Deadline
+from .timers import DEFAULT_TIMEOUT, FINAL_TIMEOUT, Deadline
 from .waiting import WaitingExchanges, is_paused
 from .wakeup import wake
-from .writer import WRITE_SIZE, FlowControlMixin, WriteBuffer
+from .writer import MAX_JOINED, WRITE_SIZE, FlowControlMixin, WriteBuffer
 
 T = TypeVar("T")
-
-#: Pieces of output that are smaller than this (bytes, in all) are copied into one write.
-_MAX_JOINED: Final = 1 << 14
 
 
 class BaseProtocol(FlowControlMixin):
@@ -33,6 +30,8 @@ class BaseProtocol(FlowControlMixin):
 
     :ivar transport: what is written to, or ``None`` until there is a connection
     :ivar on_command: called with each command and the reply to it, or ``None``
+    :ivar final_timeout: seconds for the reply to a message, once the server has taken all its content, or
+        ``None`` for no limit; while at its default, only where the time for other replies is, too
     :ivar number: what the log calls this connection
     :ivar server: what the server may have of a mail transaction
     :ivar lost: whether the connection is of no more use
@@ -42,6 +41,7 @@ class BaseProtocol(FlowControlMixin):
         super().__init__(loop)
         self.transport: asyncio.Transport | None = None
         self.on_command: CommandHook | None = None
+        self.final_timeout: float | None = FINAL_TIMEOUT
         self.number = next(numbers)
         self.server = ServerState()
         self._observer: CommandObserver | None = None
@@ -210,7 +210,7 @@ class BaseProtocol(FlowControlMixin):
         if exchange.pipeline is None or exchange.pipeline is not head.pipeline:
             return False
         assert session.last is not None  # where there is a head, there is a last
-        return session.last.follows == LAST
+        return session.last.follows in OVERLAPPING
 
     def _begin(self, exchange: Exchange) -> None:
         session = self._session
@@ -220,7 +220,7 @@ class BaseProtocol(FlowControlMixin):
             self._observe()
         session.start(exchange)
         if session.head is exchange:
-            self._expect_reply(exchange.timeout)
+            self._expect_reply(exchange)
             if exchange.timeout is not None and exchange.timeout <= 0:
                 session.out.clear()
                 self._on_timeout()
@@ -287,7 +287,7 @@ class BaseProtocol(FlowControlMixin):
             assert isinstance(head, AwaitedExchange)
             wake(head.wanted)
         else:
-            self._expect_reply(head.timeout)
+            self._expect_reply(head)
 
     def _notify_done(self) -> None:
         """Complete the exchanges whose dialogues are over."""
@@ -317,13 +317,17 @@ class BaseProtocol(FlowControlMixin):
                 self._lose(injected_before_tls(), level=logging.WARNING)
         elif exchange.owner is not None and 300 <= exchange.result.code < 400:
             self._reserved_for = exchange.owner
-            self._expect_reply(exchange.timeout)
+            self._expect_reply(exchange)
 
     # -- the deadline --------------------------------------------------------------------------------
 
-    def _expect_reply(self, seconds: float | None) -> None:
-        """Give the server its time, from now on."""
+    def _expect_reply(self, exchange: Exchange) -> None:
+        """Give the server its time for the next reply, or to take more of what is written, from now on."""
         deadline, loop = self._deadline, self._loop
+        seconds = exchange.timeout
+        if exchange.follows in FINAL and self._has_taken(exchange):
+            if seconds is DEFAULT_TIMEOUT or self.final_timeout is not FINAL_TIMEOUT:
+                seconds = self.final_timeout
         if seconds is None or loop is None:
             deadline.at = None
             return
@@ -332,6 +336,16 @@ class BaseProtocol(FlowControlMixin):
             deadline.move(loop, at)
         else:
             deadline.at = at
+
+    def _has_taken(self, exchange: Exchange) -> bool:
+        """Whether the server has all content of a message, and owes no other reply before that to it."""
+        if exchange.follows == GROUP and len(exchange.replies) + 1 < exchange.expected:
+            return False
+        beyond = self._buffer.written - exchange.end
+        if beyond < 0 or not self._paused:
+            return beyond >= 0
+        assert self.transport is not None
+        return self.transport.get_write_buffer_size() <= beyond
 
     def _on_timeout(self) -> None:
         self._lose(SMTPReadTimeoutError("Timed out waiting for server response"))
@@ -369,23 +383,13 @@ class BaseProtocol(FlowControlMixin):
 
     # -- writing -------------------------------------------------------------------------------------
 
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        head = self._session.head
-        if self._buffer.pending:
-            assert self.transport is not None
-            self._expect_reply(None if head is None else head.timeout)  # the server is slow, not dead
-            self._buffer.write(self.transport)
-        if not self._buffer.pending:
-            wake(self._drained)
-
     def _flush(self) -> None:
         """Hand what the session wants to write to the transport: small things together, large ones alone."""
         out = self._session.out
         if not out or self.transport is None:
             return
         self._session.out = []
-        data = out[0] if len(out) == 1 else b"".join(out) if sum(map(len, out)) <= _MAX_JOINED else None
+        data = out[0] if len(out) == 1 else b"".join(out) if sum(map(len, out)) <= MAX_JOINED else None
         buffer = self._buffer
         if data is None or len(data) > WRITE_SIZE or buffer.pending or self._paused:
             buffer.write(self.transport, out)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from .._session import CHUNKS, Data, Exchange
+from .._session import CHUNKS, MORE, STREAM, Data, Exchange
+from .._session.transaction import RSET
 from .base_protocol import BaseProtocol
 from .exchange import AwaitedExchange
+from .wakeup import wake
 
 
 class StreamProtocol(BaseProtocol):
@@ -18,7 +20,7 @@ class StreamProtocol(BaseProtocol):
         while not (exchange.future.done() or exchange.wants_content):
             exchange.wanted = self._loop.create_future()
             if exchange.follows == CHUNKS:
-                self._expect_reply(exchange.timeout)
+                self._expect_reply(exchange)
             try:
                 await exchange.wanted
             except asyncio.CancelledError:
@@ -34,13 +36,34 @@ class StreamProtocol(BaseProtocol):
         self._flush()
         self._deliver()
         if last:
-            self._expect_reply(exchange.timeout)
+            self._expect_reply(exchange)
         elif self._buffer.pending or self._paused:
             assert self._loop is not None
-            self._expect_reply(exchange.timeout)
+            self._expect_reply(exchange)
             self._drained = self._loop.create_future()
             try:
                 await self._drained
             finally:
                 self._drained = None
                 self._deadline.at = None
+
+    def push_reset(self, exchange: Exchange) -> None:
+        """Write RSET in place of the last chunk of content that is given up."""
+        if exchange not in self._session:
+            return
+        self._session.push(exchange, RSET, 1, last=True)
+        exchange.follows = MORE  # the reply is not one to content
+        self._flush()
+        self._deliver()
+        self._expect_reply(exchange)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._buffer.pending:
+            assert self.transport is not None
+            self._buffer.write(self.transport)
+        head = self._session.head
+        if head is not None and (head.follows < STREAM or self._drained is not None):
+            self._expect_reply(head)  # the server is slow, not dead
+        if not self._buffer.pending:
+            wake(self._drained)

@@ -5,9 +5,18 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+
+class _Default(int):
+    """The default of an option: the number, and yet not the same as one that the caller wrote."""
+
+
+#: Seconds for each reply, and for the final one (RFC 5321 section 4.5.3.2.6).
+DEFAULT_TIMEOUT: Final[float] = _Default(60)
+FINAL_TIMEOUT: Final[float] = _Default(600)
 
 
 async def in_time(work: Awaitable[T], seconds: float | None) -> T:

@@ -10,6 +10,8 @@ from typing import Final
 #: Larger content goes to the transport in pieces of this size (bytes), so that a slow server is noticed
 #: between two pieces and memory is not taken twice.
 WRITE_SIZE: Final = 1 << 18
+#: Pieces of output that are smaller than this (bytes, in all) are copied into one write.
+MAX_JOINED: Final = 1 << 14
 
 
 class FlowControlMixin(asyncio.Protocol):

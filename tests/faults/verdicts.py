@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from aiosmtplib import Delivery
-from aiosmtplib._session import CHUNKS, LAST, Exchange, Session
+from aiosmtplib._session import CHUNKS, OVERLAPPING, Exchange, Session
 from aiosmtplib._session.mail import PreparedMail, ServerState
 from aiosmtplib._session.transaction import begin
 from aiosmtplib.errors import (
@@ -122,7 +122,7 @@ class Case:
         pipeline = object() if scenario.overlap else None
         left = list(range(1, len(scenario.recipients) + 1))
         while session.lost is None and (left or session.head is not None):
-            if left and (session.head is None or (pipeline and session.last.follows == LAST)):  # type: ignore[union-attr]
+            if left and (session.head is None or (pipeline and session.last.follows in OVERLAPPING)):  # type: ignore[union-attr]
                 exchange = Exchange(begin(self._mail(left.pop(0)), self._state), None, pipeline)
                 self.exchanges.append(exchange)
                 session.start(exchange)

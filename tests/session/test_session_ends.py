@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiosmtplib._session import LAST, Exchange, Session
+from aiosmtplib._session import GROUP, Exchange, Session
 from aiosmtplib._session.mail import PreparedMail, ServerState
 from aiosmtplib._session.transaction import begin as begin_transaction
 from aiosmtplib.errors import SMTPException, SMTPServerDisconnected
@@ -21,7 +21,7 @@ def window(session: Session, size: int, server: ServerState) -> list[Exchange]:
         mail = PreparedMail("a", ["b"], commands, b"hi\r\n", pipelined=True, chunked=True)
         exchange = Exchange(begin_transaction(mail, server), None, server)
         session.start(exchange)
-        assert exchange.follows == LAST
+        assert exchange.follows == GROUP
         exchanges.append(exchange)
     return exchanges
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from aiosmtplib._session import HANG_UP, LAST, MORE
+from aiosmtplib._session import ENDED, HANG_UP, LAST, MORE
+from aiosmtplib._session import GROUP as IN_GROUP
 from aiosmtplib._session.mail import PreparedMail, ServerState
 from aiosmtplib._session.transaction import MAX_GROUP, data, transaction
 from aiosmtplib.errors import (
@@ -77,7 +78,7 @@ def test_one_command_at_a_time() -> None:
     assert dialogue.send([reply(250)]) == (RCPTS[0], 1, MORE)
     assert dialogue.send([reply(250)]) == (RCPTS[1], 1, MORE)
     assert dialogue.send([reply(550)]) == (DATA, 1, MORE)
-    assert dialogue.send([reply(354)]) == (CONTENT, 1, MORE)
+    assert dialogue.send([reply(354)]) == (CONTENT, 1, ENDED)
     with pytest.raises(StopIteration) as stop:
         dialogue.send([reply(250)])
     assert stop.value.value == ({C: reply(550)}, reply(250))
@@ -123,7 +124,7 @@ def test_the_same_recipient_twice() -> None:
 def test_bdat_is_one_group() -> None:
     server = ServerState()
     dialogue = transaction(mail(chunked=True), server)
-    assert next(dialogue) == (BDAT, 4, LAST)
+    assert next(dialogue) == (BDAT, 4, IN_GROUP)
     with pytest.raises(StopIteration) as stop:
         dialogue.send([reply(250), reply(250), reply(250), reply(250)])
     assert stop.value.value == ({}, reply(250))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from aiosmtplib._codec.constants import CHUNK, DATA, PLAIN
 from aiosmtplib._codec.pure import serializer, session
-from aiosmtplib._codec.types import CHUNKS, HANG_UP, LAST, MORE, NOT_COPIED, STREAM
+from aiosmtplib._codec.types import CHUNKS, HANG_UP, LAST, MORE, NOT_COPIED, OVERLAPPING, STREAM
 from aiosmtplib._message.flatten import rules_for
 from aiosmtplib._session.mail import PreparedMail, ServerState
 from aiosmtplib._session.transaction import transaction
@@ -221,7 +221,7 @@ def _sessions(twin: Any) -> list[Case]:
         stream = b"".join(b"%d text\r\n" % code for code in codes) * mails
         content: Any = b"hi\r\n" if chunked else (b"large\r\n", b".\r\n")
         for _ in range(mails):
-            if session.last is None or session.last.follows == LAST:
+            if session.last is None or session.last.follows in OVERLAPPING:
                 mail = PreparedMail(
                     "a@b", ["c@d", "e@f"], b"MAIL\r\nRCPT\r\nRCPT\r\n", content, True, chunked
                 )

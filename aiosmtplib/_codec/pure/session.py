@@ -29,7 +29,8 @@ class Exchange:
     :param pipeline: exchanges of the same pipeline may overlap (RFC 2920); ``None`` overlaps with none
     :ivar result: what the dialogue returned; or ``error``, what it raised
     :ivar replies: those that came of the ones its last step asked for
-    :ivar follows: what may follow its last step: ``MORE``, ``LAST``, ``STREAM`` or ``CHUNKS``
+    :ivar follows: what may follow its last step: ``MORE``, ``LAST``, ``STREAM``, ``CHUNKS``,
+        ``GROUP`` or ``ENDED``
     :ivar expected: how many replies its last step asks for
     :ivar start: where the octets of its last step lie in all that the session ever wrote, up to ``end``
     """
@@ -144,7 +145,7 @@ class Session:
         return exchange in self.running
 
     def start(self, exchange: Exchange) -> None:
-        """Run a dialogue up to its first wait. No other one may be running, or all of them said ``LAST``."""
+        """Run a dialogue up to its first wait. No other one may be running, or all are ``OVERLAPPING``."""
         greeted, self.greeted = self.greeted, True
         self.greeting = None
         self.running.append(exchange)
