@@ -132,8 +132,8 @@ class MessageWindow(ABC):
         """Called when a message is over."""
 
     @abstractmethod
-    def _fail(self, message: Any, error: Exception) -> None:
-        """End a message that has not begun."""
+    def _refuse(self, message: Any, error: Exception) -> None:
+        """The same for one that is not sent, because of this error."""
 
     @abstractmethod
     def _go_on(self) -> None:
@@ -220,12 +220,12 @@ class MessageWindow(ABC):
         self._count += 1
         self.held += 1
         if self.withdrawn:  # while the source was asked for it
-            self._fail(message, cancelled_before_sent())
+            self._refuse(message, cancelled_before_sent())
             return
         try:
             streamed = _is_streamed(item)
         except Exception as error:  # a message of a class of the caller's
-            self._fail(message, error)
+            self._refuse(message, error)
             return
         if streamed:
             self._put_stream(message)

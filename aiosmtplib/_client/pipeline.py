@@ -46,6 +46,10 @@ class Pipeline(MessageWindow):
     def _has_room(self) -> bool:
         return self.held < self.size and self._bytes < MAX_BYTES
 
+    def _refuse(self, message: QueuedMessage, error: Exception) -> None:
+        self._messages.append(message)
+        self._fail(message, error)
+
     def _put_stream(self, message: QueuedMessage) -> None:
         self._messages.append(message)
         task = background(self._stream(message, message.item))
@@ -101,14 +105,14 @@ class Pipeline(MessageWindow):
         self._collect()
         self.consumer.set()
 
+    def _fail(self, message: QueuedMessage, error: Exception) -> None:
+        self._done(message, failed(message.index, message.item, error))
+
     def _collect(self) -> None:
         """Let the results be taken that no other has to come before."""
         messages = self._messages
         while messages and messages[0].result is not None:
             self.ready.append(messages.popleft().result)  # type: ignore[arg-type]  # it is there
-
-    def _fail(self, message: QueuedMessage, error: Exception) -> None:
-        self._done(message, failed(message.index, message.item, error))
 
     def _go_on(self) -> None:
         self._protocol.go_on()

@@ -34,7 +34,12 @@ async def measure(message: Any, binary: bool) -> tuple[int | None, int | None]:
     seekable = getattr(message, "seekable", None)
     if not hasattr(message, "read") or seekable is None or not seekable():
         return None, None
-    return await asyncio.get_running_loop().run_in_executor(None, _measure_file, message, binary)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(None, _measure_file, message, binary)
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        raise unreadable(error) from error
 
 
 def _measure_file(file: Any, binary: bool) -> tuple[int, int]:
@@ -72,6 +77,13 @@ async def _pieces(message: Any) -> AsyncGenerator[bytes, None]:
     else:
         for chunk in message:
             yield chunk
+
+
+def unreadable(error: BaseException) -> SMTPException:
+    """The error for a message whose source raised. The cause is to be what it raised."""
+    failure = SMTPException(f"The message could not be read: {str(error) or type(error).__name__}")
+    failure.phase = "body"
+    return failure
 
 
 async def push_content(
@@ -116,8 +128,7 @@ async def push_content(
                 protocol.abandon(exchange)
                 raise
             await _end_early(protocol, exchange, mail)
-            failure = SMTPException(f"The message could not be read: {str(error) or type(error).__name__}")
-            failure.phase = "body"
+            failure = unreadable(error)
             protocol.attach_transcript(failure)
             raise failure from error
         except BaseException:

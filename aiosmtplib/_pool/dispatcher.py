@@ -88,6 +88,9 @@ class Dispatcher(MessageWindow):
             self._queue.append(message)
             self._dispatch()
 
+    def _refuse(self, message: PoolMessage, error: Exception) -> None:
+        self._fail(message, error)
+
     def _put_stream(self, message: PoolMessage) -> None:
         if self._streams is None:
             self._streams = self._make_streams(self.is_paused)
@@ -350,7 +353,7 @@ class Dispatcher(MessageWindow):
             held.protocol.go_on()
 
     def _take_back(self) -> None:
-        """Give back idle connections as long as the caller is away: others may need them."""
+        """Give back connections on which nothing goes on while the caller is away: others may need them."""
         self._away = None
         if self.attended:
             return
