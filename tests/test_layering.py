@@ -32,7 +32,7 @@ LAYERS = {
     "messages and logins": [
         *within("_sasl", "secret saslprep base mechanisms scram channel_binding"),
         "auth",
-        *within("_message", "domains rules samples phrases flatten addresses fields"),
+        *within("_message", "domains rules samples phrases specs flatten addresses fields"),
         "email",
     ],
     "envelopes": [
@@ -88,7 +88,7 @@ FOLDERS = {name for name, path in PATHS.items() if path.name == "__init__.py"} -
 MODULES = sorted(set(PATHS) - FOLDERS)
 
 #: Private names of the standard library: those of a NamedTuple and of messages.
-FOREIGN = {"_fields", "_headers", "_payload"}
+FOREIGN = {"_fields", "_headers", "_parse_tree", "_payload"}
 
 MAX_LINES = 400
 #: So many modules may import each other in a row, from the package itself down to one that imports none.

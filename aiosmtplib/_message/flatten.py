@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from copy import copy
 from email.generator import BytesGenerator
-from email.headerregistry import Address, AddressHeader, Group
+from email.headerregistry import HeaderRegistry
 from email.message import EmailMessage, Message
 from email.policy import Compat32, EmailPolicy
 from functools import lru_cache
@@ -21,9 +21,9 @@ from .._codec import encode_message, normalize_newlines, serialize_message
 from .._codec.constants import CHUNK, DATA, PLAIN
 from .._codec.types import Data
 from . import samples
-from .domains import a_labels
 from .phrases import has_bytes, repeated, with_addresses
 from .rules import Rules
+from .specs import AsciiRegistry, ascii_specs
 
 __all__ = ("flatten", "flatten_for", "generate", "rules_for", "serialize")
 
@@ -35,6 +35,7 @@ _fold_properly = re.compile(rb"[\r\n][\r\n \t]*").sub
 
 # A name of a parameter that is too long: after "type;", and not after "=".
 _quoted_strings = re.compile(r'"(?:[^"\\]|\\.)*"').sub
+_unfold = re.compile(r"[\r\n]+").sub
 _has_long_name = re.compile(r"(?:\A|[;)\s])[^\s;=\"()]{41}").search
 
 
@@ -42,34 +43,21 @@ class _SMTPPolicy(EmailPolicy):
     def fold_binary(self, name: str, value: Any) -> bytes:
         if isinstance(value, str) and name.lower() in ("content-type", "content-disposition"):
             _check_parameters(name, value)
-        if not self.utf8 and isinstance(value, AddressHeader) and not str(value).isascii():
-            value = self._with_a_labels(name, value)
+        if not self.utf8:
+            if type(value) is str and not _is_received(value):
+                # As newer Pythons do it by themselves; older ones fail on it.
+                value = self.header_factory(name, _unfold("", value))
+            value = ascii_specs(value)
         return _contain(super().fold_binary(name, value), b"\r\n")
 
-    def _with_a_labels(self, name: str, value: AddressHeader) -> Any:
-        """A field of addresses with each internationalized domain as A-labels, where it has some.
 
-        The standard library writes such a domain as an encoded word, which is no domain (RFC 2047 section 5),
-        and from Python 3.14 raises ``HeaderWriteError``.
-        """
-        if all(address.domain.isascii() for address in value.addresses):
-            return value
-        try:
-            groups = [
-                Group(
-                    group.display_name,
-                    tuple(
-                        Address(each.display_name, each.username, a_labels(each.domain))
-                        if not each.domain.isascii()
-                        else each
-                        for each in group.addresses
-                    ),
-                )
-                for group in value.groups
-            ]
-        except ValueError:
-            return value
-        return self.header_factory(name, groups)
+def _is_received(text: str) -> bool:
+    """Whether a field is of ASCII and of 8-bit bytes, which the parsers represent by surrogates."""
+    try:
+        text.encode("ascii", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _LegacyPolicy(Compat32):
@@ -87,7 +75,14 @@ class _LegacyPolicy(Compat32):
 #: Rules by (old-style, utf8, cte_type).
 _RULES: Final = {
     **{
-        (False, utf8, cte_type): Rules(_SMTPPolicy(linesep="\r\n", utf8=utf8, cte_type=cte_type))
+        (False, utf8, cte_type): Rules(
+            _SMTPPolicy(
+                linesep="\r\n",
+                utf8=utf8,
+                cte_type=cte_type,
+                header_factory=HeaderRegistry() if utf8 else AsciiRegistry(),
+            )
+        )
         for utf8 in (False, True)
         for cte_type in ("7bit", "8bit")
     },
