@@ -246,8 +246,8 @@ def _parts(token: Any, kind: str) -> Iterator[Any]:
                 yield from _parts(part, kind)
 
 
-# The defects of quoted-string, comment and angle-addr.
-_NO_END = "end of header inside|missing trailing '>'"
+# The defects of quoted-string, comment, domain-literal and angle-addr.
+_NO_END = "end of (?:header|input) inside|missing trailing '>'"
 
 # Characters that have a backslash before them in what they are in (RFC 5322 section 3.2.1).
 _TO_BE_QUOTED = {"bare-quoted-string": r'["\\]', "comment": r"[()\\]"}
@@ -270,8 +270,8 @@ def _source(token: Any) -> str:
         for part in token
     )
     has_end = not any(re.match(_NO_END, str(defect)) for defect in token.defects)
-    if kind == "angle-addr":
-        return text if has_end else text.rstrip().removesuffix(">")
+    if kind in ("angle-addr", "domain-literal"):
+        return text if has_end else text.rstrip().removesuffix(">" if kind == "angle-addr" else "]")
     if kind == "bare-quoted-string":
         return f'"{text}"' if has_end else f'"{text}'
     if kind == "comment":
