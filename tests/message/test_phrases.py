@@ -28,7 +28,8 @@ def old(value: Any, name: str = "From") -> Message:
 def read(content: bytes, name: str = "From") -> list[tuple[str, str]]:
     """The display names and addresses that a reader finds."""
     message: Any = email.message_from_bytes(content, policy=email.policy.default)
-    return [(one.display_name, one.addr_spec) for one in message[name].addresses]
+    # Newer Pythons add an empty one for what follows an address and is none.
+    return [(one.display_name, one.addr_spec) for one in message[name].addresses if one.addr_spec != "<>"]
 
 
 VALUES: list[tuple[str, str, list[tuple[str, str]]]] = [
