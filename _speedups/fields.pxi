@@ -132,7 +132,7 @@ cdef class Fields(Output):
             self.add_lines_of_field(characters(value), size)
             self.newline()
             return 1
-        if not self.folds or name.lower() in self.rules.structured or "=?" in value:
+        if not self.rules.folds or name.lower() in self.rules.structured or "=?" in value:
             return 0
         if lines:
             value = "".join(split_lines(value))
@@ -191,7 +191,7 @@ cdef class Fields(Output):
             self.add(p, size)
             self.newline()
             return 1
-        if not self.folds:
+        if not rules.folds:
             return 0
         tree = value._parse_tree
         if known == PARAMETERS:

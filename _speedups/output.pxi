@@ -17,7 +17,6 @@ cdef class Output:
     cdef bint legacy
     cdef bint wire  # whether every line ends with CRLF, whatever the rules say
     cdef bint dots
-    cdef bint folds
     cdef Py_ssize_t limit
     cdef PyObject *buffer
     cdef Py_ssize_t size
@@ -43,7 +42,6 @@ cdef class Output:
         self.fold = rules.fold
         self.kinds = rules.kinds
         self.legacy = rules.legacy
-        self.folds = rules.folds
         self.limit = rules.limit
         return 0
 

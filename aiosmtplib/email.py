@@ -26,7 +26,7 @@ __all__ = (
 def flatten_message(message: EmailMessage | Message, utf8: bool = False, cte_type: str = "8bit") -> bytes:
     """The bytes of a message, without ``Bcc`` and ``Resent-Bcc``. The message is not changed.
 
-    An ``EmailMessage`` is written with CRLF, an old-style ``Message`` with LF, whatever their policies say.
+    An ``EmailMessage``, or a message made with an ``EmailPolicy``, is written with CRLF, another with LF.
     Line breaks in a header value become folding white space.
 
     :param message: the message object

@@ -6,6 +6,7 @@ the generator and the policies are slow to import; ``email.py`` asks for it when
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from copy import copy
@@ -72,10 +73,18 @@ class _LegacyPolicy(Compat32):
         return _contain(super().fold_binary(name, value), b"\n")
 
 
+class _CheckedRules(Rules):
+    """Rules that fold where the running interpreter is seen to fold so."""
+
+    @functools.cached_property
+    def folds(self) -> bool:  # type: ignore[override]
+        return _folds()
+
+
 #: Rules by (old-style, utf8, cte_type).
 _RULES: Final = {
     **{
-        (False, utf8, cte_type): Rules(
+        (False, utf8, cte_type): _CheckedRules(
             _SMTPPolicy(
                 linesep="\r\n",
                 utf8=utf8,
@@ -86,7 +95,10 @@ _RULES: Final = {
         for utf8 in (False, True)
         for cte_type in ("7bit", "8bit")
     },
-    **{(True, False, cte_type): Rules(_LegacyPolicy(cte_type=cte_type)) for cte_type in ("7bit", "8bit")},
+    **{
+        (True, False, cte_type): _CheckedRules(_LegacyPolicy(cte_type=cte_type))
+        for cte_type in ("7bit", "8bit")
+    },
 }
 
 
@@ -112,9 +124,7 @@ def rules_for(message: object, utf8: bool, cte_type: str) -> Rules:
 
 @lru_cache(maxsize=8)
 def _rules_repeating(names: frozenset[str], cte_type: str) -> Rules:
-    rules = Rules(_LegacyPolicy(cte_type=cte_type, repeated=names))  # type: ignore[call-arg] # an attribute
-    rules.folds = rules.signed.folds = _folds
-    return rules
+    return _CheckedRules(_LegacyPolicy(cte_type=cte_type, repeated=names))  # type: ignore[call-arg] # an attribute
 
 
 def flatten(message: EmailMessage | Message, utf8: bool, cte_type: str) -> bytes:
@@ -148,7 +158,7 @@ def serialize(message: EmailMessage | Message, rules: Rules, form: int) -> tuple
     :param form: see :func:`aiosmtplib._codec.pure.serializer.serialize_message`
     """
     try:
-        return serialize_message(message, rules, form) if _relied_upon else None
+        return serialize_message(message, rules, form) if _is_known(rules.legacy) else None
     except Exception:
         return None  # of several errors the generator's comes first
 
@@ -164,11 +174,23 @@ def generate(message: EmailMessage | Message, rules: Rules) -> bytes:
     return buffer.getvalue()
 
 
+@functools.cache
+def _is_known(legacy: bool) -> bool:
+    """Whether this interpreter writes messages of a kind as the codec does; asked before the first one."""
+    return _agrees(samples.old_style if legacy else samples.modern)
+
+
+@functools.cache
+def _folds() -> bool:
+    """Whether it also folds header fields so; asked before the first that is longer than a line."""
+    return _is_known(False) and _agrees(samples.folded)
+
+
 def _agrees(sample: Callable[[], EmailMessage | Message]) -> bool:
     """Whether this interpreter's generator writes the sample as the codec does, but for what is by chance."""
     try:
         message = sample()
-        rules = rules_for(message, True, "8bit")
+        rules = Rules(rules_for(message, True, "8bit").policy)
         written = serialize_message(message, rules, PLAIN)
         return written is not None and _without_digits(written[0]) == _without_digits(
             generate(message, rules)
@@ -216,14 +238,3 @@ def _contain(field: bytes, linesep: bytes) -> bytes:
 
 
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
-
-
-def _known() -> tuple[bool, bool]:
-    """Whether this interpreter writes messages as the codec does; and whether it also folds fields so."""
-    written = _agrees(samples.modern) and _agrees(samples.old_style)
-    return written, written and _agrees(samples.folded)
-
-
-_relied_upon, _folds = _known()
-for _rules in _RULES.values():
-    _rules.folds = _rules.signed.folds = _folds

@@ -100,6 +100,7 @@ class Rules:
     :ivar signed: the rules within a multipart/signed: nothing is folded there (RFC 1847 section 2.1)
     """
 
+    folds = True
     base = registry.BaseHeader
     fold = staticmethod(registry.BaseHeader.fold)
     kinds = _KINDS
@@ -122,8 +123,7 @@ class Rules:
         self.eight_bit = policy.cte_type == "8bit"
         self.newline = policy.linesep.encode()
         self.limit = policy.max_line_length or sys.maxsize
-        self.folds = True
-        self.signed = Rules(policy.clone(max_line_length=0)) if policy.max_line_length else self
+        self.signed = type(self)(policy.clone(max_line_length=0)) if policy.max_line_length else self
 
     accepts: Callable[[type], bool]
     content_type: Callable[[str], tuple[int, str | None] | None]

@@ -2,8 +2,8 @@
 
 How messages are written, and above all how their fields are folded, differs between the releases of Python,
 patch releases too. What the codec does is relied upon where it does the same as the one that runs. Each
-sample has all that the codec writes of its kind, as little as shows a difference: they are written before the
-first message is.
+sample has all that the codec writes of its kind, as little as shows a difference: each is written before the
+first message of its kind, or the first long header field.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LONG: Final = (
             f'"{name}, B." <{name}@example.com>, {name}@example.org' for name in ("ann", "bob", *"abcdef")
         ),
     ),
-    ("Content-Type", f'multipart/alternative; charset="utf-8"; name="{"n" * 60}.pdf"'),
+    ("Content-Type", f'multipart/alternative; boundary="=_f"; name="{"n" * 60}.pdf"'),
     ("Content-Disposition", f'attachment; filename="{"n" * 50}.pdf"; size="1"'),
 )
 _LONG_SOURCE: Final = (("Subject", f"{'word ' * 20}end"), ("X", _WORDS), ("Y", f"a\n {'word ' * 20}end"))
@@ -96,6 +96,9 @@ def _part(message: Any, content_type: str | None, payload: Any, *fields: tuple[s
     part = type(message)()
     part._headers += fields
     if content_type is not None:
+        # Parsed once, where the generator would parse it each time that it asks.
+        if "\n" not in content_type:
+            _, content_type = part.policy.header_store_parse("Content-Type", content_type)
         part._headers.append(("Content-Type", content_type))
     part.set_payload(payload)
     return part

@@ -181,8 +181,8 @@ def test_whose_messages_they_are(kind: type, ours: bool) -> None:
 
 def test_a_python_that_writes_differently(monkeypatch: pytest.MonkeyPatch) -> None:
     """What this interpreter does is right by definition."""
-    assert flattening._relied_upon
-    assert flattening._folds
+    assert flattening._is_known(False)
+    assert flattening._folds()
     tally = Tally()
     for rules in flattening._RULES.values():
         monkeypatch.setattr(rules, "folds", False)
@@ -191,7 +191,7 @@ def test_a_python_that_writes_differently(monkeypatch: pytest.MonkeyPatch) -> No
     assert (tally.generated, tally.folded) == (0, 1)
     ours, theirs = both_ways(OURS["long source"], tally)
     assert ours == theirs
-    monkeypatch.setattr(flattening, "_relied_upon", False)
+    monkeypatch.setattr(flattening, "_is_known", lambda legacy: False)
     ours, theirs = both_ways(OURS["plain"], tally)
     assert ours == theirs
     assert tally.generated == 1

@@ -70,40 +70,85 @@ def unlike(one: Message, utf8: bool) -> bool:
     return bool(outcomes[0] != outcomes[1])
 
 
-def unnoticed(
-    changes: Iterable[Mutant], builders: dict[str, Callable[[], Message]], patch: pytest.MonkeyPatch
-) -> Iterator[str]:
+@pytest.fixture(autouse=True)
+def unchecked() -> Iterator[None]:
+    """As in a process that has written no message yet."""
+    forget()
+    yield
+    forget()
+    check()
+
+
+def forget() -> None:
+    flattening._is_known.cache_clear()
+    flattening._folds.cache_clear()
+    for rules in flattening._RULES.values():
+        for one in (rules, rules.signed):
+            vars(one).pop("folds", None)
+
+
+def check() -> None:
+    """Samples have boundaries, which are drawn: not between those of a message that a test compares."""
+    flattening._is_known(True)
+    flattening._folds()
+
+
+def unnoticed(changes: Iterable[Mutant], builders: dict[str, Callable[[], Message]]) -> Iterator[str]:
     """The mutants that pass the check and write messages otherwise, with the names of these."""
     built = {name: build() for name, build in builders.items()}
     for mutant in changes:
-        with mutant.applied(), patch.context() as within:
-            relied_upon, folds = flattening._known()
-            if not relied_upon:
-                continue
-            for rules in flattening._RULES.values():
-                within.setattr(rules, "folds", folds)
-                within.setattr(rules.signed, "folds", folds)
+        forget()
+        with mutant.applied():
+            check()
             wrong = [name for name, one in built.items() if unlike(one, False) or unlike(one, True)]
         if wrong:
             yield f"{mutant}: {wrong}"
 
 
 @pytest.mark.parametrize(("owner", "name"), FUNCTIONS)
-def test_a_changed_library_is_noticed(owner: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_library_is_noticed(owner: Any, name: str) -> None:
     few = {name: build for name, build in BUILDERS.items() if name in FEW.split(",")}
     lines = [one for one in mutants(owner, name) if "left out" in one.what]
-    assert list(unnoticed(lines, few, monkeypatch)) == []
+    assert list(unnoticed(lines, few)) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("owner", "name"), FUNCTIONS)
-def test_all_messages(owner: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_messages(owner: Any, name: str) -> None:
     every = {**BUILDERS, **dict(corpus.realistic())}
-    assert list(unnoticed(mutants(owner, name), every, monkeypatch)) == []
+    assert list(unnoticed(mutants(owner, name), every)) == []
 
 
 def test_the_check_is_passed() -> None:
-    assert flattening._known() == (True, True) == (flattening._relied_upon, flattening._folds)
+    assert flattening._is_known(True)
+    assert flattening._is_known(False)
+    assert flattening._folds()
+    assert all(rules.folds and rules.signed.folds for rules in flattening._RULES.values())
+
+
+def test_nothing_is_checked_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(flattening, "_agrees", asked.append)
+    flattening.flatten(OURS["nothing old"](), False, "8bit")
+    assert asked == [samples.old_style]
+    flattening.flatten(OURS["plain"](), False, "8bit")
+    flattening.flatten(OURS["plain"](), True, "7bit")
+    assert asked == [samples.old_style, samples.modern]
+
+
+def test_folding_is_checked_before_the_first_long_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def agrees(sample: Any) -> bool:
+        asked.append(sample)
+        return sample is not samples.folded
+
+    monkeypatch.setattr(flattening, "_agrees", agrees)
+    flattening.flatten(OURS["plain"](), False, "8bit")
+    assert asked == [samples.modern]
+    assert not unlike(OURS["words"](), False)
+    assert not unlike(OURS["long source"](), False)
+    assert asked == [samples.modern, samples.folded]
 
 
 def test_a_library_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +156,8 @@ def test_a_library_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyError
 
     monkeypatch.setattr(flattening, "generate", fail)
-    assert flattening._known() == (False, False)
+    for sample in (samples.modern, samples.old_style, samples.folded):
+        assert not flattening._agrees(sample)
 
 
 def test_what_the_codec_writes_alone() -> None:
