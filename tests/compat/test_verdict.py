@@ -9,11 +9,11 @@ from .verdict import LISTS, Listed, Verdict, judge, listed
 
 PRIVATE = Listed("private", "reads an attribute", frozenset({"test_a::test_private"}))
 EXCUSED = Listed("excused", "5.x differs", frozenset({"test_a::test_old[one]", "test_gone"}))
-LENIENT = Listed("lenient", "stock fails it too", frozenset({"test_a::test_address"}))
+UNPATCHED = Listed("unpatched", "stock fails it too", frozenset({"test_a::test_address"}))
 
 
-def verdict(outcomes: dict[str, str], *, expected: int, lenient: bool = False) -> Verdict:
-    return judge("suite-1", outcomes, [PRIVATE, EXCUSED, LENIENT], expected=expected, lenient=lenient)
+def verdict(outcomes: dict[str, str], *, expected: int, unpatched: bool = False) -> Verdict:
+    return judge("suite-1", outcomes, [PRIVATE, EXCUSED, UNPATCHED], expected=expected, unpatched=unpatched)
 
 
 def test_all_that_counts_passes() -> None:
@@ -60,9 +60,9 @@ def test_an_excuse_has_a_reason_and_is_for_its_parameters() -> None:
     assert not verdict({**outcomes, "test_a::test_old[two]": "failed"}, expected=3).passed
 
 
-@pytest.mark.parametrize("lenient", [True, False])
-def test_some_may_fail_where_the_standard_library_is_lenient(lenient: bool) -> None:
-    assert verdict({"test_a::test_address[x]": "failed"}, expected=1, lenient=lenient).passed == lenient
+@pytest.mark.parametrize("unpatched", [True, False])
+def test_some_may_fail_where_the_standard_library_is_unpatched(unpatched: bool) -> None:
+    assert verdict({"test_a::test_address[x]": "failed"}, expected=1, unpatched=unpatched).passed == unpatched
 
 
 def test_every_list_belongs_to_a_suite_and_has_a_reason() -> None:
@@ -71,7 +71,7 @@ def test_every_list_belongs_to_a_suite_and_has_a_reason() -> None:
     for label in labels:
         tests: list[str] = []
         for one in listed(label):
-            assert one.kind in {"private", "excused", "lenient"}
+            assert one.kind in {"private", "excused", "unpatched"}
             assert one.reason.endswith(".")
             tests += one.tests
         assert len(tests) == len(set(tests))
