@@ -12,8 +12,9 @@ import pytest
 import aiosmtplib
 from aiosmtplib import LMTP, SMTP, Delivery, Envelope, SMTPPool, SMTPReadTimeoutError
 from aiosmtplib._transport import base_protocol
+from aiosmtplib.protocol import SMTPProtocol
 
-from ..support.actions import in_turn, silence
+from ..support.actions import cut, in_turn, silence
 from ..support.clients import (
     MESSAGE,
     RECIPIENTS,
@@ -24,6 +25,7 @@ from ..support.clients import (
     session,
 )
 from ..support.scripted_server import CHUNKING, PATIENCE, PIPELINING, Action, Conversation, Peer
+from ..transport.test_protocol import CommandObserver, turns
 from .test_timeouts import LARGE, SOON
 
 #: What is not to time out takes less (seconds), on a busy machine and for large content, too.
@@ -280,3 +282,55 @@ async def test_a_stream_that_was_given_up_waits_for_no_final_reply() -> None:
         with pytest.raises(aiosmtplib.SMTPException, match="gone"):
             await asyncio.wait_for(client.sendmail(SENDER, RECIPIENTS, broken()), PATIENCE / 2)
         assert_closed(client)
+
+
+async def test_a_stream_that_fails_once_the_connection_is_gone() -> None:
+    async with Peer({"BDAT": cut}, extensions=CHUNKING) as peer, session(peer) as client:
+
+        async def broken() -> AsyncIterator[bytes]:
+            yield MESSAGE
+            await peer.hung_up()
+            raise OSError("gone, too")
+
+        with pytest.raises(aiosmtplib.SMTPException, match="gone, too") as caught:
+            await client.sendmail(SENDER, RECIPIENTS, broken())
+        assert caught.value.delivery is Delivery.NOT_SENT
+        assert_closed(client)
+
+
+class Wire(CommandObserver):
+    """A transport that is full as soon as it has content, and says when it has written it."""
+
+    protocol: SMTPProtocol
+    unwritten = 0
+
+    def write(self, data: Any) -> None:
+        super().write(data)
+        if data != b"DATA\r\n":
+            self.unwritten = len(data)
+            self.protocol.pause_writing()
+
+    def get_write_buffer_size(self) -> int:
+        return self.unwritten
+
+
+async def sending() -> tuple[SMTPProtocol, Wire, "asyncio.Task[Any]"]:
+    """A connection whose transport is full of the content of a message."""
+    protocol, wire = SMTPProtocol(), Wire()
+    wire.protocol = protocol
+    protocol.final_timeout = SOON
+    protocol.connection_made(wire)
+    task = asyncio.ensure_future(protocol.execute_data_command(MESSAGE, PATIENCE))
+    await turns()
+    protocol.data_received(b"354 go\r\n")
+    return protocol, wire, task
+
+
+async def test_it_counts_from_when_the_transport_has_written_the_content() -> None:
+    protocol, wire, task = await sending()
+    await time_out(LONGER)
+    assert not task.done()
+    wire.unwritten = 0
+    protocol.resume_writing()
+    with pytest.raises(SMTPReadTimeoutError):
+        await asyncio.wait_for(task, PATIENCE / 2)
