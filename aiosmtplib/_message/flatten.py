@@ -10,6 +10,7 @@ import functools
 import re
 from collections.abc import Callable
 from copy import copy
+from email.errors import HeaderParseError
 from email.generator import BytesGenerator
 from email.headerregistry import HeaderRegistry
 from email.message import EmailMessage, Message
@@ -18,7 +19,7 @@ from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
 
-from .._codec import encode_message, normalize_newlines, serialize_message
+from .._codec import encode_message, normalize_newlines, plain_addresses, serialize_message
 from .._codec.constants import CHUNK, DATA, PLAIN
 from .._codec.types import Data
 from . import samples
@@ -34,6 +35,9 @@ _breaks_out = re.compile(rb"\r(?![ \t\n])|\n(?![ \t])").search
 _fold_properly = re.compile(rb"[\r\n][\r\n \t]*").sub
 
 
+#: Characters of the longest source field that is parsed to be folded, if it is no plain list of addresses.
+_PARSED: Final = 2000
+
 # A name of a parameter that is too long: after "type;", and not after "=".
 _quoted_strings = re.compile(r'"(?:[^"\\]|\\.)*"').sub
 _unfold = re.compile(r"[\r\n]+").sub
@@ -44,12 +48,23 @@ class _SMTPPolicy(EmailPolicy):
     def fold_binary(self, name: str, value: Any) -> bytes:
         if isinstance(value, str) and name.lower() in ("content-type", "content-disposition"):
             _check_parameters(name, value)
+        if type(value) is str and len(value) > _PARSED and self._is_slow(name, value):
+            # Encoded and folded as in an old-style message: in linear time, and the addresses stay readable.
+            return _LegacyPolicy(linesep=self.linesep, cte_type=self.cte_type).fold_binary(name, value)
         if not self.utf8:
             if type(value) is str and not _is_received(value):
                 # As newer Pythons do it by themselves; older ones fail on it.
                 value = self.header_factory(name, _unfold("", value))
             value = ascii_specs(value)
         return _contain(super().fold_binary(name, value), b"\r\n")
+
+    def _is_slow(self, name: str, value: str) -> bool:
+        """Whether the standard library would parse a source field, to fold it, in quadratic time."""
+        return (
+            name.lower() in Rules.structured
+            and not (self.utf8 and not value.isascii())
+            and plain_addresses(value) is None
+        )
 
 
 def _is_received(text: str) -> bool:
@@ -67,10 +82,12 @@ class _LegacyPolicy(Compat32):
     repeated: frozenset[str] = frozenset()
 
     def fold_binary(self, name: str, value: Any) -> bytes:
+        if isinstance(value, str) and len(value) > _PARSED:
+            value = _contain_long(value)
         raw = self.cte_type != "7bit" and isinstance(value, str) and has_bytes(value)
         if not raw and name.lower() not in self.repeated:
             value = with_addresses(name, value)
-        return _contain(super().fold_binary(name, value), b"\n")
+        return _contain(super().fold_binary(name, value), self.linesep.encode())
 
 
 class _CheckedRules(Rules):
@@ -235,6 +252,21 @@ def _contain(field: bytes, linesep: bytes) -> bytes:
     if field[:1] in (b"\r", b"\n"):  # folded, it would still be behind an empty line
         raise ValueError("The name of a header field must not begin with a line break")
     return _fold_properly(linesep + b" ", field.rstrip(b"\r\n")) + linesep
+
+
+def _contain_long(value: str) -> str:
+    """The same for the value of a field, before the standard library looks for header fields in it.
+
+    It does so in quadratic time where line breaks are followed by no white space.
+
+    :raises email.errors.HeaderParseError: if the value holds a header field, as there
+    """
+    octets = value.encode("utf-8", "surrogatepass")
+    if not _breaks_out(octets):
+        return value
+    if any(0 <= run.find(b"\n") < run.rfind(b":") - 1 for run in re.split(rb"[ \t]", octets)):
+        raise HeaderParseError("A header value of an old-style message holds a header field")
+    return _fold_properly(b"\n ", octets.rstrip(b"\r\n")).decode("utf-8", "surrogatepass")
 
 
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
