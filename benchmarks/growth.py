@@ -135,6 +135,12 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
         for kind in ("legacy", "source")
     },
     "email.flatten_message (body)": _body,
+    **{
+        f"send_message ({kind})": _field(
+            kind, "To", lambda one: messages.flatten_for(one, True, "8bit", False)
+        )
+        for kind in ("legacy", "source")
+    },
     "esmtp": _announced,
     "response.SMTPResponse": lambda text: aiosmtplib.SMTPResponse(550, text).enhanced_code,
     "errors": lambda text: repr(aiosmtplib.SMTPDataError(550, text)),
