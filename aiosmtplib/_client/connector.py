@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from typing import TYPE_CHECKING, Any, cast
 
@@ -67,7 +68,21 @@ async def _create(
     else:
         port = cast(int, options._effective_port)  # checked before
         sock = await connect_socket(options._server_name, port, options.source_address)
-        await loop.create_connection(lambda: protocol, sock=sock, **tls)
+        await _hand_over(sock, protocol, tls)
+
+
+async def _hand_over(sock: socket.socket, protocol: SMTPProtocol, tls: dict[str, Any]) -> None:
+    """Let the event loop have a connected socket, and close it with the transport."""
+    loop = asyncio.get_running_loop()
+    ours = isinstance(loop, asyncio.BaseEventLoop)
+    try:
+        transport, _ = await loop.create_connection(lambda: protocol, sock=sock, **tls)
+    except BaseException:
+        sock.close() if ours else sock.detach()
+        raise
+    if not ours and transport.is_closing():
+        # uvloop has closed the descriptor, which the socket would close once more when it is collected.
+        sock.detach()
 
 
 async def read_greeting(protocol: SMTPProtocol, timeout: float | None, destination: str) -> SMTPResponse:

@@ -31,6 +31,8 @@ async def connect_socket(host: str, port: int, source: tuple[str, int] | None) -
     found = await _resolve(host, port)
     sources = () if source is None else await _resolve(*source)
     addresses = deque(_alternating(found))
+    if len(addresses) == 1:
+        return await _attempt(addresses[0], source is not None, sources)
     running: set[asyncio.Task[socket.socket]] = set()
     errors: list[OSError] = []
     try:
