@@ -20,14 +20,13 @@ static PyObject *smtp_reply(PyObject *type, PyObject *code, PyObject *message)
     return reply;
 }
 
-/* The code of a reply, borrowed. That it is a tuple of two is checked where SMTP_CHECKS is defined, as it is in
-   the build under the sanitizers. */
+/* The code of a reply, borrowed; NULL and a TypeError for what is no reply. */
 static inline PyObject *smtp_reply_code(PyObject *reply)
 {
-#ifdef SMTP_CHECKS
-    if (!PyTuple_Check(reply) || PyTuple_GET_SIZE(reply) != 2)
-        Py_FatalError("what is read as a reply is none");
-#endif
+    if (!PyTuple_Check(reply) || PyTuple_GET_SIZE(reply) != 2) {
+        PyErr_SetString(PyExc_TypeError, "a reply is a code and a text");
+        return NULL;
+    }
     return PyTuple_GET_ITEM(reply, 0);
 }
 

@@ -2,7 +2,7 @@
 
 cdef extern from "replies.h":
     object smtp_reply(object type, object code, object message)
-    PyObject *smtp_reply_code(object reply)
+    PyObject *smtp_reply_code(object reply) except NULL
     bint smtp_blank(char c) nogil
     int smtp_code(const char *line, Py_ssize_t size) nogil
 

@@ -33,11 +33,13 @@ cdef class Exchange:
     cdef object _said
     cdef bint _secret
 
+    def __cinit__(self):
+        self.replies = []
+
     def __init__(self, dialogue, timeout=None, pipeline=None):
         self.dialogue = dialogue
         self.timeout = timeout
         self.pipeline = pipeline
-        self.replies = []
 
     def on_done(self):
         pass
@@ -65,13 +67,15 @@ cdef class Session:
     cdef Py_ssize_t _heard
     cdef ReplyParser _parser
 
-    def __init__(self, bint greeted=False):
+    def __cinit__(self):
         self._parser = ReplyParser()
         self.running = deque()
-        self.greeted = greeted
         self.out = []
         self.done = []
         self._transcript = TranscriptRing()
+
+    def __init__(self, bint greeted=False):
+        self.greeted = greeted
 
     def renewed(self):
         cdef Session session = Session(True)
@@ -139,6 +143,8 @@ cdef class Session:
                 take_unasked(self, replies[at], written)
                 break
             held = head.replies
+            if held is None:
+                raise TypeError("the replies of an exchange are a list, not None")
             taken = min(count - at, head.expected - PyList_GET_SIZE(held))
             if taken <= 0:  # to a piece of content that has not been pushed
                 take_unasked(self, replies[at], written)
@@ -177,6 +183,8 @@ cdef class Session:
         cdef Py_ssize_t expected
         cdef int follows, place = NEW
         cdef bint over = False
+        if exchange is None:
+            raise TypeError("a step is of an exchange, not of None")
         try:
             dialogue = exchange.dialogue
             step = None
@@ -243,8 +251,11 @@ cdef class Session:
         return 0
 
     cpdef object keep(self, Exchange exchange, list replies):
-        cdef Py_ssize_t count = PyList_GET_SIZE(replies)
+        cdef Py_ssize_t count
         cdef bint short
+        if exchange is None or replies is None:
+            raise TypeError("an exchange and a list of replies are kept, not None")
+        count = PyList_GET_SIZE(replies)
         said, exchange._said = exchange._said, None
         if said is None:
             return

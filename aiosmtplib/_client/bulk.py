@@ -312,7 +312,7 @@ def compose_item(composer: Composer, item: Any) -> PreparedMail:
     if isinstance(message, bytes) or kind_of(message) is MessageKind.WHOLE:
         if sender is None or recipients is None:
             raise _unaddressed()
-        content = message if isinstance(message, bytes) else octets_of(message)
+        content = octets_of(message)
         assert content is not None
         return composer.compose(
             EnvelopeCommands(sender, recipients, options, rcpt_options), content, many=True

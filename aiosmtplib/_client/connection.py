@@ -148,7 +148,9 @@ class Connection(Options):
         :raises SMTPResponseException: with code -1, if what comes is no SMTP reply; the connection is closed
         :raises SMTPException: for AUTH where ``allow_plaintext_auth`` forbids it; nothing has been sent
         """
-        is_auth = next((arg for arg in args if arg.strip()), b"").lstrip()[:4].upper() == b"AUTH"
+        given: tuple[Any, ...] = args  # what is no bytes is refused when it is encoded
+        words = (arg for arg in given if isinstance(arg, bytes) and arg.strip())
+        is_auth = next(words, b"").lstrip()[:4].upper() == b"AUTH"
         if is_auth:  # servers skip the blanks before it
             self._check_may_authenticate()
         secret = is_auth or self._challenged

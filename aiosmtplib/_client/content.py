@@ -37,6 +37,17 @@ def kind_of(message: object) -> MessageKind:
     return MessageKind.OBJECT
 
 
+def octets(content: Any) -> bytes:
+    """A buffer as the octets that it really has, which do not change any more.
+
+    The length of a view counts its items, which may be larger than octets, and that of a subclass is whatever
+    its method says. A message is announced with its size, and waits to be written.
+
+    :raises TypeError: if it is no buffer
+    """
+    return content if type(content) is bytes else memoryview(content).tobytes()
+
+
 def octets_of(message: Any) -> bytes | None:
     """Content as octets, or ``None`` if it is a stream.
 
@@ -44,7 +55,7 @@ def octets_of(message: Any) -> bytes | None:
     :raises TypeError: if it is no content
     """
     if isinstance(message, bytes | bytearray | memoryview):
-        return message  # type: ignore[return-value]  # the codec takes all three
+        return octets(message)
     if isinstance(message, str):
         return message.encode("ascii")
     if kind_of(message) is MessageKind.STREAM:

@@ -85,7 +85,7 @@ class Sending(Connection):
         """
         try:
             envelope = EnvelopeCommands(sender, recipients, mail_options, rcpt_options)
-            content = message if isinstance(message, bytes) else octets_of(message)
+            content = message if type(message) is bytes else octets_of(message)
             seconds = effective_timeout(self, timeout)
             if content is None or progress is not None:
                 source = message if content is None else content

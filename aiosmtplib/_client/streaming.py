@@ -16,6 +16,7 @@ from .._session.mail import PreparedMail
 from .._session.transaction import Outcome, begin
 from ..errors import SMTPException
 from ..protocol import SMTPProtocol
+from .content import octets
 
 #: Called with the number of bytes of the source that were written so far, and with their total or ``None``.
 Progress: TypeAlias = Callable[[int, int | None], object]
@@ -30,14 +31,14 @@ async def measure(message: Any, binary: bool) -> tuple[int | None, int | None]:
     Only a file that can go back to where it was is measured: it is read once more for that, in a thread.
     """
     if isinstance(message, bytes | bytearray | memoryview):
-        return _count([bytes(message)], binary)
+        return _count([octets(message)], binary)
     seekable = getattr(message, "seekable", None)
     if not hasattr(message, "read") or seekable is None or not seekable():
         return None, None
     try:
         return await asyncio.get_running_loop().run_in_executor(None, _measure_file, message, binary)
     except asyncio.CancelledError as error:
-        if _is_cancelled():
+        if _is_cancelled(True):
             raise
         raise unreadable(error) from error
 
@@ -54,7 +55,8 @@ def _count(chunks: Iterable[bytes], binary: bool) -> tuple[int, int]:
     encoder = DataEncoder(dots=False)
     length = size = 0
     last = b""
-    for chunk in chunks:
+    for whole in chunks:
+        chunk = octets(whole)
         length += len(chunk)
         size += len(encoder.encode(chunk))
         last = chunk[-1:] or last
@@ -65,8 +67,9 @@ def _count(chunks: Iterable[bytes], binary: bool) -> tuple[int, int]:
 
 async def _pieces(message: Any) -> AsyncGenerator[bytes, None]:
     if isinstance(message, bytes | bytearray | memoryview):
-        for start in range(0, len(message), _CHUNK):
-            yield bytes(message[start : start + _CHUNK])
+        content = octets(message)
+        for start in range(0, len(content), _CHUNK):
+            yield content[start : start + _CHUNK]
     elif isinstance(message, AsyncIterable):
         async for chunk in message:
             yield chunk
@@ -77,6 +80,43 @@ async def _pieces(message: Any) -> AsyncGenerator[bytes, None]:
     else:
         for chunk in message:
             yield chunk
+
+
+class _WaitForPieces:
+    """The pieces of a source. The wait for one ends when the server has gone away, or refuses the rest.
+
+    :param over: done when the exchange is over
+    :param interruptible: whether the source waits by itself, and not for a thread that reads a file on
+    :ivar interrupted: whether the wait was ended
+    """
+
+    def __init__(
+        self, pieces: AsyncGenerator[bytes, None], over: asyncio.Future[None], interruptible: bool
+    ) -> None:
+        self.interrupted = False
+        self._pieces = pieces
+        self._over = over
+        self._waits = False
+        self._task: Any = asyncio.current_task()
+        if interruptible:
+            over.add_done_callback(self._interrupt)
+
+    def __aiter__(self) -> _WaitForPieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._waits = True
+        try:
+            return await anext(self._pieces)
+        finally:
+            self._waits = False
+            if self.interrupted and hasattr(self._task, "uncancel"):
+                self._task.uncancel()
+
+    def _interrupt(self, _: object) -> None:
+        if self._waits:
+            self.interrupted = True
+            self._task.cancel()
 
 
 def unreadable(error: BaseException) -> SMTPException:
@@ -108,9 +148,11 @@ async def push_content(
         sent = 0
         end = b""
         pieces = _pieces(message)
+        waiting = _WaitForPieces(pieces, exchange.future, isinstance(message, AsyncIterable))
         try:
-            async for piece in pieces:
-                data = _octets(piece) if binary else encoder.encode(piece)
+            async for whole in waiting:
+                piece = octets(whole)
+                data = piece if binary else encoder.encode(piece)
                 end = data[-1:] or end
                 if mail.chunked and data:
                     await protocol.push(exchange, (b"BDAT %d\r\n" % len(data), data), 1)
@@ -120,17 +162,18 @@ async def push_content(
                     await protocol.push(exchange, data)
                 if exchange.future.done() or _refused(mail, exchange.replies):
                     break
-                sent += memoryview(piece).nbytes
+                sent += len(piece)
                 if progress is not None:
                     progress(sent, total)
         except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled(not waiting.interrupted):
                 protocol.abandon(exchange)
                 raise
-            await _end_early(protocol, exchange, mail)
-            failure = unreadable(error)
-            protocol.attach_transcript(failure)
-            raise failure from error
+            if not waiting.interrupted:
+                await _end_early(protocol, exchange, mail)
+                failure = unreadable(error)
+                protocol.attach_transcript(failure)
+                raise failure from error
         except BaseException:
             protocol.abandon(exchange)
             raise
@@ -149,20 +192,13 @@ async def push_content(
     return outcome
 
 
-def _is_cancelled() -> bool:
-    """Whether this task was cancelled, and not what a source waits for. Python 3.10 cannot tell."""
-    cancelling = getattr(asyncio.current_task(), "cancelling", None)
-    return cancelling is None or cancelling() > 0
+def _is_cancelled(otherwise: bool) -> bool:
+    """Whether this task was cancelled, and not what a source waits for.
 
-
-def _octets(piece: Any) -> bytes:
-    """A piece as it goes out: what announces its size, and waits to be written, is not to change any more.
-
-    The length of a view counts its items, which may be larger than octets.
+    :param otherwise: the answer on Python 3.10, which cannot tell
     """
-    if isinstance(piece, bytes):
-        return piece
-    return memoryview(piece).tobytes()
+    cancelling = getattr(asyncio.current_task(), "cancelling", None)
+    return otherwise if cancelling is None else cancelling() > 0
 
 
 def _refused(mail: PreparedMail, replies: list[Any]) -> bool:

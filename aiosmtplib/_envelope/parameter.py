@@ -102,8 +102,8 @@ def option_list(options: Iterable[str] | None, verb: str = "MAIL") -> list[str]:
 
     :param verb: the command
     :raises TypeError: if ``options`` is a ``str``, or an item is not one
-    :raises ValueError: if one could inject a parameter or a command, or a typed one is given twice, also as
-        text, or is not defined for the command. Duplicates among texts are not checked.
+    :raises ValueError: if one is empty, could inject a parameter or a command, or a typed one is given twice,
+        also as text, or is not defined for the command. Duplicates among texts are not checked.
     """
     return checked(options, verb)[0]
 
@@ -118,6 +118,10 @@ def checked(options: Iterable[str] | None, verb: str) -> tuple[list[str], bool]:
     typed = []
     for option in options:
         check_argument(option, "option")
+        if not option or " " in option:
+            raise ValueError(
+                f'An option is one parameter without blanks, such as "BODY=8BITMIME", not {option!r}'
+            )
         if type(option) is not str and isinstance(option, Parameter):
             typed.append(option)
             if verb not in option.verbs:
