@@ -97,10 +97,9 @@ class Streams:
         # Not in the task itself: one that is cancelled at once never runs.
         message = self._tasks.pop(task)
         if message.postponed and not self._withdrawn:
-            if self._is_paused():
-                self._postponed.append(message)
-            else:
-                self._start(message)
+            self._postponed.append(message)
+            if not self._is_paused():  # the caller came back meanwhile
+                self.go_on()
             return
         done = message.done
         error: BaseException | None = None

@@ -101,3 +101,20 @@ async def test_a_message_that_comes_after_leaving_waits(door: ServerState) -> No
         assert len(peer.accepted) == 2
         assert len(await in_time(collect(results))) == 2
         assert len(peer.accepted) == 4
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_what_did_not_begin_is_handed_back(streams: bool) -> None:
+    go = asyncio.Event()
+    async with (
+        Peer({".": in_turn("250 ok", hold(go, "250 late"), ACCEPTED)}, extensions=("SIZE",)) as peer,
+        aiosmtplib.SMTPPool(peer.host, port=peer.port, start_tls=False, max_connections=1) as pool,
+    ):
+        results = pool.send_many([to(number, [MESSAGE] if streams else MESSAGE) for number in range(9)])
+        await first_and_keep(results)
+        go.set()
+        await in_time(pool.send(MESSAGE, SENDER, ["other@example.com"]))
+        rest = await in_time(results.aclose())
+        assert len(rest) == len({result.index for result in rest})
+        assert sum(result.ok for result in rest) == len(peer.accepted) - 2
+        assert not all(result.ok for result in rest)
