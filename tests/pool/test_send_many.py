@@ -264,7 +264,7 @@ async def test_leaving_early(source: Any) -> None:
             await anext(results)
         assert await results.aclose() == []
         assert len(peer.accepted) <= 9
-        assert is_quiet(pool)
+        await until(lambda: is_quiet(pool))  # a connection may be on its way still
         assert await send(pool)
 
 
