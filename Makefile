@@ -123,7 +123,7 @@ docs-check: $(EXTENSION) docs
 	@$(RUN) $(PYTEST) $(PARALLEL) --dist loadfile tests/docs $(ARGS)
 
 clean:
-	rm -rf $(VENV) .interop-cache .compat-cache .pythons_cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) .interop-cache .compat-cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 	  .hypothesis .benchmarks .coverage .coverage.*
 	rm -f aiosmtplib/_speedups*.so aiosmtplib/_speedups*.pyd _speedups/_speedups.c
 

@@ -1,8 +1,9 @@
 """Runs ``make test`` on every supported Python that can be had: the installed ones, and the newest releases.
 
-The newest come from Debian's unstable suite, as a tree of their own that ``debootstrap`` makes in a work
-folder. That takes root, Debian's package tools and a mirror; without them the installed ones remain, and a
-note says so. Each Python tests a copy of what git knows of, in an environment that stays for the next time::
+The newest come from Debian's unstable suite, as a tree of their own that ``debootstrap`` makes in the user's
+cache, once for all clones. That takes root, Debian's package tools and a mirror; without them the installed
+ones remain, and a note says so. Each Python tests a copy of what git knows of, in an environment that stays for
+the next time::
 
     python -m tests.support.pythons
     python -m tests.support.pythons --skip 3.11 -- ARGS="-k 'not uvloop'"
@@ -13,6 +14,7 @@ the closing line of pytest. The exit status is 1 if one of them failed.
 
 import argparse
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -24,8 +26,8 @@ from pathlib import Path
 
 from .toolchain import ROOT, SUPPORTED, interpreters
 
-#: Left out of git, of distributions and of the style checks, as other caches are.
-CACHE = ROOT / ".pythons_cache"
+#: The tree and the environments, of about a gigabyte. Removed by hand, when a newer release is wanted.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aiosmtplib" / "pythons"
 SUITE = "sid"
 TREE = CACHE / SUITE
 #: Written when the tree is complete, with the versions that it has.
@@ -54,6 +56,15 @@ PATIENCE = 900
 
 class NotHere(Exception):
     """The newest Pythons cannot be had on this machine, for the reason given."""
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Wait for the other clones that use the cache: all test in the same folders."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @dataclass(frozen=True)
@@ -247,7 +258,8 @@ def main() -> int:
     parser.add_argument("--skip", action="append", default=[], help="an installed version to leave out")
     parser.add_argument("make", nargs="*", help="more arguments for make")
     options = parser.parse_args()
-    results = [tested(place, options.make) for place in places(options.skip)]
+    with one_at_a_time():
+        results = [tested(place, options.make) for place in places(options.skip)]
     print()
     for passed, line in results:
         print(line if passed else f"{line}: FAILED")
