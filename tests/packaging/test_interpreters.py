@@ -32,8 +32,8 @@ made = []
 
 @atexit.register
 def destroy():
-    # Python 3.15 warns of those that remain. Older ones destroy them by themselves.
-    if sys.version_info >= (3, 15):
+    # Newer Pythons warn of those that remain. Older ones destroy them by themselves.
+    if sys.version_info >= (3, 14):
         for each in made:
             interpreters.destroy(each)
 
