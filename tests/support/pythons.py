@@ -2,8 +2,8 @@
 
 The newest come from Debian's unstable suite, as a tree of their own that ``debootstrap`` makes in the user's
 cache, once for all clones. That takes root, Debian's package tools and a mirror; without them the installed
-ones remain, and a note says so. Each Python tests a copy of what git knows of, in an environment that stays for
-the next time::
+ones remain, and a note says so. Each Python tests a copy of what git knows of, in an environment that stays
+for the next time::
 
     python -m tests.support.pythons
     python -m tests.support.pythons --skip 3.11 -- ARGS="-k 'not uvloop'"
