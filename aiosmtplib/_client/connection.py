@@ -208,8 +208,7 @@ class Connection(Options):
     async def _hello_name(self, hostname: str | None) -> bytes:
         """What to call this host in EHLO (RFC 5321 section 4.1.4).
 
-        :param hostname: what the caller of EHLO or HELO wants; else ``local_hostname``, else what the system
-            says, which no timeout counts
+        :param hostname: what the caller wants; else ``local_hostname``, else what the system says, untimed
         :raises ValueError: if what the caller or ``local_hostname`` says cannot be sent
         """
         if hostname is not None:

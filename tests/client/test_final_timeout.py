@@ -13,7 +13,6 @@ import pytest
 import aiosmtplib
 from aiosmtplib import LMTP, SMTP, Delivery, Envelope, SMTPPool, SMTPReadTimeoutError
 from aiosmtplib._transport import base_protocol
-from aiosmtplib.protocol import SMTPProtocol
 
 from ..support.actions import cut, in_turn, silence
 from ..support.clients import (
@@ -26,7 +25,6 @@ from ..support.clients import (
     session,
 )
 from ..support.scripted_server import CHUNKING, PATIENCE, PIPELINING, Action, Conversation, Peer
-from ..transport.test_protocol import CommandObserver, turns
 from .test_timeouts import LARGE, SOON
 
 #: What is not to time out takes less (seconds), on a busy machine and for large content, too.
@@ -291,6 +289,9 @@ async def test_a_file_that_fails_once_the_connection_is_gone() -> None:
     async with Peer({"BDAT": cut}, extensions=CHUNKING) as peer, session(peer) as client:
 
         class Broken(io.BytesIO):
+            def seekable(self) -> bool:
+                return False  # nobody knows its size
+
             def read(self, size: int | None = -1) -> bytes:
                 if piece := super().read(size):
                     return piece
