@@ -5,6 +5,7 @@ connect and send when the server has come to its senses.
 """
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -81,6 +82,13 @@ async def dialogue(client: aiosmtplib.SMTP) -> None:
     await client.quit()
 
 
+def raising(position: str, fault: Any) -> Any:
+    """What the dialogue raises. A server that resets the connection at QUIT has done as it was asked to."""
+    if fault in (reset, reset_after) and position == "QUIT":
+        return contextlib.nullcontext()
+    return pytest.raises(aiosmtplib.SMTPException)
+
+
 async def assert_recovers(client: aiosmtplib.SMTP, peer: Peer) -> None:
     assert_closed(client)
     await peer.hung_up()
@@ -146,9 +154,11 @@ async def test_garbage_a_byte_at_a_time(position: str, bad: bytes) -> None:
 async def test_no_reply_or_too_much_of_it(position: str, fault: Any) -> None:
     async with misbehaving(position, fault) as peer:
         client = login_client(peer, timeout=0.1 if fault is silence else PATIENCE)
-        with pytest.raises(aiosmtplib.SMTPException) as caught:
+        with raising(position, fault) as caught:
             await dialogue(client)
-        if fault in (flood_lines, flood_bytes):
+        if caught is None:
+            pass
+        elif fault in (flood_lines, flood_bytes):
             assert caught.value.message == "Response too long"
         elif fault is silence:
             assert isinstance(caught.value, aiosmtplib.SMTPTimeoutError)
@@ -164,9 +174,9 @@ async def test_closes_at_every_byte(position: str, ending: Any) -> None:
     for length in range(len(reply)):
         async with misbehaving(position, ending(reply[:length])) as peer:
             client = login_client(peer)
-            with pytest.raises(aiosmtplib.SMTPException) as caught:
+            with raising(position, ending) as caught:
                 await dialogue(client)
-            assert isinstance(caught.value, ConnectionError)
+            assert caught is None or isinstance(caught.value, ConnectionError)
             await assert_recovers(client, peer)
 
 
@@ -175,9 +185,11 @@ async def test_closes_at_every_byte(position: str, ending: Any) -> None:
 async def test_closes_after_a_reply(position: str, ending: Any) -> None:
     async with misbehaving(position, then(REPLIES[position], ending)) as peer:
         client = login_client(peer)
-        with pytest.raises(aiosmtplib.SMTPException) as caught:
+        # Next comes QUIT, if the reset is not noticed before.
+        ends = position == "RSET" and ending is reset
+        with contextlib.suppress(ConnectionError) if ends else raising(position, ending) as caught:
             await dialogue(client)
-        assert isinstance(caught.value, ConnectionError)
+        assert caught is None or isinstance(caught.value, ConnectionError)
         await assert_recovers(client, peer)
 
 
@@ -223,7 +235,7 @@ async def test_faults_inside_tls(position: str, fault: Any) -> None:
         client = login_client(
             peer, tls_context=certs.client_context(), timeout=0.5 if fault is silence else PATIENCE
         )
-        with pytest.raises(aiosmtplib.SMTPException):
+        with raising(position, fault):
             await dialogue(client)
         await assert_recovers(client, peer)
 
