@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 
 from .._sasl.secret import conceal_arguments, reply_without, secrets_of, withhold_from
 from .._session import Dialogue, dialogues
@@ -148,8 +148,8 @@ class Connection(Options):
         :raises SMTPResponseException: with code -1, if what comes is no SMTP reply; the connection is closed
         :raises SMTPException: for AUTH where ``allow_plaintext_auth`` forbids it; nothing has been sent
         """
-        given: tuple[Any, ...] = args  # what is no bytes is refused when it is encoded
-        words = (arg for arg in given if isinstance(arg, bytes) and arg.strip())
+        # What is no bytes is refused when it is encoded. A variable would show the arguments in a traceback.
+        words = (arg for arg in cast("tuple[Any, ...]", args) if isinstance(arg, bytes) and arg.strip())
         is_auth = next(words, b"").lstrip()[:4].upper() == b"AUTH"
         if is_auth:  # servers skip the blanks before it
             self._check_may_authenticate()

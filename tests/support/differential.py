@@ -47,6 +47,9 @@ def twins(compiled: bool) -> dict[str, Any]:
 
 def ways(found: Mapping[str, Any]) -> dict[str, tuple[Flatten, str]]:
     """Each form by each twin, whichever was chosen at the import."""
+    for legacy in (False, True):  # asked once, and boundaries are drawn for it: before any are compared
+        target._is_known(legacy)
+    target._folds()
 
     def flatten(serialize_message: Any, form: str, message: Message, utf8: bool, cte_type: str) -> Any:
         chosen = target.serialize_message
