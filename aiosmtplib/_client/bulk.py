@@ -210,7 +210,7 @@ class MessageWindow(ABC):
 
     def _source_failed(self, error: BaseException) -> None:
         if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise error
+            raise error  # pragma: no cover - in a task of its own, it ends the event loop of a test
         # A cancellation that comes after the end has been called for is our own.
         if self.source_error is None and not (self.withdrawn and isinstance(error, asyncio.CancelledError)):
             self.source_error = error

@@ -146,7 +146,7 @@ def forget_lookup() -> None:
 
 
 # The thread is not there in a child process.
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
     os.register_at_fork(after_in_child=forget_lookup)
 
 

@@ -203,7 +203,7 @@ class Dispatcher(MessageWindow):
                 return
             mail = compose_item(held.composer, message.item)
             if not held.protocol.is_connected:  # lost, as an object of the caller's was written
-                raise SMTPServerDisconnected("Connection lost")
+                raise SMTPServerDisconnected("Connection lost")  # pragma: no cover - if it was the last
             exchange = MessageExchange(self, message, mail, held.protocol, self.timeout, held)
         except Exception as error:
             self._fail(message, error)
@@ -356,10 +356,10 @@ class Dispatcher(MessageWindow):
         """Give back connections on which nothing goes on while the caller is away: others may need them."""
         self._away = None
         if self.attended:
-            return
+            return  # pragma: no cover - the caller came back in the turn of the timer
         for held in list(self._held_connections):
             if held.protocol.is_running(held):
-                continue
+                continue  # pragma: no cover - only where the server takes longer than the timer
             taken: Any = held.protocol.take_back(held)
             held.pooled.messages -= len(taken)
             held.in_flight -= len(taken)

@@ -300,7 +300,7 @@ class ConnectionManager:
             if timer is not None:
                 timer.cancel()
 
-    def _forsake(self) -> None:
+    def _forsake(self) -> None:  # pragma: no cover - for a connection that not even an abort ends
         self._forsaken = True
         wake(self._drained)
 

@@ -99,7 +99,7 @@ class Streams:
         if message.postponed and not self._withdrawn:
             self._postponed.append(message)
             if not self._is_paused():  # the caller came back meanwhile
-                self.go_on()
+                self.go_on()  # pragma: no cover - in the turn in which the task ended
             return
         done = message.done
         error: BaseException | None = None

@@ -312,9 +312,8 @@ class BaseProtocol(FlowControlMixin):
             if self._session.interrupted:
                 exchange.error = injected_before_tls()
                 self.attach_transcript(exchange.error)
-                if self.lost:  # by what came too early
-                    log_lost(self.number, injected_before_tls().message, logging.WARNING)
-                self._lose(injected_before_tls(), level=logging.WARNING)
+                # It has ended the session already, by a reason that tells less.
+                log_lost(self.number, injected_before_tls().message, logging.WARNING)
         elif exchange.owner is not None and 300 <= exchange.result.code < 400:
             self._reserved_for = exchange.owner
             self._expect_reply(exchange)

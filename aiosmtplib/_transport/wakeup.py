@@ -64,7 +64,11 @@ class CoalescingEvent:
         if self._many <= 0:
             self.set()
         elif self._timer is None:
-            self._timer = self._loop.call_later(_GATHER, self.set)
+            self._timer = self._loop.call_later(_GATHER, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None  # one that waits again before all have gone needs another
+        self.set()
 
 
 #: The event loop refers to its tasks weakly: one that only a cycle of objects holds could be collected.

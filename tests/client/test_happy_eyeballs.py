@@ -89,6 +89,20 @@ async def test_one_that_is_refused_is_waited_for_no_longer(
             pass
 
 
+async def test_one_that_is_refused_while_another_is_tried(names: NameService) -> None:
+    with dead() as nowhere:
+        names.know(nowhere, refused())
+        client = SMTP(NAME, 25, timeout=3 * happy_eyeballs.ATTEMPT_DELAY)
+        with pytest.raises(SMTPConnectTimeoutError):
+            await client.connect()
+
+
+async def test_what_is_no_failure_to_connect_is_raised_at_once(names: NameService) -> None:
+    names.know(refused(), refused())
+    with pytest.raises(SMTPConnectError, match="0-65535"):
+        await SMTP(NAME, 25, timeout=PATIENCE, source_address=("127.0.0.1", 70000)).connect()
+
+
 async def test_the_second_is_not_tried_where_the_first_answers(names: NameService) -> None:
     async with Peer() as peer, Peer() as second:
         names.know((peer.host, peer.port), (second.host, second.port))

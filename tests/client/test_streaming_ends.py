@@ -1,7 +1,9 @@
 """Content that comes in pieces: chunks that wait for their replies, and sources that are cancelled."""
 
 import asyncio
+import io
 import sys
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,8 +12,8 @@ import aiosmtplib
 from aiosmtplib import Delivery, Envelope
 
 from ..support.actions import at_nth, cut, silence
-from ..support.clients import MESSAGE, RECIPIENTS, SENDER, assert_usable, client_for, session
-from ..support.scripted_server import CHUNKING, PIPELINING, Conversation, Peer
+from ..support.clients import MESSAGE, RECIPIENTS, SENDER, assert_closed, assert_usable, client_for, session
+from ..support.scripted_server import CHUNKING, PATIENCE, PIPELINING, Conversation, Peer
 
 ALONE = ("CHUNKING",)
 TELLS = pytest.mark.skipif(sys.version_info < (3, 11), reason="a task does not tell who cancelled it")
@@ -104,3 +106,41 @@ async def test_a_source_that_is_cancelled_among_many(extensions: tuple[str, ...]
         results = {result.index: result async for result in pool.send_many(items)}
         assert [results[0].delivery, results[1].delivery] == [Delivery.NOT_SENT, Delivery.DELIVERED]
         await pool.aclose()
+
+
+class EndError(BaseException):
+    """What no source should raise, and what is no error of this package either."""
+
+
+async def test_a_source_that_ends_all() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield MESSAGE
+        raise EndError
+
+    async with Peer(extensions=PIPELINING) as peer, session(peer) as client:
+        with pytest.raises(EndError):
+            await client.sendmail(SENDER, RECIPIENTS, pieces())
+        assert_closed(client)
+        await peer.hung_up()
+    assert not peer.accepted
+
+
+async def test_cancelled_while_a_file_is_measured() -> None:
+    reading, go = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            loop.call_soon_threadsafe(reading.set)
+            assert go.wait(PATIENCE)
+            return super().read(size)
+
+    async with Peer(extensions=PIPELINING) as peer, session(peer) as client:
+        task = asyncio.ensure_future(client.sendmail(SENDER, RECIPIENTS, Slow(MESSAGE)))
+        await asyncio.wait_for(reading.wait(), PATIENCE)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go.set()
+        await client.noop()
+    assert "MAIL" not in peer.verbs

@@ -52,7 +52,7 @@ async def test_every_message_has_its_result(extensions: tuple[str, ...], source:
         )
         assert len(peer.conversations) == 3
         assert min(connections(peer)) > 0 or extensions == CHUNKING
-        assert is_quiet(pool)
+        await until(lambda: is_quiet(pool))
         assert pool.stats().sent == 200
 
 
@@ -238,7 +238,7 @@ async def test_a_server_that_takes_few_connections() -> None:
         results = await collect(pool.send_many(envelopes(100)))
         assert all(result.ok for result in results)
         assert await others == ["2.0.0 Accepted"] * 20
-        assert is_quiet(pool)
+        await until(lambda: is_quiet(pool))
 
 
 async def test_two_that_share() -> None:
@@ -373,7 +373,7 @@ async def test_the_pool_is_closed_at_once() -> None:
         await pool.aclose(0)
         seen += [result async for result in results]
         assert [result.delivery for result in seen][1:] == [Delivery.NOT_SENT] * 5
-        assert is_quiet(pool)
+        await until(lambda: is_quiet(pool))
         await peer.hung_up()
 
 

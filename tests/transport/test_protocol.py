@@ -318,6 +318,15 @@ async def test_start_tls_refused() -> None:
         await close(protocol, peer)
 
 
+async def test_a_command_behind_half_a_greeting() -> None:
+    """What comes then may be the rest of the greeting, and no reply."""
+    protocol, _ = wired()
+    protocol.data_received(b"22")
+    with pytest.raises(aiosmtplib.SMTPServerDisconnected, match="half a reply"):
+        await protocol.execute_command(b"NOOP", timeout=PATIENCE)
+    assert not protocol.is_connected
+
+
 async def test_transport_can_be_exchanged() -> None:
     protocol, first = wired()
     second = CommandObserver()

@@ -183,6 +183,23 @@ async def test_nobody_hears_it_later(event: CoalescingEvent, clock: Clock) -> No
     assert clock.pending == []  # else it would ring for the next one
 
 
+async def test_one_that_waits_again_hears_of_the_next(event: CoalescingEvent, clock: Clock) -> None:
+    """Also before all those that were woken with it have gone."""
+
+    async def twice() -> None:
+        await event.wait(5)
+        await event.wait(5)
+
+    task = asyncio.ensure_future(twice())
+    other = await waiting(event, 5)
+    event.set_soon()
+    clock.advance(0.005)
+    await other
+    event.set_soon()
+    clock.advance(0.005)
+    await asyncio.wait_for(task, 5)
+
+
 # -- in time -----------------------------------------------------------------------------------------
 
 

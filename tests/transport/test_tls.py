@@ -238,3 +238,17 @@ async def test_a_name_to_verify_that_is_none(name: str) -> None:
             await client.starttls(server_hostname=name)
         assert "STARTTLS" not in peer.verbs
         await assert_usable(client, peer)
+
+
+async def test_another_failure_of_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*args: Any, **kwargs: Any) -> None:
+        raise OSError(113, "No route to host")
+
+    async with Peer(tls=certs.server_context()) as peer:
+        client = client_for(peer, start_tls=False, tls_context=certs.client_context())
+        await client.connect()
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio.get_running_loop(), "start_tls", broken)
+            with pytest.raises(aiosmtplib.SMTPServerDisconnected, match="during the TLS handshake.*No route"):
+                await client.starttls()
+        assert_closed(client)
