@@ -175,7 +175,7 @@ def test_search_finds(address: str, browser: Any, size: tuple[int, int]) -> None
         ("Celery", "cookbook.html"),
     ):
         page.goto(f"{address}/search.html?q={words}")
-        link = page.locator(f"#search-results a[href*='{found}']").first
+        link = page.locator(f"#search-results a[href^='{found}']").first
         link.click()
         assert urlsplit(page.url).path == f"/{found}"
     assert not complaints
