@@ -23,6 +23,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiosmtplib._message.specs import AsciiRegistry
 from aiosmtplib.email import flatten_message
 
 from .test_fields import AnyMessage, both_kinds, build
@@ -32,6 +33,8 @@ def written_by_the_standard_library(message: AnyMessage, utf8: bool, cte_type: s
     policy: Any = email.policy.compat32.clone(cte_type=cte_type)
     if isinstance(message, EmailMessage):
         policy = email.policy.SMTP.clone(cte_type=cte_type, utf8=utf8)
+        if not utf8:
+            policy = policy.clone(header_factory=AsciiRegistry())
     buffer = BytesIO()
     BytesGenerator(buffer, policy=policy).flatten(message)
     return buffer.getvalue()
