@@ -1,6 +1,6 @@
 """The TLS context of a connection: made anew, as stock makes it each time, against the shared one.
 
-Both in one run and one table, so that it shows the ratio. A connection with TLS begins with a context.
+Both in one run, milliseconds beside microseconds. A connection with TLS begins with a context.
 """
 
 import asyncio

@@ -157,7 +157,7 @@ class BaseProtocol(FlowControlMixin):
         self._check_connected()
         reserved = self._reserved_for is not None and self._reserved_for is asyncio.current_task()
         others = self._waiting and not reserved and self._waiting.next() is not None
-        if others or not self._may_begin(exchange):
+        if others or is_paused(exchange) or not self._may_begin(exchange):
             self._waiting.append(exchange)
             return
         self._begin(exchange)
@@ -201,8 +201,7 @@ class BaseProtocol(FlowControlMixin):
             exchange.on_done()
 
     def _may_begin(self, exchange: Exchange) -> bool:
-        if is_paused(exchange):
-            return False
+        """Whether an exchange whose pipeline is not paused may begin now."""
         session = self._session
         head = session.head
         if head is None:
