@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .._envelope.commands import EnvelopeCommands
@@ -95,10 +95,7 @@ class Sending(Connection):
             if protocol is None or self._last_ehlo_response is None:
                 protocol = await introduced_protocol(self)
             mail = composer_of(self).compose(envelope, content)
-            if self._sends_last:
-                refused, response = await send_last(self, protocol, mail, seconds)
-            else:
-                refused, response = await protocol.run(begin(mail, protocol.server), seconds)
+            refused, response = await run_transaction(self, protocol, mail, seconds)
             return refused, response.message
         except SMTPException as error:
             self._attach_transcript(error)
@@ -159,12 +156,17 @@ async def send_object(
         result = await client.sendmail(sender, recipients, content, options, rcpt_options, timeout)
         return result, len(content)
     mail, size = composer.compose_object(message, sender, recipients, mail_options, rcpt_options)
-    seconds = effective_timeout(client, timeout)
-    if client._sends_last:
-        refused, response = await send_last(client, protocol, mail, seconds)
-    else:
-        refused, response = await protocol.run(begin(mail, protocol.server), seconds)
+    refused, response = await run_transaction(client, protocol, mail, effective_timeout(client, timeout))
     return (refused, response.message), size
+
+
+def run_transaction(
+    client: Sending, protocol: SMTPProtocol, mail: PreparedMail, timeout: float | None
+) -> Awaitable[Outcome]:
+    """The transaction of a message whose content is at hand, to be awaited."""
+    if client._sends_last:
+        return send_last(client, protocol, mail, timeout)
+    return protocol.run(begin(mail, protocol.server), timeout)
 
 
 async def send_last(

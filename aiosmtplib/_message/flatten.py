@@ -15,7 +15,6 @@ from email.generator import BytesGenerator
 from email.headerregistry import HeaderRegistry
 from email.message import EmailMessage, Message
 from email.policy import Compat32, EmailPolicy
-from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
 
@@ -139,7 +138,7 @@ def rules_for(message: object, utf8: bool, cte_type: str) -> Rules:
     return found
 
 
-@lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=8)
 def _rules_repeating(names: frozenset[str], cte_type: str) -> Rules:
     return _CheckedRules(_LegacyPolicy(cte_type=cte_type, repeated=names))  # type: ignore[call-arg] # an attribute
 
