@@ -15,9 +15,9 @@ from . import protocol as protocol
 from ._client.options import SECURE
 from ._client.results import Envelope, SendResult
 from ._codec import IMPLEMENTATION
-from ._trace.observer import CommandEvent
+from ._trace.observer import CommandEvent, CommandHook
 from ._trace.transcript import Transcript
-from ._transport.tls import TLSInfo
+from ._transport.tls import TLSError, TLSInfo, TLSVerificationError
 from ._transport.tls_contexts import clear_tls_cache
 from .api import send, send_many
 from .errors import (
@@ -45,7 +45,7 @@ from .status import Delivery, SMTPStatus
 from .typing import SMTPTokenGenerator
 
 if TYPE_CHECKING:
-    from .pool import SMTPPool
+    from .pool import PoolStats, SMTPPool
 
 __title__ = "aiosmtplib"
 __version__ = "5.2.0"
@@ -55,11 +55,13 @@ __copyright__ = "Copyright 2026 aiosmtplib contributors"
 
 __all__ = (
     "CommandEvent",
+    "CommandHook",
     "Delivery",
     "EnhancedCode",
     "Envelope",
     "IMPLEMENTATION",
     "LMTP",
+    "PoolStats",
     "Recipient",
     "SECURE",
     "SMTP",
@@ -83,7 +85,9 @@ __all__ = (
     "SMTPTimeoutError",
     "SMTPTokenGenerator",
     "SendResult",
+    "TLSError",
     "TLSInfo",
+    "TLSVerificationError",
     "Transcript",
     "clear_tls_cache",
     "send",
@@ -91,17 +95,26 @@ __all__ = (
 )
 
 # Where users import these from is what a pickle names, and stays when a file moves.
-for _public in (CommandEvent, Envelope, SendResult, TLSInfo, Transcript, clear_tls_cache):
+for _public in (
+    CommandEvent,
+    Envelope,
+    SendResult,
+    TLSError,
+    TLSInfo,
+    TLSVerificationError,
+    Transcript,
+    clear_tls_cache,
+):
     _public.__module__ = __name__
 
 
 def __getattr__(name: str) -> object:
     # A quarter of the package is for the pool, which most programs do not need (PEP 562).
-    if name not in ("SMTPPool", "pool"):
+    if name not in ("PoolStats", "SMTPPool", "pool"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     pool = import_module(".pool", __name__)
-    return pool if name == "pool" else pool.SMTPPool
+    return pool if name == "pool" else getattr(pool, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "SMTPPool", "pool"})
+    return sorted({*globals(), "PoolStats", "SMTPPool", "pool"})

@@ -23,6 +23,10 @@ from .typing import PlaintextAuth, SMTPTokenGenerator, SocketPathType
 if TYPE_CHECKING:
     import email.message
 
+    from typing_extensions import Unpack
+
+    from ._pool.options import PoolOptions
+
 __all__ = ("send", "send_many")
 
 Item = TypeVar("Item")
@@ -65,8 +69,6 @@ async def send(
 
     >>> await aiosmtplib.send(message, hostname="127.0.0.1", port=1025)
 
-    The connection options are those of :class:`aiosmtplib.SMTP`.
-
     :param message: a message object, or one that is ready to go (header and body) as ``str`` or ``bytes``, or
         as a binary file or an iterable of ``bytes``, which is streamed
     :param sender: the reverse-path; by default that of the message object
@@ -74,6 +76,43 @@ async def send(
         :class:`~aiosmtplib.parameters.Recipient`; by default those of the message object
     :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``, or values of :mod:`aiosmtplib.parameters`
     :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461), or such values
+    :param hostname: name or address of the server; ``None`` means ``"localhost"``
+    :param port: port of the server; by default 465 with ``use_tls``, 587 with ``start_tls=True``, else 25
+    :param username: log in as this user after connecting
+    :param password: the password for ``username``
+    :param source_address: ``(host, port)`` to connect from
+    :param timeout: seconds to wait for a connection, and for each reply; ``None`` for no limit
+    :param final_timeout: seconds to wait for the reply to a message, once the server has taken its content;
+        ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or ``timeout`` where that
+        was given, to the client or to the call
+    :param loop: does nothing; accepted, with a ``DeprecationWarning``, for programs of the 1.1 series
+    :param use_tls: speak TLS from the first byte (RFC 8314 section 3.3)
+    :param start_tls: upgrade with STARTTLS (RFC 3207): ``None`` if the server offers it, ``True`` in any case
+        (connecting fails where it cannot be done), ``False`` never
+    :param validate_certs: verify the certificate of the server and its name
+    :param client_cert: path of a PEM file with the certificate to present
+    :param client_key: path of a PEM file with its key, if ``client_cert`` does not hold it
+    :param tls_context: a context to use as it is, instead of the four TLS options around it
+    :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
+    :param socket_path: path of a Unix domain socket to connect to
+    :param sock: a connected socket to use
+    :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
+        OAUTHBEARER, and once more if the server says that the token has expired
+    :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
+        may take a DNS query, once in a process, or the address of its end of the connection if it has none
+    :param pipelining: send the commands of a message together (RFC 2920): ``None`` or ``True`` if the server
+        announces it, ``False`` never
+    :param chunking: send content by BDAT (RFC 3030), if the server announces it: ``True`` always, ``None``
+        where many messages are sent, where their size is not known, and for BINARYMIME, ``False`` never
+    :param minimum_tls_version: give up unless the connection is encrypted, by this version of TLS or a later
+        one; without ``use_tls``, STARTTLS is insisted upon. ``None`` if it does not matter
+    :param allow_plaintext_auth: whether to log in over a connection that is not encrypted: ``True`` always,
+        ``False`` never, ``"unix"`` over Unix domain sockets, ``"loopback"`` to loopback addresses,
+        ``"local"`` over both
+    :param stop_on_auth_failure: after a server said that the credentials are wrong, do not try them with
+        another mechanism: some lock an account after a few failures
+    :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
+        logged, and changes nothing
     :return: the recipients that were refused with the replies to them, and the text of the final reply
     :raises ValueError: if options exclude each other, an address is none, or ``sender`` or ``recipients`` is
         missing where the message is no object; nothing has been sent
@@ -129,7 +168,7 @@ async def send(
 
 
 def send_many(
-    messages: Iterable[Item] | AsyncIterable[Item], *, window: int = 256, **options: Any
+    messages: Iterable[Item] | AsyncIterable[Item], *, window: int = 256, **options: Unpack[PoolOptions]
 ) -> AsyncGenerator[SendResult[Item], None]:
     """Send many messages over a pool of connections, and close them.
 
@@ -138,7 +177,48 @@ def send_many(
 
     :param messages: as in :meth:`SMTPPool.send_many`
     :param window: at most this many messages are pulled and not yet handed back
-    :param options: those of :class:`SMTPPool`, such as ``hostname``, ``max_connections`` and ``rate``
+    :param hostname: name or address of the server; ``None`` means ``"localhost"``
+    :param port: port of the server; by default 465 with ``use_tls``, 587 with ``start_tls=True``, else 25
+    :param username: log in as this user after connecting
+    :param password: the password for ``username``
+    :param source_address: ``(host, port)`` to connect from
+    :param timeout: seconds to wait for a connection, and for each reply; ``None`` for no limit
+    :param final_timeout: seconds to wait for the reply to a message, once the server has taken its content;
+        ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or ``timeout`` where that
+        was given, to the client or to the call
+    :param use_tls: speak TLS from the first byte (RFC 8314 section 3.3)
+    :param start_tls: upgrade with STARTTLS (RFC 3207): ``None`` if the server offers it, ``True`` in any case
+        (connecting fails where it cannot be done), ``False`` never
+    :param validate_certs: verify the certificate of the server and its name
+    :param client_cert: path of a PEM file with the certificate to present
+    :param client_key: path of a PEM file with its key, if ``client_cert`` does not hold it
+    :param tls_context: a context to use as it is, instead of the four TLS options around it
+    :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
+    :param socket_path: path of a Unix domain socket to connect to
+    :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
+        OAUTHBEARER, and once more if the server says that the token has expired
+    :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
+        may take a DNS query, once in a process, or the address of its end of the connection if it has none
+    :param pipelining: send the commands of a message together (RFC 2920): ``None`` or ``True`` if the server
+        announces it, ``False`` never
+    :param chunking: send content by BDAT (RFC 3030), if the server announces it: ``True`` always, ``None``
+        where many messages are sent, where their size is not known, and for BINARYMIME, ``False`` never
+    :param minimum_tls_version: give up unless the connection is encrypted, by this version of TLS or a later
+        one; without ``use_tls``, STARTTLS is insisted upon. ``None`` if it does not matter
+    :param allow_plaintext_auth: whether to log in over a connection that is not encrypted: ``True`` always,
+        ``False`` never, ``"unix"`` over Unix domain sockets, ``"loopback"`` to loopback addresses,
+        ``"local"`` over both
+    :param stop_on_auth_failure: after a server said that the credentials are wrong, do not try them with
+        another mechanism: some lock an account after a few failures
+    :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
+        logged, and changes nothing
+    :param max_connections: how many connections there may be at most
+    :param max_messages: how many messages to send over one connection; ``None`` for no limit
+    :param max_age: seconds after which a connection is not used again, give or take a tenth; ``None`` for no
+        limit
+    :param idle_timeout: seconds after which an unused connection is closed; ``None`` for no limit
+    :param rate: messages per second, evenly spaced; ``None`` for no limit
+    :param client_class: what drives each connection: :class:`SMTP`, or a class derived from it
     :return: an asynchronous generator of :class:`SendResult`, in the order in which they come. To leave it
         early and wait for what is in flight, call its ``aclose``.
     :raises TypeError: if an option is unknown or of the wrong type, or ``messages`` is a single one

@@ -20,6 +20,7 @@ def auth_crammd5_verify(username: str | bytes, password: str | bytes, challenge:
     """The response to a CRAM-MD5 challenge (RFC 2195 section 2).
 
     :param username: a ``str`` is encoded as UTF-8, here and in all functions of this module
+    :param password: a ``str`` is encoded as UTF-8
     :param challenge: the text of the 334 reply, in base64
     :return: base64 of the user name, a blank, and the HMAC in hexadecimal
     :raises ValueError: where this Python's OpenSSL forbids MD5
@@ -30,13 +31,21 @@ def auth_crammd5_verify(username: str | bytes, password: str | bytes, challenge:
 
 
 def auth_plain_encode(username: str | bytes, password: str | bytes) -> bytes:
-    """The initial response of PLAIN (RFC 4616 section 2), with an empty authorization identity."""
+    """The initial response of PLAIN (RFC 4616 section 2), with an empty authorization identity.
+
+    :param username: a ``str`` is encoded as UTF-8
+    :param password: a ``str`` is encoded as UTF-8
+    """
     password = conceal(password)
     return encode(Plain(username, password, forbidden=b"").initial())
 
 
 def auth_login_encode(username: str | bytes, password: str | bytes) -> tuple[bytes, bytes]:
-    """The two responses of LOGIN, which has no RFC: user name and password."""
+    """The two responses of LOGIN, which has no RFC: user name and password.
+
+    :param username: a ``str`` is encoded as UTF-8
+    :param password: a ``str`` is encoded as UTF-8
+    """
     password = conceal(password)
     mechanism = Login(username, password, forbidden=b"", heed_prompts=False)
     return encode(mechanism.initial()), bytes(mechanism.respond(b""))
@@ -45,6 +54,7 @@ def auth_login_encode(username: str | bytes, password: str | bytes) -> tuple[byt
 def auth_xoauth2_encode(username: str | bytes, access_token: str | bytes) -> bytes:
     """The initial response of XOAUTH2, as Google and Microsoft document it.
 
+    :param username: a ``str`` is encoded as UTF-8
     :param access_token: an OAuth 2.0 bearer token (RFC 6750 section 2.1)
     """
     access_token = conceal(access_token)

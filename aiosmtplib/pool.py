@@ -19,6 +19,7 @@ from ._envelope.recipient import recipient_list
 from ._pool.connection import PoolStats
 from ._pool.dispatcher import Dispatcher
 from ._pool.manager import ConnectionManager
+from ._pool.options import PoolOptions
 from ._pool.rate import TokenBucket
 from ._pool.send_one import ContentSubmission, ObjectSubmission, deliver
 from ._pool.state import PoolState
@@ -32,9 +33,9 @@ from .typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
 if TYPE_CHECKING:
     import email.message
 
-__all__ = ("PoolStats", "SMTPPool")
+__all__ = ("PoolOptions", "PoolStats", "SMTPPool")
 
-PoolStats.__module__ = __name__  # where users import it from is what a pickle names
+PoolOptions.__module__ = PoolStats.__module__ = __name__  # where users import it from is what a pickle names
 
 Item = TypeVar("Item")
 Self = TypeVar("Self", bound="SMTPPool")
@@ -58,8 +59,41 @@ class SMTPPool:
     What the server announces with LIMITS (RFC 9422) is kept to: MAILMAX messages on a connection, and RCPTMAX
     recipients in a transaction. A message to more of them takes several transactions and has one result.
 
-    The connection options are those of :class:`SMTP`, except ``sock`` and ``loop``.
-
+    :param hostname: name or address of the server; ``None`` means ``"localhost"``
+    :param port: port of the server; by default 465 with ``use_tls``, 587 with ``start_tls=True``, else 25
+    :param username: log in as this user after connecting
+    :param password: the password for ``username``
+    :param source_address: ``(host, port)`` to connect from
+    :param timeout: seconds to wait for a connection, and for each reply; ``None`` for no limit
+    :param final_timeout: seconds to wait for the reply to a message, once the server has taken its content;
+        ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or ``timeout`` where that
+        was given, to the client or to the call
+    :param use_tls: speak TLS from the first byte (RFC 8314 section 3.3)
+    :param start_tls: upgrade with STARTTLS (RFC 3207): ``None`` if the server offers it, ``True`` in any case
+        (connecting fails where it cannot be done), ``False`` never
+    :param validate_certs: verify the certificate of the server and its name
+    :param client_cert: path of a PEM file with the certificate to present
+    :param client_key: path of a PEM file with its key, if ``client_cert`` does not hold it
+    :param tls_context: a context to use as it is, instead of the four TLS options around it
+    :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
+    :param socket_path: path of a Unix domain socket to connect to
+    :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
+        OAUTHBEARER, and once more if the server says that the token has expired
+    :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
+        may take a DNS query, once in a process, or the address of its end of the connection if it has none
+    :param pipelining: send the commands of a message together (RFC 2920): ``None`` or ``True`` if the server
+        announces it, ``False`` never
+    :param chunking: send content by BDAT (RFC 3030), if the server announces it: ``True`` always, ``None``
+        where many messages are sent, where their size is not known, and for BINARYMIME, ``False`` never
+    :param minimum_tls_version: give up unless the connection is encrypted, by this version of TLS or a later
+        one; without ``use_tls``, STARTTLS is insisted upon. ``None`` if it does not matter
+    :param allow_plaintext_auth: whether to log in over a connection that is not encrypted: ``True`` always,
+        ``False`` never, ``"unix"`` over Unix domain sockets, ``"loopback"`` to loopback addresses,
+        ``"local"`` over both
+    :param stop_on_auth_failure: after a server said that the credentials are wrong, do not try them with
+        another mechanism: some lock an account after a few failures
+    :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
+        logged, and changes nothing
     :param max_connections: how many connections there may be at most
     :param max_messages: how many messages to send over one connection; ``None`` for no limit
     :param max_age: seconds after which a connection is not used again, give or take a tenth; ``None`` for no
@@ -169,6 +203,9 @@ class SMTPPool:
         :param message: a message object, or one that is ready to go, as in :meth:`SMTP.sendmail`
         :param sender: the reverse-path; by default that of the message object
         :param recipients: one forward-path or several; by default those of the message object
+        :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``, or values of
+            :mod:`aiosmtplib.parameters`
+        :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461), or such values
         :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the pool's. Waiting
             for a connection is not part of it.
         :return: the recipients that were refused with the replies to them, and the text of the final reply
@@ -202,6 +239,16 @@ class SMTPPool:
         If the message took several transactions, recipients of one that failed are among the refused, those
         without a reply with code -1; if one is ``Delivery.UNKNOWN``, its error is raised.
 
+        :param sender: the reverse-path; ``""`` is the null one
+        :param recipients: one forward-path or several, each a ``str`` or a
+            :class:`~aiosmtplib.parameters.Recipient`
+        :param message: header and body, or a stream of them, as in :meth:`SMTP.sendmail`
+        :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``, or values of
+            :mod:`aiosmtplib.parameters`
+        :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461), or such values
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the pool's. Waiting
+            for a connection is not part of it.
+        :param progress: called while content is written, as in :meth:`SMTP.sendmail`
         :raises SMTPServerDisconnected: if the pool is closed, or the connection was lost
         :raises SMTPNotSupported: if it takes several transactions, and is a stream that can be read only once
         :raises SMTPException: and whatever else :meth:`SMTP.connect` and :meth:`SMTP.sendmail` raise
@@ -221,6 +268,14 @@ class SMTPPool:
     ) -> tuple[dict[str, SMTPResponse], str]:
         """Send a message object, as :meth:`SMTP.send_message` does, with its options.
 
+        :param message: the object; of either kind, ``EmailMessage`` or the older ``Message``
+        :param sender: the reverse-path; by default that of the message
+        :param recipients: one forward-path or several; by default those of the message
+        :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``, or values of
+            :mod:`aiosmtplib.parameters`
+        :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461), or such values
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the pool's. Waiting
+            for a connection is not part of it.
         :raises SMTPServerDisconnected: if the pool is closed, or the connection was lost
         :raises SMTPException: and whatever else :meth:`SMTP.connect` and :meth:`SMTP.send_message` raise
         """

@@ -41,6 +41,44 @@ class SMTP(Sending, Commands, Authentication):
 
     A client has one connection, and a connection does one thing at a time: tasks that share a client wait
     for each other. The options are stored, and may be assigned between connects.
+
+    :param hostname: name or address of the server; ``None`` means ``"localhost"``
+    :param port: port of the server; by default 465 with ``use_tls``, 587 with ``start_tls=True``, else 25
+    :param username: log in as this user after connecting
+    :param password: the password for ``username``
+    :param source_address: ``(host, port)`` to connect from
+    :param timeout: seconds to wait for a connection, and for each reply; ``None`` for no limit
+    :param loop: does nothing; accepted, with a ``DeprecationWarning``, for programs of the 1.1 series
+    :param use_tls: speak TLS from the first byte (RFC 8314 section 3.3)
+    :param start_tls: upgrade with STARTTLS (RFC 3207): ``None`` if the server offers it, ``True`` in any case
+        (connecting fails where it cannot be done), ``False`` never
+    :param validate_certs: verify the certificate of the server and its name
+    :param client_cert: path of a PEM file with the certificate to present
+    :param client_key: path of a PEM file with its key, if ``client_cert`` does not hold it
+    :param tls_context: a context to use as it is, instead of the four TLS options around it
+    :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
+    :param socket_path: path of a Unix domain socket to connect to
+    :param sock: a connected socket to use
+    :param final_timeout: seconds to wait for the reply to a message, once the server has taken its content;
+        ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or ``timeout`` where that
+        was given, to the client or to the call
+    :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
+        OAUTHBEARER, and once more if the server says that the token has expired
+    :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
+        may take a DNS query, once in a process, or the address of its end of the connection if it has none
+    :param pipelining: send the commands of a message together (RFC 2920): ``None`` or ``True`` if the server
+        announces it, ``False`` never
+    :param chunking: send content by BDAT (RFC 3030), if the server announces it: ``True`` always, ``None``
+        where many messages are sent, where their size is not known, and for BINARYMIME, ``False`` never
+    :param minimum_tls_version: give up unless the connection is encrypted, by this version of TLS or a later
+        one; without ``use_tls``, STARTTLS is insisted upon. ``None`` if it does not matter
+    :param allow_plaintext_auth: whether to log in over a connection that is not encrypted: ``True`` always,
+        ``False`` never, ``"unix"`` over Unix domain sockets, ``"loopback"`` to loopback addresses,
+        ``"local"`` over both
+    :param stop_on_auth_failure: after a server said that the credentials are wrong, do not try them with
+        another mechanism: some lock an account after a few failures
+    :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
+        logged, and changes nothing
     """
 
     # -- connecting ----------------------------------------------------------------------------------
@@ -76,13 +114,51 @@ class SMTP(Sending, Commands, Authentication):
     ) -> SMTPResponse:
         """Connect, upgrade to TLS and log in, as the options say.
 
-        The options are those of the class. All but ``timeout`` are stored for later connects. If another task
-        is just connecting this client, wait until that connection has been closed.
+        Options that are not given are as they were. All but ``timeout`` are stored for later connects. If
+        another task is just connecting this client, wait until that connection has been closed.
 
+        :param hostname: name or address of the server; ``None`` means ``"localhost"``
+        :param port: port of the server; by default 465 with ``use_tls``, 587 with ``start_tls=True``, else 25
+        :param username: log in as this user after connecting
+        :param password: the password for ``username``
+        :param source_address: ``(host, port)`` to connect from
         :param timeout: seconds until the server has greeted, then for each reply; only for this call
+        :param loop: does nothing; accepted, with a ``DeprecationWarning``, for programs of the 1.1 series
+        :param use_tls: speak TLS from the first byte (RFC 8314 section 3.3)
+        :param start_tls: upgrade with STARTTLS (RFC 3207): ``None`` if the server offers it, ``True`` in any
+            case (connecting fails where it cannot be done), ``False`` never
+        :param validate_certs: verify the certificate of the server and its name
+        :param client_cert: path of a PEM file with the certificate to present
+        :param client_key: path of a PEM file with its key, if ``client_cert`` does not hold it
+        :param tls_context: a context to use as it is, instead of the four TLS options around it
+        :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
+        :param socket_path: path of a Unix domain socket to connect to
+        :param sock: a connected socket to use
+        :param final_timeout: seconds to wait for the reply to a message, once the server has taken its
+            content; ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or
+            ``timeout`` where that was given, to the client or to the call
+        :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
+            OAUTHBEARER, and once more if the server says that the token has expired
+        :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name,
+            which may take a DNS query, once in a process, or the address of its end of the connection if it
+            has none
+        :param pipelining: send the commands of a message together (RFC 2920): ``None`` or ``True`` if the
+            server announces it, ``False`` never
+        :param chunking: send content by BDAT (RFC 3030), if the server announces it: ``True`` always,
+            ``None`` where many messages are sent, where their size is not known, and for BINARYMIME,
+            ``False`` never
+        :param minimum_tls_version: give up unless the connection is encrypted, by this version of TLS or a
+            later one; without ``use_tls``, STARTTLS is insisted upon. ``None`` if it does not matter
+        :param allow_plaintext_auth: whether to log in over a connection that is not encrypted: ``True``
+            always, ``False`` never, ``"unix"`` over Unix domain sockets, ``"loopback"`` to loopback
+            addresses, ``"local"`` over both
+        :param stop_on_auth_failure: after a server said that the credentials are wrong, do not try them with
+            another mechanism: some lock an account after a few failures
+        :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises
+            is logged, and changes nothing
         :return: the greeting
-        :raises SMTPConnectError: if the connection cannot be made; with a bad TLS handshake also
-            an :class:`ssl.SSLError`
+        :raises SMTPConnectError: if the connection cannot be made; with a bad TLS handshake also an
+            :class:`ssl.SSLError`
         :raises SMTPConnectTimeoutError: if it is not made in time
         :raises SMTPConnectResponseError: if the server greets with anything but 220
         :raises SMTPHeloError: if the server refuses EHLO and HELO
@@ -190,6 +266,8 @@ class SMTP(Sending, Commands, Authentication):
     def sendmail_sync(self, *args: Any, **kwargs: Any) -> tuple[dict[str, SMTPResponse], str]:
         """:meth:`sendmail` for code that is not asynchronous: connects, sends and closes.
 
+        :param args: those of :meth:`sendmail`
+        :param kwargs: those of :meth:`sendmail`
         :raises RuntimeError: if called where an event loop is running
         """
         return self._run_sync(self.sendmail, *args, **kwargs)
@@ -197,6 +275,8 @@ class SMTP(Sending, Commands, Authentication):
     def send_message_sync(self, *args: Any, **kwargs: Any) -> tuple[dict[str, SMTPResponse], str]:
         """:meth:`send_message` for code that is not asynchronous: connects, sends and closes.
 
+        :param args: those of :meth:`send_message`
+        :param kwargs: those of :meth:`send_message`
         :raises RuntimeError: if called where an event loop is running
         """
         return self._run_sync(self.send_message, *args, **kwargs)

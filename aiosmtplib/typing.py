@@ -17,6 +17,9 @@ class Default(enum.Enum):
 
     token = 0
 
+    def __repr__(self) -> str:
+        return "Default.token"  # as it is written, in signatures
+
 
 _default: Literal[Default.token] = Default.token
 

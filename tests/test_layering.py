@@ -48,14 +48,15 @@ LAYERS = {
         "protocol",
     ],
     "client": [
-        *within("_client", "content results variant hostnames options error_context security"),
+        *within("_client", "content results variant hostnames options capabilities error_context security"),
         *within("_client", "happy_eyeballs connector compose"),
         *within("_client", "connection authentication commands lifetime streaming sending bulk"),
         *within("_client", "send_many pipeline"),
         "smtp",
     ],
     "pool": [
-        *within("_pool", "rate connection limit state manager retry send_one streams jobs dispatcher"),
+        *within("_pool", "options rate connection limit state manager retry"),
+        *within("_pool", "send_one streams jobs dispatcher"),
         "pool",
     ],
     "faces": ["lmtp", "api", "", "testing"],

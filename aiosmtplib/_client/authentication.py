@@ -16,14 +16,13 @@ from .._sasl.mechanisms import (
     Plain,
     XOAuth2,
     refused_credentials,
-    token_expired,
 )
 from .._sasl.scram import MAX_ITERATIONS, Scram, ScramSHA1, ScramSHA256, ScramSHA256Plus
 from .._sasl.secret import SecretBytes, conceal, reply_without, reveal, withhold, withhold_from
 from ..errors import SMTPAuthenticationError, SMTPException
 from ..response import SMTPResponse
 from ..status import SMTPStatus
-from ..typing import Default, SMTPTokenGenerator
+from ..typing import Default
 from .connection import Connection, Timeout
 from .error_context import attach_transcript, in_phase
 
@@ -72,6 +71,9 @@ class Authentication(Connection):
         connection that is lost; and, with ``stop_on_auth_failure``, a server that says that the credentials
         are wrong.
 
+        :param username: who logs in; a ``str`` is encoded as UTF-8
+        :param password: a ``str`` is encoded as UTF-8
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :raises SMTPAuthenticationError: if none works: the server's last refusal of the credentials (535), or
             where it did not refuse these, its last refusal
         :raises ValueError: if none works, and the server refused none: the last reason
@@ -102,13 +104,13 @@ class Authentication(Connection):
                 except InvalidChallengeError as error:
                     unusable = error
                 except SMTPAuthenticationError as error:
-                    refused = error if _outweighs(error, refused) else refused
+                    refused = error if outweighs(error, refused) else refused
                     if self.stop_on_auth_failure and refused_credentials(error):
                         break
                 except ValueError as error:
                     unusable = error
                 except SMTPException as error:
-                    if _outweighs(error, refused):
+                    if outweighs(error, refused):
                         raise
                     break
                 if was_connected and not self.is_connected:  # nothing is there to try the next one on
@@ -125,6 +127,9 @@ class Authentication(Connection):
         The binding is ``tls-exporter`` (RFC 9266) where this Python's ``ssl`` has it, and
         ``tls-server-end-point`` (RFC 5929) elsewhere.
 
+        :param username: who logs in; a ``str`` is encoded as UTF-8
+        :param password: a ``str`` is encoded as UTF-8, after SASLprep where the mechanism has it (RFC 4013)
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :raises SMTPAuthenticationError: if the server refuses, its challenge is none, or it does not know the
             password; in the last case the connection is closed
         :raises ValueError: if there is nothing to bind to, as without TLS
@@ -137,6 +142,9 @@ class Authentication(Connection):
     ) -> SMTPResponse:
         """Log in with SCRAM-SHA-256 (RFC 7677).
 
+        :param username: who logs in; a ``str`` is encoded as UTF-8
+        :param password: a ``str`` is encoded as UTF-8, after SASLprep where the mechanism has it (RFC 4013)
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :raises SMTPAuthenticationError: if the server refuses, its challenge is none, or it does not know the
             password; in the last case the connection is closed
         """
@@ -148,6 +156,9 @@ class Authentication(Connection):
     ) -> SMTPResponse:
         """Log in with SCRAM-SHA-1 (RFC 5802).
 
+        :param username: who logs in; a ``str`` is encoded as UTF-8
+        :param password: a ``str`` is encoded as UTF-8, after SASLprep where the mechanism has it (RFC 4013)
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :raises SMTPAuthenticationError: if the server refuses, its challenge is none, or it does not know the
             password; in the last case the connection is closed
         """
@@ -159,6 +170,9 @@ class Authentication(Connection):
     ) -> SMTPResponse:
         """Log in with CRAM-MD5 (RFC 2195).
 
+        :param username: who logs in; a ``str`` is encoded as UTF-8
+        :param password: a ``str`` is encoded as UTF-8
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :raises SMTPAuthenticationError: if the server refuses, or its challenge is none
         """
         password = conceal(password)
@@ -169,6 +183,9 @@ class Authentication(Connection):
     ) -> SMTPResponse:
         """Log in with PLAIN (RFC 4616). The password is as safe as the connection is.
 
+        :param username: who logs in; a ``str`` is encoded as UTF-8
+        :param password: a ``str`` is encoded as UTF-8
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :raises SMTPAuthenticationError: if the server refuses
         """
         password = conceal(password)
@@ -179,6 +196,9 @@ class Authentication(Connection):
     ) -> SMTPResponse:
         """Log in with LOGIN, which is older than PLAIN and no better.
 
+        :param username: who logs in; a ``str`` is encoded as UTF-8
+        :param password: a ``str`` is encoded as UTF-8
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :raises SMTPAuthenticationError: if the server refuses
         """
         password = conceal(password)
@@ -193,6 +213,9 @@ class Authentication(Connection):
     ) -> SMTPResponse:
         """Log in with an OAuth 2.0 access token, as Google and Microsoft want it.
 
+        :param username: who logs in; a ``str`` is encoded as UTF-8
+        :param access_token: the access token, a bearer token (RFC 6750 section 2.1)
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :raises SMTPAuthenticationError: if the server refuses; ``reason`` has what it says about the token
         """
         access_token = conceal(access_token)
@@ -203,6 +226,9 @@ class Authentication(Connection):
     ) -> SMTPResponse:
         """Log in with an OAuth 2.0 access token by OAUTHBEARER (RFC 7628).
 
+        :param username: who logs in; a ``str`` is encoded as UTF-8
+        :param access_token: the access token, a bearer token (RFC 6750 section 2.1)
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :raises SMTPAuthenticationError: if the server refuses; ``reason`` has what it says about the token
         """
         access_token = conceal(access_token)
@@ -219,6 +245,7 @@ class Authentication(Connection):
 
         :param username: whom to act as; ``""`` lets the server derive it
         :param password: not used; it is here so that ``"external"`` may be in ``AUTH_METHODS``
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :raises SMTPAuthenticationError: if the server refuses
         """
         password = conceal(password)
@@ -331,51 +358,7 @@ class Authentication(Connection):
             self.close()
 
 
-async def login_as_chosen(client: Authentication) -> None:
-    """Log in as the options say."""
-    if client._username is None:
-        return
-    if client._oauth_token_generator is not None:
-        await _login_with_token(client, client._username, client._oauth_token_generator)
-    else:
-        await client.login(client._username, "" if client._password is None else reveal(client._password))
-
-
-async def _login_with_token(
-    client: Authentication, username: str | bytes, generate: SMTPTokenGenerator
-) -> None:
-    """Log in by XOAUTH2 or OAUTHBEARER. Where the token has expired, ask once for a newer one."""
-    client._check_may_authenticate()
-    await client._ehlo_or_helo_if_needed()
-    if "xoauth2" in client.server_auth_methods:
-        authenticate = client.auth_xoauth2
-    elif "oauthbearer" in client.server_auth_methods:
-        authenticate = client.auth_oauthbearer
-    else:
-        raise SMTPException(
-            "oauth_token_generator provided but server does not support XOAUTH2 or OAUTHBEARER"
-        )
-    token = conceal(await generate())
-    try:
-        await authenticate(username, reveal(token))
-        return
-    except SMTPAuthenticationError as error:
-        if not client.is_connected or not token_expired(error, sure=client.stop_on_auth_failure):
-            raise
-        refused = error
-    newer = conceal(await generate())
-    if reveal(newer) == reveal(token):
-        raise refused
-    try:
-        await authenticate(username, reveal(newer))
-        return
-    except SMTPException as error:
-        if _outweighs(error, refused):
-            raise
-    raise refused
-
-
-def _outweighs(error: SMTPException, refused: SMTPAuthenticationError | None) -> bool:
+def outweighs(error: SMTPException, refused: SMTPAuthenticationError | None) -> bool:
     """Whether an error is what the caller has to know, in place of an earlier refusal.
 
     Only another refusal of the credentials replaces one: what a server says or does after it, such as hanging

@@ -45,6 +45,7 @@ class Commands(Connection):
         """Introduce this host with HELO.
 
         :param hostname: what to call this host; by default ``local_hostname``
+        :param timeout: seconds to wait for the reply, ``None`` for no limit; by default the client's
         :raises SMTPHeloError: for any reply but 250
         """
         connected_protocol(self)
@@ -61,6 +62,7 @@ class Commands(Connection):
         """Introduce this host with EHLO, and learn what the server can do.
 
         :param hostname: what to call this host; by default ``local_hostname``
+        :param timeout: seconds to wait for the reply, ``None`` for no limit; by default the client's
         :raises SMTPHeloError: for any reply but 250
         """
         connected_protocol(self)
@@ -76,6 +78,7 @@ class Commands(Connection):
     async def help(self, timeout: Timeout = Default.token) -> str:
         """Ask for help.
 
+        :param timeout: seconds to wait for the reply, ``None`` for no limit; by default the client's
         :return: the text of the reply
         :raises SMTPResponseException: for any reply but 211, 214 or 250
         """
@@ -85,6 +88,7 @@ class Commands(Connection):
     async def rset(self, timeout: Timeout = Default.token) -> SMTPResponse:
         """Abandon the mail transaction.
 
+        :param timeout: seconds to wait for the reply, ``None`` for no limit; by default the client's
         :raises SMTPResponseException: for any reply but 250
         """
         response = await self._command((b"RSET",), timeout, 250)
@@ -96,6 +100,7 @@ class Commands(Connection):
     async def noop(self, timeout: Timeout = Default.token) -> SMTPResponse:
         """Do nothing, and see that the server is there.
 
+        :param timeout: seconds to wait for the reply, ``None`` for no limit; by default the client's
         :raises SMTPResponseException: for any reply but 250
         """
         return await self._command((b"NOOP",), timeout, 250)
@@ -106,7 +111,9 @@ class Commands(Connection):
     ) -> SMTPResponse:
         """Ask whether there is such a mailbox.
 
+        :param address: the mailbox or user name to verify
         :param options: ``["SMTPUTF8"]`` for an address that is not ASCII (RFC 6531 section 3.7.4.2)
+        :param timeout: seconds to wait for the reply, ``None`` for no limit; by default the client's
         :raises SMTPResponseException: for any reply but 250, 251 or 252
         :raises SMTPNotSupported: if the server does not announce SMTPUTF8, and it is among ``options``
         """
@@ -118,7 +125,9 @@ class Commands(Connection):
     ) -> SMTPResponse:
         """Ask for the members of a mailing list.
 
+        :param address: the mailing list to expand
         :param options: ``["SMTPUTF8"]`` for a list that is not ASCII (RFC 6531 section 3.7.4.2)
+        :param timeout: seconds to wait for the reply, ``None`` for no limit; by default the client's
         :raises SMTPResponseException: for any reply but 250
         :raises SMTPNotSupported: if the server does not announce SMTPUTF8, and it is among ``options``
         """
@@ -128,6 +137,7 @@ class Commands(Connection):
     async def quit(self, timeout: Timeout = Default.token) -> SMTPResponse:
         """Say goodbye and close the connection.
 
+        :param timeout: seconds to wait for the reply, ``None`` for no limit; by default the client's
         :return: the reply; a 221 without text if the server resets the connection instead, or breaks off TLS
         :raises SMTPResponseException: for any reply but 221 or 250
         """
@@ -159,6 +169,7 @@ class Commands(Connection):
         :param sender: the reverse-path; ``""`` is the null one
         :param options: parameters such as ``"BODY=8BITMIME"``, or values of :mod:`aiosmtplib.parameters`
         :param encoding: ``"utf-8"`` where the SMTPUTF8 parameter is given (RFC 6531)
+        :param timeout: seconds to wait for the reply, ``None`` for no limit; by default the client's
         :raises SMTPSenderRefused: for any reply but 250
         :raises SMTPNotSupported: if the server does not take a parameter that is required
         """
@@ -183,9 +194,10 @@ class Commands(Connection):
         """Add a recipient to the mail transaction.
 
         :param recipient: the forward-path
-        :param options: parameters such as ``"NOTIFY=NEVER"``, or values of :mod:`aiosmtplib.parameters`;
-            they are added to those of a :class:`~aiosmtplib.parameters.Recipient`
+        :param options: parameters such as ``"NOTIFY=NEVER"``, or values of :mod:`aiosmtplib.parameters`; they
+            are added to those of a :class:`~aiosmtplib.parameters.Recipient`
         :param encoding: ``"utf-8"`` where MAIL had the SMTPUTF8 parameter (RFC 6531)
+        :param timeout: seconds to wait for the reply, ``None`` for no limit; by default the client's
         :raises SMTPRecipientRefused: for any reply but 250 or 251
         :raises SMTPNotSupported: if the server does not take a parameter that is required
         """
@@ -203,6 +215,7 @@ class Commands(Connection):
         """Send the content of the mail transaction: line ends normalised, dots stuffed, terminated.
 
         :param message: a ``str`` must be ASCII
+        :param timeout: seconds to wait for the reply, ``None`` for no limit; by default the client's
         :raises SMTPDataError: if the server refuses DATA or the content
         """
         content = encode_data(message.encode("ascii") if isinstance(message, str) else message)

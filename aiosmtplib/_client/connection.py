@@ -12,15 +12,15 @@ from .._session import Dialogue, dialogues
 from .._trace.transcript import EMPTY_TRANSCRIPT
 from .._transport.tls import TLSInfo
 from ..errors import SMTPException, SMTPHeloError, SMTPServerDisconnected
-from ..esmtp import parse_esmtp_extensions
 from ..protocol import SMTPProtocol
 from ..response import SMTPResponse
 from ..status import SMTPStatus
 from ..typing import Default
+from .capabilities import Capabilities
 from .connector import create_connection, read_greeting, upgrade
 from .error_context import attach_transcript, attaches_transcript, in_phase
 from .hostnames import begin_lookup, given_name, own_name
-from .options import Options, check_timeout, destination_of, store_options
+from .options import check_timeout, destination_of, store_options
 from .security import check_may_authenticate, check_tls_version, tls_of
 
 if TYPE_CHECKING:
@@ -32,16 +32,11 @@ T = TypeVar("T")
 Timeout: TypeAlias = float | Literal[Default.token] | None
 
 
-class Connection(Options):
+class Connection(Capabilities):
     """A client's connection: at most one at a time, opened and closed any number of times.
 
     :ivar protocol: the protocol of the open connection, else ``None``
     :ivar transport: the transport of the open connection, else ``None``
-    :ivar last_helo_response: the last reply to HELO on this connection; ``None`` if it was a refusal
-    :ivar last_ehlo_response: the last reply to EHLO on this connection; ``None`` if it was a refusal
-    :ivar esmtp_extensions: announced extensions, lower case, with their parameters (RFC 5321 section 4.1.1.1)
-    :ivar server_auth_methods: announced SASL mechanisms, lower case
-    :ivar supports_esmtp: whether the server accepted EHLO
     """
 
     def _set_up(self) -> None:
@@ -64,11 +59,7 @@ class Connection(Options):
         self._forget_server()
 
     def _forget_server(self) -> None:
-        self.last_helo_response: SMTPResponse | None = None
-        self._last_ehlo_response: SMTPResponse | None = None
-        self.esmtp_extensions: dict[str, str] = {}
-        self.server_auth_methods: list[str] = []
-        self.supports_esmtp = False
+        super()._forget_server()
         #: The 220 to a STARTTLS that nobody asked for by name, for the recipe of the 1.1 series.
         self._auto_starttls_response: SMTPResponse | None = None
         #: Whether the next command is a response to a challenge of AUTH.
@@ -86,31 +77,6 @@ class Connection(Options):
         return self.protocol is not None and self.protocol.is_connected
 
     @property
-    def is_ehlo_or_helo_needed(self) -> bool:
-        """Whether neither EHLO nor HELO has been accepted on this connection."""
-        return self.last_ehlo_response is None and self.last_helo_response is None
-
-    @property
-    def last_ehlo_response(self) -> SMTPResponse | None:
-        """The last reply to EHLO, ``None`` if it was a refusal.
-
-        Setting it updates what is known about the server.
-        """
-        return self._last_ehlo_response
-
-    @last_ehlo_response.setter
-    def last_ehlo_response(self, response: SMTPResponse | None) -> None:
-        self._last_ehlo_response = response
-        self.supports_esmtp = response is not None and response.code == SMTPStatus.completed
-        self.esmtp_extensions, self.server_auth_methods = {}, []
-        if response is not None and self.supports_esmtp:
-            self.esmtp_extensions, self.server_auth_methods = parse_esmtp_extensions(response.message)
-
-    def supports_extension(self, extension: str) -> bool:
-        """Whether the server announced an extension, in any case (``"starttls"``, ``"SMTPUTF8"``)."""
-        return extension.lower() in self.esmtp_extensions
-
-    @property
     def tls(self) -> TLSInfo | None:
         """What protects the connection, or ``None`` while it is not encrypted, or not there."""
         return tls_of(self.transport) if self.is_connected else None
@@ -118,6 +84,7 @@ class Connection(Options):
     def get_transport_info(self, key: str) -> Any:
         """Ask the transport, as :meth:`asyncio.BaseTransport.get_extra_info` does.
 
+        :param key: such as ``"peername"``, ``"socket"`` or ``"ssl_object"``
         :raises SMTPServerDisconnected: if not connected
         """
         connected_protocol(self)
@@ -140,6 +107,7 @@ class Connection(Options):
         With AUTH, and in a response to its challenge, the arguments are secret: the reply, or the error, is
         cut off where the server repeats one.
 
+        :param args: the verb and its arguments, as they go out
         :param timeout: seconds, ``None`` for no limit; by default the client's
         :return: the reply, whatever its code; after a 421 the connection is closed
         :raises ValueError: if an argument holds a control character; nothing has been sent
@@ -302,6 +270,11 @@ class Connection(Options):
         The TLS options are those of the client, and are stored as those of ``connect`` are.
 
         :param server_hostname: name to verify the certificate against; by default the one connected to
+        :param validate_certs: verify the certificate of the server and its name
+        :param client_cert: path of a PEM file with the certificate to present
+        :param client_key: path of a PEM file with its key, if ``client_cert`` does not hold it
+        :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
+        :param tls_context: a context to use as it is, instead of the four TLS options around it
         :param timeout: seconds for each reply and for the handshake, ``None`` for no limit; by default the
             client's
         :return: the 220 to STARTTLS

@@ -6,9 +6,12 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from ..errors import SMTPException
+from .._sasl.mechanisms import token_expired
+from .._sasl.secret import conceal, reveal
+from ..errors import SMTPAuthenticationError, SMTPException
 from ..response import SMTPResponse
-from .authentication import Authentication, login_as_chosen
+from ..typing import SMTPTokenGenerator
+from .authentication import Authentication, outweighs
 from .commands import Commands
 from .connection import Connection, Timeout, effective_timeout, forget_closed_loop
 from .error_context import attach_transcript
@@ -47,6 +50,50 @@ async def _opening(client: Connection, timeout: float | None) -> AsyncIterator[N
         client._opening = False
         if client.protocol is None:
             client._connect_lock.release()
+
+
+async def login_as_chosen(client: Authentication) -> None:
+    """Log in as the options say."""
+    if client._username is None:
+        return
+    if client._oauth_token_generator is not None:
+        await _login_with_token(client, client._username, client._oauth_token_generator)
+    else:
+        await client.login(client._username, "" if client._password is None else reveal(client._password))
+
+
+async def _login_with_token(
+    client: Authentication, username: str | bytes, generate: SMTPTokenGenerator
+) -> None:
+    """Log in by XOAUTH2 or OAUTHBEARER. Where the token has expired, ask once for a newer one."""
+    client._check_may_authenticate()
+    await client._ehlo_or_helo_if_needed()
+    if "xoauth2" in client.server_auth_methods:
+        authenticate = client.auth_xoauth2
+    elif "oauthbearer" in client.server_auth_methods:
+        authenticate = client.auth_oauthbearer
+    else:
+        raise SMTPException(
+            "oauth_token_generator provided but server does not support XOAUTH2 or OAUTHBEARER"
+        )
+    token = conceal(await generate())
+    try:
+        await authenticate(username, reveal(token))
+        return
+    except SMTPAuthenticationError as error:
+        if not client.is_connected or not token_expired(error, sure=client.stop_on_auth_failure):
+            raise
+        refused = error
+    newer = conceal(await generate())
+    if reveal(newer) == reveal(token):
+        raise refused
+    try:
+        await authenticate(username, reveal(newer))
+        return
+    except SMTPException as error:
+        if outweighs(error, refused):
+            raise
+    raise refused
 
 
 def expect_no_more(client: Connection) -> None:

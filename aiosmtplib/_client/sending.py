@@ -116,6 +116,7 @@ class Sending(Connection):
         Bcc and Resent-Bcc are used and not sent. Where the server announces 8BITMIME or SMTPUTF8, they are
         used as far as the message needs them. The message is not changed.
 
+        :param message: the object; of either kind, ``EmailMessage`` or the older ``Message``
         :param sender: the reverse-path; by default that of the message (Sender, or else From; RFC 5322
             section 3.6.2, or their Resent- forms)
         :param recipients: one forward-path or several; by default those of the message (To, Cc and Bcc, or

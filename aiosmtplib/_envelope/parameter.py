@@ -27,7 +27,11 @@ class Text(str):
 
     @classmethod
     def build(cls: type[Self], text: str, **attributes: Any) -> Self:
-        """Text with these attributes, which are not checked."""
+        """Text with these attributes, which are not checked.
+
+        :param text: the ``str``
+        :param attributes: the values of the attributes, by name
+        """
         made = str.__new__(cls, text)
         for name, value in attributes.items():
             object.__setattr__(made, name, value)
@@ -51,6 +55,8 @@ class Parameter(Text):
 
     It cannot be changed. It equals its text, whether required or not.
 
+    :param args: those of the subclass
+    :param options: those of the subclass
     :ivar required: whether the message must not be sent without it. If so, and the server does not support
         it, :class:`SMTPNotSupported` is raised before anything of the message is sent. If not, the parameter
         is left out.

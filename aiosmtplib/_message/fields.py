@@ -50,6 +50,7 @@ def extract_sender(message: EmailMessage | Message) -> str | None:
     RFC 5322 section 3.6.2. Where the message was resent, that of ``Resent-Sender`` or ``Resent-From``
     (section 3.6.6).
 
+    :param message: the message object
     :raises ValueError: for more than one Resent block, or a header field that is not a list of addresses
     :raises TypeError: if ``message`` is not a message object
     """
@@ -62,6 +63,7 @@ def extract_recipients(message: EmailMessage | Message) -> list[str]:
     Where the message was resent, those of ``Resent-To``, ``Resent-Cc`` and ``Resent-Bcc`` (RFC 5322 section
     3.6.6).
 
+    :param message: the message object
     :raises ValueError: as :func:`extract_sender` does
     :raises TypeError: as :func:`extract_sender` does
     """

@@ -110,6 +110,9 @@ class Transcript(Sequence[str]):
     challenges and responses.
 
     It has the last 32 commands, and at most 200 characters of each line.
+
+    :param entries: the commands with their replies, of which the lines are made when they are read
+    :param lines: the lines, where they are made already
     """
 
     __slots__ = ("_entries", "_lines")

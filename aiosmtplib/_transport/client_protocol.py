@@ -57,6 +57,7 @@ class ClientProtocol(StreamProtocol):
     def write(self, data: bytes) -> None:
         """Write ``data`` as it is, without waiting.
 
+        :param data: the octets
         :raises SMTPServerDisconnected: if not connected
         :raises RuntimeError: if the transport is for reading alone
         """
@@ -84,6 +85,7 @@ class ClientProtocol(StreamProtocol):
     async def execute_command(self, *args: bytes, timeout: float | None = None) -> SMTPResponse:
         """Send one command, its parts joined by blanks, and wait for the reply.
 
+        :param args: the verb and its arguments, as they go out
         :param timeout: seconds, or ``None`` for no limit
         :raises ValueError: if an argument holds a control character; nothing has been sent
         :raises SMTPServerDisconnected: if the connection is, or gets, lost
@@ -96,6 +98,7 @@ class ClientProtocol(StreamProtocol):
     async def execute_data_command(self, message: bytes, timeout: float | None = None) -> SMTPResponse:
         """Send DATA and, after a 354, ``message``: line ends normalised, dots stuffed, terminated.
 
+        :param message: header and body
         :param timeout: seconds for each reply, or ``None`` for no limit
         :raises SMTPDataError: if the server refuses DATA or the message
         :raises SMTPServerDisconnected: if the connection is, or gets, lost
@@ -111,6 +114,7 @@ class ClientProtocol(StreamProtocol):
     ) -> SMTPResponse:
         """Send STARTTLS and do the TLS handshake (RFC 3207).
 
+        :param tls_context: what the handshake is done with
         :param server_hostname: name to verify the certificate against
         :param timeout: seconds for the reply, and again for the handshake; ``None`` for no limit
         :raises SMTPResponseException: if the server refuses, or sends anything before the handshake
