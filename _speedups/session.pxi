@@ -26,6 +26,7 @@ cdef class Exchange:
     cdef public list replies
     cdef public object timeout
     cdef public object pipeline
+    cdef public object limit
     cdef public int follows
     cdef public Py_ssize_t expected
     cdef public Py_ssize_t start

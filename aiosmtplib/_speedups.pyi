@@ -54,6 +54,7 @@ class Exchange:
     replies: list[SMTPResponse]
     timeout: float | None
     pipeline: object
+    limit: Any
     follows: int
     expected: int
     start: int

@@ -39,6 +39,7 @@ async def send(
     *,
     mail_options: Sequence[str] | None = None,
     rcpt_options: Sequence[str] | None = None,
+    deadline: float | None = None,
     hostname: str | None = "localhost",
     port: int | None = None,
     username: str | bytes | None = None,
@@ -76,6 +77,7 @@ async def send(
         :class:`~aiosmtplib.parameters.Recipient`; by default those of the message object
     :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``, or values of :mod:`aiosmtplib.parameters`
     :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461), or such values
+    :param deadline: seconds for the whole call, connecting included; ``None`` for no limit
     :param hostname: name or address of the server; ``None`` means ``"localhost"``
     :param port: port of the server; by default 465 with ``use_tls``, 587 with ``start_tls=True``, else 25
     :param username: log in as this user after connecting
@@ -117,6 +119,7 @@ async def send(
     :raises ValueError: if options exclude each other, an address is none, or ``sender`` or ``recipients`` is
         missing where the message is no object; nothing has been sent
     :raises TypeError: if an argument is of the wrong type; nothing has been sent
+    :raises SMTPTimeoutError: after ``deadline``, with the verdict in ``delivery``; the connection is closed
     :raises SMTPException: whatever :meth:`SMTP.connect`, :meth:`SMTP.send_message` and :meth:`SMTP.sendmail`
         raise. Its ``delivery`` says what became of the message.
     """
@@ -161,14 +164,21 @@ async def send(
         on_command=on_command,
     )
     expect_no_more(client)
-    async with client:
-        if is_object:
-            return await client.send_message(content, sender, recipients, mail_options, rcpt_options)
-        return await client.sendmail(sender, recipients, content, mail_options, rcpt_options)
+    if is_object:
+        return await client._connect_and_send(
+            client.send_message, content, sender, recipients, mail_options, rcpt_options, deadline=deadline
+        )
+    return await client._connect_and_send(
+        client.sendmail, sender, recipients, content, mail_options, rcpt_options, deadline=deadline
+    )
 
 
 def send_many(
-    messages: Iterable[Item] | AsyncIterable[Item], *, window: int = 256, **options: Unpack[PoolOptions]
+    messages: Iterable[Item] | AsyncIterable[Item],
+    *,
+    window: int = 256,
+    deadline: float | None = None,
+    **options: Unpack[PoolOptions],
 ) -> AsyncGenerator[SendResult[Item], None]:
     """Send many messages over a pool of connections, and close them.
 
@@ -177,6 +187,7 @@ def send_many(
 
     :param messages: as in :meth:`SMTPPool.send_many`
     :param window: at most this many messages are pulled and not yet handed back
+    :param deadline: seconds for each message, as in :meth:`SMTPPool.send_many`
     :param hostname: name or address of the server; ``None`` means ``"localhost"``
     :param port: port of the server; by default 465 with ``use_tls``, 587 with ``start_tls=True``, else 25
     :param username: log in as this user after connecting
@@ -228,7 +239,7 @@ def send_many(
 
     options["password"] = conceal(options.get("password"))
     pool = SMTPPool(**options)
-    results = pool.send_many(messages, window=window)
+    results = pool.send_many(messages, window=window, deadline=deadline)
 
     async def run() -> AsyncGenerator[SendResult[Item], None]:
         async with pool, results:

@@ -26,6 +26,7 @@ from ._pool.state import PoolState
 from ._pool.streams import Streams
 from ._sasl.secret import conceal, reveal
 from ._trace.observer import CommandHook
+from ._transport.limit import limit_of, running_limit
 from .response import SMTPResponse
 from .smtp import SMTP
 from .typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
@@ -197,6 +198,7 @@ class SMTPPool:
         mail_options: Sequence[str] | None = None,
         rcpt_options: Sequence[str] | None = None,
         timeout: Timeout = Default.token,
+        deadline: float | None = None,
     ) -> tuple[dict[str, SMTPResponse], str]:
         """Send one message, as :func:`aiosmtplib.send` does.
 
@@ -208,6 +210,8 @@ class SMTPPool:
         :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461), or such values
         :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the pool's. Waiting
             for a connection is not part of it.
+        :param deadline: seconds for the whole call, waiting for a connection and moves to another included;
+            ``None`` for no limit
         :return: the recipients that were refused with the replies to them, and the text of the final reply
         :raises ValueError: if an address is none, or ``sender`` or ``recipients`` is missing where the
             message is no object; nothing has been sent
@@ -216,12 +220,16 @@ class SMTPPool:
         """
         content: Any = message
         if kind_of(message) is MessageKind.OBJECT:
-            return await self.send_message(content, sender, recipients, mail_options, rcpt_options, timeout)
+            return await self.send_message(
+                content, sender, recipients, mail_options, rcpt_options, timeout, deadline=deadline
+            )
         if not recipients:
             raise ValueError("Recipients must be provided with raw messages.")
         if not sender:
             raise ValueError("Sender must be provided with raw messages.")
-        return await self.sendmail(sender, recipients, content, mail_options, rcpt_options, timeout)
+        return await self.sendmail(
+            sender, recipients, content, mail_options, rcpt_options, timeout, deadline=deadline
+        )
 
     async def sendmail(
         self,
@@ -233,6 +241,7 @@ class SMTPPool:
         timeout: Timeout = Default.token,
         *,
         progress: Progress | None = None,
+        deadline: float | None = None,
     ) -> tuple[dict[str, SMTPResponse], str]:
         """Send a message that is ready to go, as :meth:`SMTP.sendmail` does, with its options.
 
@@ -249,12 +258,15 @@ class SMTPPool:
         :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the pool's. Waiting
             for a connection is not part of it.
         :param progress: called while content is written, as in :meth:`SMTP.sendmail`
+        :param deadline: seconds for the whole call, as in :meth:`send`
         :raises SMTPServerDisconnected: if the pool is closed, or the connection was lost
+        :raises SMTPTimeoutError: after ``deadline``, with the verdict in ``delivery``
         :raises SMTPNotSupported: if it takes several transactions, and is a stream that can be read only once
         :raises SMTPException: and whatever else :meth:`SMTP.connect` and :meth:`SMTP.sendmail` raise
         """
+        limit = running_limit(deadline, destination_of(self._model))
         everyone = recipient_list(recipients)
-        submission = ContentSubmission(sender, message, mail_options, rcpt_options, timeout, progress)
+        submission = ContentSubmission(sender, message, mail_options, rcpt_options, timeout, progress, limit)
         return await deliver(self._manager, submission, everyone)
 
     async def send_message(
@@ -265,6 +277,8 @@ class SMTPPool:
         mail_options: Iterable[str] | None = None,
         rcpt_options: Iterable[str] | None = None,
         timeout: Timeout = Default.token,
+        *,
+        deadline: float | None = None,
     ) -> tuple[dict[str, SMTPResponse], str]:
         """Send a message object, as :meth:`SMTP.send_message` does, with its options.
 
@@ -276,11 +290,14 @@ class SMTPPool:
         :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461), or such values
         :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the pool's. Waiting
             for a connection is not part of it.
+        :param deadline: seconds for the whole call, as in :meth:`send`
         :raises SMTPServerDisconnected: if the pool is closed, or the connection was lost
+        :raises SMTPTimeoutError: after ``deadline``, with the verdict in ``delivery``
         :raises SMTPException: and whatever else :meth:`SMTP.connect` and :meth:`SMTP.send_message` raise
         """
+        limit = running_limit(deadline, destination_of(self._model))
         sender, everyone = envelope_of(message, sender, recipients)
-        submission = ObjectSubmission(sender, message, mail_options, rcpt_options, timeout)
+        submission = ObjectSubmission(sender, message, mail_options, rcpt_options, timeout, limit)
         return await deliver(self._manager, submission, everyone)
 
     def send_many(
@@ -289,6 +306,7 @@ class SMTPPool:
         *,
         window: int = 256,
         timeout: Timeout = Default.token,
+        deadline: float | None = None,
     ) -> SendMany[Item]:
         """Send many messages over as many connections as there may be.
 
@@ -303,17 +321,21 @@ class SMTPPool:
             are pulled as they are needed.
         :param window: at most this many are pulled and not yet handed back
         :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the pool's
+        :param deadline: seconds for each message, from when it is pulled, waiting for a connection included;
+            ``None`` for no limit. After them its result has :class:`SMTPTimeoutError`. If its transaction had
+            begun, the connection is closed, and what was behind it goes over others.
         :return: an asynchronous iterator of :class:`SendResult`, in the order in which they come; ``index``
             is the place of the message
         :raises TypeError: if ``messages`` is a single one, or ``window`` is no number
-        :raises ValueError: if ``window`` is less than 1
+        :raises ValueError: if ``window`` is less than 1, or ``deadline`` not positive
         """
         seconds = effective_timeout(self._model, timeout)
+        limit = limit_of(deadline, destination_of(self._model))
         manager = self._manager
 
         async def open_dispatcher() -> Dispatcher:
             make_streams = functools.partial(Streams, manager, seconds)
-            return Dispatcher(manager, make_streams, window, seconds)
+            return Dispatcher(manager, make_streams, window, seconds, limit)
 
         return SendMany(messages, window, open_dispatcher)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
@@ -12,14 +13,16 @@ from typing import Any, Literal, TypeVar
 from ._client.authentication import Authentication
 from ._client.commands import Commands
 from ._client.connection import Timeout, effective_timeout, forget_closed_loop, introduced_protocol
+from ._client.error_context import attach_transcript
 from ._client.lifetime import connect, part
 from ._client.options import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
-from ._client.options import SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
+from ._client.options import SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT, destination_of
 from ._client.pipeline import Pipeline
 from ._client.send_many import SendMany
 from ._client.sending import Sending
 from ._sasl.secret import conceal
 from ._trace.observer import CommandHook
+from ._transport.limit import Limit, limit_of, running_limit, within
 from .errors import SMTPException
 from .response import SMTPResponse
 from .typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
@@ -80,6 +83,9 @@ class SMTP(Sending, Commands, Authentication):
     :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
         logged, and changes nothing
     """
+
+    #: That of the one call for which the client is connected, or ``None``.
+    _limit: Limit | None = None
 
     # -- connecting ----------------------------------------------------------------------------------
 
@@ -217,7 +223,7 @@ class SMTP(Sending, Commands, Authentication):
         )
         try:
             if polite and self.is_connected:
-                await part(self)
+                await within(self._limit, part(self))
         except SMTPException:
             pass  # the block has done what it wanted to; the connection is closed in any case
         finally:  # also where QUIT was cancelled before it was sent
@@ -232,6 +238,7 @@ class SMTP(Sending, Commands, Authentication):
         *,
         window: int = 64,
         timeout: Timeout = Default.token,
+        deadline: float | None = None,
     ) -> SendMany[Item]:
         """Send many messages over this connection, without waiting for one before the next.
 
@@ -248,18 +255,34 @@ class SMTP(Sending, Commands, Authentication):
             are pulled as they are needed.
         :param window: at most this many are pulled and not yet handed back
         :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
+        :param deadline: seconds for each message, from the begin of its transaction; ``None`` for no limit.
+            After them the connection is closed, and its result has :class:`SMTPTimeoutError`.
         :return: an asynchronous iterator of :class:`SendResult`, in the order of the messages
         :raises SMTPServerDisconnected: when iterating, if not connected at its start
         :raises SMTPHeloError: when iterating, if the server refuses EHLO and HELO
         :raises TypeError: if ``messages`` is a single one, or ``window`` is no number
-        :raises ValueError: if ``window`` is less than 1
+        :raises ValueError: if ``window`` is less than 1, or ``deadline`` not positive
         """
         seconds = effective_timeout(self, timeout)
+        limit = limit_of(deadline, destination_of(self))
 
         async def open_pipeline() -> Pipeline:
-            return Pipeline(self, await introduced_protocol(self), window, seconds)
+            return Pipeline(self, await introduced_protocol(self), window, seconds, limit)
 
         return SendMany(messages, window, open_pipeline)
+
+    async def _connect_and_send(
+        self, method: Callable[..., Awaitable[T]], *args: Any, deadline: float | None = None, **kwargs: Any
+    ) -> T:
+        """Connect, call a method that sends, and say goodbye, all of it within ``deadline`` seconds."""
+        limit = self._limit = running_limit(deadline, destination_of(self))
+        if limit is not None:
+            kwargs["deadline"] = limit
+        async with contextlib.AsyncExitStack() as stack:
+            with attach_transcript(self):
+                await within(limit, self.__aenter__())
+            stack.push_async_exit(self)
+            return await method(*args, **kwargs)
 
     # -- for programs without an event loop ----------------------------------------------------------
 
@@ -282,14 +305,10 @@ class SMTP(Sending, Commands, Authentication):
         return self._run_sync(self.send_message, *args, **kwargs)
 
     def _run_sync(self, method: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
-        async def connect_and_send() -> T:
-            async with self:
-                return await method(*args, **kwargs)
-
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run(connect_and_send())
+            return asyncio.run(self._connect_and_send(method, *args, **kwargs))
         raise RuntimeError(
             f"An event loop is running here: await {method.__name__} instead of its _sync form"
         )

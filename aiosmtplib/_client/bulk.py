@@ -18,6 +18,7 @@ from .._session import Exchange
 from .._session.mail import PreparedMail
 from .._session.transaction import begin
 from .._transport.exchange import cancelled_before_sent
+from .._transport.limit import LOSSES, Limit
 from .._transport.wakeup import CoalescingEvent, wake
 from ..protocol import SMTPProtocol
 from ..status import Delivery
@@ -34,14 +35,16 @@ class QueuedMessage:
 
     :ivar index: its place among the messages, from 0
     :ivar item: the message or envelope, as it came
+    :ivar limit: its deadline, or ``None``
     :ivar result: what became of it, or ``None`` until that is known
     """
 
-    __slots__ = ("index", "item", "result")
+    __slots__ = ("index", "item", "limit", "result")
 
     def __init__(self, index: int, item: Any) -> None:
         self.index = index
         self.item = item
+        self.limit: Limit | None = None
         self.result: SendResult[Any] | None = None
 
 
@@ -65,13 +68,22 @@ class MessageExchange(Exchange):
         pipeline: object,
     ) -> None:
         super().__init__(begin(mail, protocol.server), timeout, pipeline)
+        self.limit = message.limit
         content = mail.content
         self.window = window
         self.message = message
         self.size = len(content) if isinstance(content, bytes) else sum(map(len, content or ()))
 
     def on_done(self) -> None:
+        limit = self.limit
+        if limit is not None and isinstance(self.error, LOSSES) and limit.is_over():
+            self.error = limit.exceeded(self.error)
         self.window.message_done(self)
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether its limit has ended it."""
+        return self.limit is not None and self.limit.passed
 
     def to_result(self) -> SendResult[Any]:
         """What became of the message, once the exchange is over."""
@@ -87,6 +99,7 @@ class MessageWindow(ABC):
 
     :param size: at most so many
     :param timeout: seconds for each reply, or ``None`` for no limit
+    :param limit: one as each message has it, or ``None``
     :ivar exhausted: whether no more will be pulled
     :ivar source_error: what the source of the messages raised, or ``None``
     :ivar attended: whether the caller waits for a result: only then is anything pulled or begun
@@ -95,8 +108,10 @@ class MessageWindow(ABC):
 
     #: What a message that was pulled is kept in.
     message_class = QueuedMessage
+    #: Whether its deadline counts from then on, and not from the begin of its transaction.
+    counts_from_pull = False
 
-    def __init__(self, size: int, timeout: float | None) -> None:
+    def __init__(self, size: int, timeout: float | None, limit: Limit | None) -> None:
         self.loop = asyncio.get_running_loop()
         self.exhausted = False
         self.attended = False
@@ -105,6 +120,7 @@ class MessageWindow(ABC):
         self.source_error: BaseException | None = None
         self.size = size
         self.timeout = timeout
+        self._limit_of_each = limit
         self._count = 0
         #: Those that were pulled and not yet handed back.
         self.held = 0
@@ -217,6 +233,10 @@ class MessageWindow(ABC):
 
     def _pulled(self, item: Any) -> None:
         message = self.message_class(self._count, item)
+        if self._limit_of_each is not None:
+            message.limit = self._limit_of_each.again()
+            if self.counts_from_pull:
+                message.limit.begin()
         self._count += 1
         self.held += 1
         if self.withdrawn:  # while the source was asked for it

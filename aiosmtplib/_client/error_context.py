@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 from collections.abc import Callable, Coroutine, Iterator
@@ -15,12 +16,18 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def in_phase(phase: str) -> Iterator[None]:
-    """Errors that leave the block say that they happened in this phase, unless they know better."""
+    """Errors that leave the block say that they happened in this phase, unless they know better.
+
+    A cancellation says so, too: a limit that has passed may be its reason.
+    """
     try:
         yield
     except SMTPException as error:
         if error.phase is None:
             error.phase = phase
+        raise
+    except asyncio.CancelledError as cancelled:
+        vars(cancelled).setdefault("phase", phase)
         raise
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from .._envelope.commands import EnvelopeCommands
 from .._transport.exchange import cancelled_before_sent
+from .._transport.limit import Limit, within
 from .._transport.wakeup import background
 from ..errors import SMTPException, SMTPServerDisconnected
 from ..protocol import SMTPProtocol
@@ -34,8 +35,15 @@ from .sending import Sending, composer_of, send_stream
 class Pipeline(MessageWindow):
     """The messages of one :meth:`SMTP.send_many` that were pulled and not yet handed back, in their order."""
 
-    def __init__(self, client: Sending, protocol: SMTPProtocol, size: int, timeout: float | None) -> None:
-        super().__init__(size, timeout)
+    def __init__(
+        self,
+        client: Sending,
+        protocol: SMTPProtocol,
+        size: int,
+        timeout: float | None,
+        limit: Limit | None = None,
+    ) -> None:
+        super().__init__(size, timeout, limit)
         self._client = client
         self._protocol = protocol
         #: Those whose result is not ready, or cannot be handed back before that of another.
@@ -77,9 +85,9 @@ class Pipeline(MessageWindow):
         try:
             sender, recipients = addresses_of(item)
             envelope = EnvelopeCommands(sender, recipients, item.mail_options, item.rcpt_options)
-            refused, response = await send_stream(
-                self._client, envelope, item.message, None, self.timeout, self
-            )
+            limit = message.limit
+            call = send_stream(self._client, envelope, item.message, None, self.timeout, limit, self)
+            refused, response = await within(limit, call)
         except Exception as error:
             self._fail(message, error)
         else:

@@ -10,6 +10,7 @@ from .._envelope.parameter import option_list
 from .._session import dialogues
 from .._session.transaction import Outcome, begin
 from .._transport.exchange import cancelled_before_sent
+from .._transport.limit import Limit, running_limit, within
 from ..errors import SMTPException
 from ..response import SMTPResponse
 from ..typing import Default
@@ -17,8 +18,9 @@ from .compose import Composer, envelope_of
 from .connection import Connection, Timeout, effective_timeout, introduced_protocol
 from .content import Content, octets_of
 from .error_context import attaches_transcript
+from .options import destination_of
 from .security import is_verified
-from .streaming import Progress, measure, push_content
+from .streaming import Progress, end_by, measure, push_content
 
 if TYPE_CHECKING:
     import email.message
@@ -50,6 +52,7 @@ class Sending(Connection):
         timeout: Timeout = Default.token,
         *,
         progress: Progress | None = None,
+        deadline: float | None = None,
     ) -> tuple[dict[str, SMTPResponse], str]:
         """Send a message that is ready to go: one mail transaction (RFC 5321 section 3.3).
 
@@ -69,6 +72,7 @@ class Sending(Connection):
         :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :param progress: called while content is written, with the number of bytes of ``message`` so far, and
             with their total, or ``None`` where that is not known
+        :param deadline: seconds for the whole call, waiting for other tasks included; ``None`` for no limit
         :return: the recipients that were refused with the replies to them, and the text of the final reply
         :raises SMTPSenderRefused: if the server refuses the sender, or the message is larger than it takes
         :raises SMTPRecipientsRefused: if it refuses every recipient
@@ -79,23 +83,38 @@ class Sending(Connection):
             Without BDAT the connection is closed.
         :raises SMTPServerDisconnected: if the connection is not there, or gets lost
         :raises SMTPReadTimeoutError: after ``timeout``; the connection is closed
+        :raises SMTPTimeoutError: after ``deadline``; the connection is closed if the transaction had begun
         :raises SMTPResponseException: with code -1, if what comes is no SMTP reply; the connection is closed
         :raises ValueError: if an address or option is none, or there is no recipient; nothing has been sent
         :raises TypeError: if an argument is of the wrong type; nothing has been sent
         """
         try:
+            limit = None if deadline is None else running_limit(deadline, destination_of(self))
+            if limit is not None and not limit.watched:
+                call = Sending.sendmail(
+                    self,
+                    sender,
+                    recipients,
+                    message,
+                    mail_options,
+                    rcpt_options,
+                    timeout,
+                    progress=progress,
+                    deadline=limit,
+                )
+                return await within(limit, call)
             envelope = EnvelopeCommands(sender, recipients, mail_options, rcpt_options)
             content = message if type(message) is bytes else octets_of(message)
             seconds = effective_timeout(self, timeout)
             if content is None or progress is not None:
                 source = message if content is None else content
-                refused, response = await send_stream(self, envelope, source, progress, seconds)
+                refused, response = await send_stream(self, envelope, source, progress, seconds, limit)
                 return refused, response.message
             protocol = self.protocol
             if protocol is None or self._last_ehlo_response is None:
                 protocol = await introduced_protocol(self)
             mail = composer_of(self).compose(envelope, content)
-            refused, response = await run_transaction(self, protocol, mail, seconds)
+            refused, response = await run_transaction(self, protocol, mail, seconds, limit)
             return refused, response.message
         except SMTPException as error:
             self._attach_transcript(error)
@@ -110,6 +129,8 @@ class Sending(Connection):
         mail_options: Iterable[str] | None = None,
         rcpt_options: Iterable[str] | None = None,
         timeout: Timeout = Default.token,
+        *,
+        deadline: float | None = None,
     ) -> tuple[dict[str, SMTPResponse], str]:
         """Send a message object.
 
@@ -124,16 +145,20 @@ class Sending(Connection):
         :param mail_options: parameters of MAIL, as in :meth:`sendmail`
         :param rcpt_options: parameters of every RCPT, as in :meth:`sendmail`
         :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
+        :param deadline: seconds for the whole call, as in :meth:`sendmail`
         :return: the recipients that were refused with the replies to them, and the text of the final reply
         :raises SMTPNotSupported: if an address needs SMTPUTF8, or a parameter is required, that the server
             does not announce
         :raises ValueError: if the message has no sender or no recipient; nothing has been sent
         :raises SMTPException: and whatever else :meth:`sendmail` raises
         """
+        limit = None if deadline is None else running_limit(deadline, destination_of(self))
         sender, recipients = envelope_of(message, sender, recipients)
         options = option_list(mail_options)
         rcpt_options = option_list(rcpt_options, "RCPT")
-        result, _ = await send_object(self, message, sender, recipients, options, rcpt_options, timeout)
+        result, _ = await within(
+            limit, send_object(self, message, sender, recipients, options, rcpt_options, timeout, limit)
+        )
         return result
 
 
@@ -145,6 +170,7 @@ async def send_object(
     mail_options: Sequence[str],
     rcpt_options: Sequence[str],
     timeout: Timeout,
+    limit: Limit | None = None,
 ) -> tuple[tuple[dict[str, SMTPResponse], str], int]:
     """Send a message object whose envelope is known.
 
@@ -154,32 +180,38 @@ async def send_object(
     composer = composer_of(client)
     if type(client).sendmail is not Sending.sendmail:  # a program's own, which gets what it expects
         content, options = composer.flatten(message, sender, recipients, mail_options)
-        result = await client.sendmail(sender, recipients, content, options, rcpt_options, timeout)
+        rest: dict[str, Any] = {} if limit is None else {"deadline": limit}
+        result = await client.sendmail(sender, recipients, content, options, rcpt_options, timeout, **rest)
         return result, len(content)
     mail, size = composer.compose_object(message, sender, recipients, mail_options, rcpt_options)
-    refused, response = await run_transaction(client, protocol, mail, effective_timeout(client, timeout))
+    seconds = effective_timeout(client, timeout)
+    refused, response = await run_transaction(client, protocol, mail, seconds, limit)
     return (refused, response.message), size
 
 
 def run_transaction(
-    client: Sending, protocol: SMTPProtocol, mail: PreparedMail, timeout: float | None
+    client: Sending, protocol: SMTPProtocol, mail: PreparedMail, timeout: float | None, limit: Limit | None
 ) -> Awaitable[Outcome]:
     """The transaction of a message whose content is at hand, to be awaited."""
-    if client._sends_last:
-        return send_last(client, protocol, mail, timeout)
+    if client._sends_last or limit is not None:
+        return send_apart(client, protocol, mail, timeout, limit)
     return protocol.run(begin(mail, protocol.server), timeout)
 
 
-async def send_last(
-    client: Sending, protocol: SMTPProtocol, mail: PreparedMail, timeout: float | None
+async def send_apart(
+    client: Sending, protocol: SMTPProtocol, mail: PreparedMail, timeout: float | None, limit: Limit | None
 ) -> Outcome:
-    """Send a message, with QUIT in the same group where there are groups (RFC 2920 section 3.1).
+    """Send a message that has a limit, or is the last one: then QUIT goes out in the same group (RFC 2920
+    section 3.1), where there are groups.
 
     The verdict is not kept waiting by the goodbye, whose reply :func:`~.lifetime.part` waits for.
     """
-    exchange = protocol.exchange(begin(mail, protocol.server), timeout, pipeline=client)
+    last = client._sends_last
+    exchange = protocol.exchange(begin(mail, protocol.server), timeout, pipeline=client if last else None)
+    if limit is not None:
+        limit.end = end_by(limit, protocol, exchange)
     protocol.submit(exchange)
-    if protocol.is_connected:
+    if last and protocol.is_connected:
         patience = GOODBYE_PATIENCE if timeout is None else min(GOODBYE_PATIENCE, timeout)
         client._goodbye = protocol.exchange(dialogues.command(b"QUIT\r\n"), patience, pipeline=client)
         protocol.submit(client._goodbye)
@@ -193,6 +225,7 @@ async def send_stream(
     source: Any,
     progress: Progress | None,
     timeout: float | None,
+    limit: Limit | None = None,
     pipeline: Withdrawable | None = None,
 ) -> Outcome:
     """Send a message whose content comes in pieces.
@@ -205,7 +238,7 @@ async def send_stream(
         raise cancelled_before_sent()
     mail = composer_of(client).compose_stream(envelope, size)
     binary = envelope.binary
-    return await push_content(protocol, mail, source, length, progress, timeout, binary, pipeline)
+    return await push_content(protocol, mail, source, length, progress, timeout, binary, limit, pipeline)
 
 
 def composer_of(client: Connection) -> Composer:

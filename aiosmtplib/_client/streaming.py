@@ -8,13 +8,15 @@ transaction is reset instead.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
 from typing import Any, TypeAlias
 
 from .._codec import DataEncoder
 from .._session.mail import PreparedMail
 from .._session.transaction import Outcome, begin
-from ..errors import SMTPException
+from .._transport.exchange import AwaitedExchange
+from .._transport.limit import Limit
+from ..errors import SMTPException, SMTPReadTimeoutError
 from ..protocol import SMTPProtocol
 from .content import octets
 
@@ -66,20 +68,30 @@ def _count(chunks: Iterable[bytes], binary: bool) -> tuple[int, int]:
 
 
 async def _pieces(message: Any) -> AsyncGenerator[bytes, None]:
+    """The pieces of a source. A generator is closed at the end, also where it was not read to its own."""
     if isinstance(message, bytes | bytearray | memoryview):
         content = octets(message)
         for start in range(0, len(content), _CHUNK):
             yield content[start : start + _CHUNK]
     elif isinstance(message, AsyncIterable):
-        async for chunk in message:
-            yield chunk
+        iterator = aiter(message)
+        try:
+            async for chunk in iterator:
+                yield chunk
+        finally:
+            if isinstance(iterator, AsyncGenerator):
+                await iterator.aclose()
     elif hasattr(message, "read"):
         loop = asyncio.get_running_loop()
         while chunk := await loop.run_in_executor(None, message.read, _CHUNK):
             yield chunk
     else:
-        for chunk in message:
-            yield chunk
+        try:
+            for chunk in message:
+                yield chunk
+        finally:
+            if isinstance(message, Generator):
+                message.close()
 
 
 class _WaitForPieces:
@@ -99,7 +111,7 @@ class _WaitForPieces:
         self._waits = False
         self._task: Any = asyncio.current_task()
         if interruptible:
-            over.add_done_callback(self._interrupt)
+            over.add_done_callback(self.interrupt)
 
     def __aiter__(self) -> _WaitForPieces:
         return self
@@ -113,8 +125,9 @@ class _WaitForPieces:
             if self.interrupted and hasattr(self._task, "uncancel"):
                 self._task.uncancel()
 
-    def _interrupt(self, _: object) -> None:
-        if self._waits:
+    def interrupt(self, _: object = None) -> None:
+        """End the wait, if there is one."""
+        if self._waits and not self.interrupted:
             self.interrupted = True
             self._task.cancel()
 
@@ -134,6 +147,7 @@ async def push_content(
     progress: Progress | None,
     timeout: float | None,
     binary: bool,
+    limit: Limit | None = None,
     pipeline: object = None,
 ) -> Outcome:
     """Run the transaction of ``mail``, whose content comes from ``message``.
@@ -142,6 +156,9 @@ async def push_content(
     :raises SMTPException: if the source or ``progress`` raises; the cause is what it raised
     """
     exchange = protocol.exchange(begin(mail, protocol.server), timeout, pipeline=pipeline)
+    if limit is not None:
+        exchange.limit = limit
+        limit.end = end_by(limit, protocol, exchange)
     protocol.submit(exchange)
     if await protocol.wait_until_wanted(exchange):
         encoder = DataEncoder(dots=not mail.chunked)
@@ -149,6 +166,8 @@ async def push_content(
         end = b""
         pieces = _pieces(message)
         waiting = _WaitForPieces(pieces, exchange.future, isinstance(message, AsyncIterable))
+        if limit is not None:
+            limit.end = end_by(limit, protocol, exchange, waiting.interrupt)
         try:
             async for whole in waiting:
                 piece = octets(whole)
@@ -190,6 +209,25 @@ async def push_content(
             await protocol.push(exchange, b"BDAT 2 LAST\r\n\r\n", 1, last=True)
     outcome: Outcome = await protocol.wait_for(exchange)
     return outcome
+
+
+def end_by(
+    limit: Limit,
+    protocol: SMTPProtocol,
+    exchange: AwaitedExchange,
+    then: Callable[[], object] | None = None,
+) -> Callable[[], None]:
+    """How a limit ends a transaction: so that the verdict is known.
+
+    :param then: called after that
+    """
+
+    def end() -> None:
+        protocol.give_up(exchange, SMTPReadTimeoutError("The deadline of a message passed"))
+        if then is not None:
+            then()
+
+    return end
 
 
 def _is_cancelled(otherwise: bool) -> bool:

@@ -8,17 +8,17 @@ flight on it, or when others have waited long enough.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from .._client.bulk import MAX_BYTES, MessageExchange, MessageWindow, compose_item
 from .._client.results import SendResult, failed
 from .._transport.exchange import cancelled_before_sent
+from .._transport.limit import Limit
 from ..errors import SMTPException, SMTPSenderRefused, SMTPServerDisconnected
 from ..status import Delivery
 from .connection import Condition, PooledConnection
-from .jobs import HeldConnection, MessageQuota, PoolMessage, divide
+from .jobs import HeldConnection, MessageQueue, MessageQuota, PoolMessage, divide
 from .retry import condition_of, may_retry, said_goodbye
 from .state import MAX_MOVES
 
@@ -39,6 +39,7 @@ class Dispatcher(MessageWindow):
     """
 
     message_class = PoolMessage
+    counts_from_pull = True
 
     def __init__(
         self,
@@ -46,15 +47,16 @@ class Dispatcher(MessageWindow):
         make_streams: Callable[[Callable[[], bool]], Streams],
         size: int,
         timeout: float | None,
+        limit: Limit | None = None,
     ) -> None:
-        super().__init__(size, timeout)
+        super().__init__(size, timeout, limit)
         manager.bind(self.loop)
         self._manager = manager
         self._state = manager.state
         #: How many messages one connection may have at a time.
         self._depth = max(2, size // self._state.max_connections)
         self._quota = MessageQuota()
-        self._queue: deque[PoolMessage] = deque()
+        self._queue = MessageQueue(self._fail)
         self._held_connections: set[HeldConnection] = set()
         #: Those that can take another message, in turn.
         self._roomy: dict[HeldConnection, None] = {}
@@ -87,6 +89,8 @@ class Dispatcher(MessageWindow):
         else:
             self._queue.append(message)
             self._dispatch()
+            if message.limit is not None:
+                self._queue.watch(message)
 
     def _refuse(self, message: PoolMessage, error: Exception) -> None:
         self._fail(message, error)
@@ -97,7 +101,7 @@ class Dispatcher(MessageWindow):
         try:
             if self._state.closing:
                 raise SMTPServerDisconnected("The pool is closed")
-            self._streams.begin(message.index, message.item, self._hand_back)
+            self._streams.begin(message.index, message.item, message.limit, self._hand_back)
         except Exception as error:
             self._fail(message, error)
 
@@ -255,7 +259,8 @@ class Dispatcher(MessageWindow):
     def _not_accepted(
         self, exchange: MessageExchange, held: HeldConnection, message: PoolMessage, error: BaseException
     ) -> None:
-        move = not self.withdrawn and message.moves < MAX_MOVES and may_retry(held.pooled, error)
+        may_move = not (self.withdrawn or message.moves >= MAX_MOVES or exchange.is_overdue)
+        move = may_move and may_retry(held.pooled, error)
         if condition_of(held.pooled, error) is Condition.KEEP:
             self._make_room(held)
         else:
@@ -263,12 +268,13 @@ class Dispatcher(MessageWindow):
             held.condition = Condition.REPLACE
             self._roomy.pop(held, None)
             if said_goodbye(error) or (move and isinstance(error, SMTPSenderRefused)):
-                self._limit(held)  # the server said so, and was not merely lost
+                # The server said so, and was not merely lost.
+                self._quota.ended(held, self._held_connections)
             elif isinstance(error, SMTPException) and error.delivery is Delivery.UNKNOWN and not held.cut_off:
                 # What is in flight when a connection is lost may be sent or not: less is, from now on.
                 held.cut_off = True
                 self._depth = max(1, self._depth // 2)
-                self._limit(held)
+                self._quota.ended(held, self._held_connections)
         if move:
             # What nothing was said about is moved as often as it takes, as long as others are served.
             assert isinstance(error, SMTPException)
@@ -282,15 +288,9 @@ class Dispatcher(MessageWindow):
         if move:  # before those that were moved less often
             place = (at for at, other in enumerate(self._queue) if other.moves < message.moves)
             self._queue.insert(next(place, len(self._queue)), message)
+            self._queue.watch(message)
         else:
             self._fail(message, error, exchange.size)
-
-    def _limit(self, held: HeldConnection) -> None:
-        """Give every connection only so many messages as this one has served."""
-        self._quota.ended(held)
-        for other in self._held_connections:
-            if other.allowed is None:
-                other.allowed = self._quota.now
 
     def _leave_if_idle(self, held: HeldConnection) -> None:
         """Give a connection back as soon as nothing is in flight on it: others may need it."""
@@ -363,7 +363,9 @@ class Dispatcher(MessageWindow):
             taken: Any = held.protocol.take_back(held)
             held.pooled.messages -= len(taken)
             held.in_flight -= len(taken)
-            self._queue.extendleft(exchange.message for exchange in reversed(taken))
+            for exchange in reversed(taken):
+                self._queue.appendleft(exchange.message)
+                self._queue.watch(exchange.message)
             self._leave_if_idle(held)
 
     def _withdraw(self) -> None:
@@ -380,8 +382,8 @@ class Dispatcher(MessageWindow):
             self._withdraw_waiters()
         if self._streams is not None:
             self._streams.withdraw()
-        while self._queue:
-            self._fail(self._queue.popleft(), cancelled_before_sent())
+        for message in self._queue.take_all():
+            self._fail(message, cancelled_before_sent())
         for held in list(self._held_connections):
             held.protocol.withdraw(held)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._client.bulk import QueuedMessage
 from .._client.compose import Composer, envelope_of
 from .._client.results import Envelope, SendResult
 from .._client.sending import composer_of
+from .._transport.exchange import cancelled_before_sent
+from .._transport.timers import Deadline
 from ..esmtp import split_recipients
 from ..protocol import SMTPProtocol
 from .connection import Condition, PooledConnection
@@ -76,9 +80,15 @@ class MessageQuota:
     def __init__(self) -> None:
         self.now: int | None = None
 
-    def ended(self, held: HeldConnection) -> None:
-        """The server said goodbye, that it takes no more, or nothing, amidst messages."""
+    def ended(self, held: HeldConnection, others: Iterable[HeldConnection]) -> None:
+        """The server said goodbye, that it takes no more, or nothing, amidst messages.
+
+        :param others: the connections that get only so many as this one has served
+        """
         self.now = max(1, held.served)
+        for other in others:
+            if other.allowed is None:
+                other.allowed = self.now
 
     def used_up(self, held: HeldConnection) -> None:
         """A connection served all that it was given: perhaps something else had ended the last one."""
@@ -96,6 +106,41 @@ class PoolMessage(QueuedMessage):
     moves = 0
     division: Division | None = None
     recipients: Sequence[str] = ()
+
+
+class MessageQueue(deque[PoolMessage]):
+    """The messages that wait for a connection. Those whose deadline passes there leave it.
+
+    :param expired: called with each of those, and its error
+    """
+
+    def __init__(self, expired: Callable[[PoolMessage, Exception], None]) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        self._expired = expired
+        self._deadline = Deadline(self._expire)
+
+    def watch(self, message: PoolMessage) -> None:
+        """Mind the deadline of a message that was put into the queue."""
+        limit, deadline = message.limit, self._deadline
+        if limit is not None and (deadline.at is None or limit.at < deadline.at):
+            deadline.move(self._loop, limit.at)
+
+    def take_all(self) -> list[PoolMessage]:
+        """Empty the queue."""
+        messages = list(self)
+        self.clear()
+        self._deadline.stop()
+        return messages
+
+    def _expire(self) -> None:
+        self._deadline.at = None
+        for message in list(self):
+            if message.limit is not None and message.limit.is_over():
+                self.remove(message)
+                self._expired(message, message.limit.exceeded(cancelled_before_sent(), "connect"))
+            else:
+                self.watch(message)
 
 
 class Division:
@@ -137,5 +182,6 @@ def divide(message: PoolMessage, rcptmax: int) -> Sequence[PoolMessage]:
         part = PoolMessage(message.index, dataclasses.replace(envelope, recipients=group))
         part.division = division
         part.recipients = group
+        part.limit = message.limit
         parts.append(part)
     return parts

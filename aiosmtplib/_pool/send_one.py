@@ -4,7 +4,7 @@ several transactions if the server does not take all its recipients at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .._client.connection import Timeout
@@ -13,6 +13,7 @@ from .._client.results import SendResult, delivery_of, failed
 from .._client.sending import send_object
 from .._client.streaming import Progress
 from .._envelope.parameter import option_list
+from .._transport.limit import Limit, within
 from ..errors import SMTPNotSupported
 from ..esmtp import split_recipients
 from ..response import SMTPResponse
@@ -37,10 +38,12 @@ class Submission(Protocol):
 
     :ivar octets: how long its content is, as far as that is known
     :ivar repeatable: whether it can be sent again once its content has been read
+    :ivar limit: its deadline, or ``None``
     """
 
     octets: int
     repeatable: bool
+    limit: Limit | None
 
     def rewind(self) -> None:
         """Be ready to be sent again."""
@@ -61,8 +64,10 @@ class ContentSubmission:
         rcpt_options: Iterable[str] | None,
         timeout: Timeout,
         progress: Progress | None,
+        limit: Limit | None = None,
     ) -> None:
         self._sender = sender
+        self.limit = limit
         source: Any = message
         self._message = source
         self._mail_options = option_list(mail_options)
@@ -101,6 +106,7 @@ class ContentSubmission:
             self._rcpt_options,
             self._timeout,
             progress=self._progress,
+            **_deadline(self.limit),
         )
 
 
@@ -116,8 +122,10 @@ class ObjectSubmission:
         mail_options: Iterable[str] | None,
         rcpt_options: Iterable[str] | None,
         timeout: Timeout,
+        limit: Limit | None,
     ) -> None:
         self._sender = sender
+        self.limit = limit
         self._message = message
         self._mail_options = option_list(mail_options)
         self._rcpt_options = option_list(rcpt_options, "RCPT")
@@ -128,7 +136,7 @@ class ObjectSubmission:
         pass
 
     async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
-        result, self.octets = await send_object(
+        call = send_object(
             client,
             self._message,
             self._sender,
@@ -136,8 +144,15 @@ class ObjectSubmission:
             self._mail_options,
             self._rcpt_options,
             self._timeout,
+            self.limit,
         )
+        result, self.octets = await within(self.limit, call)
         return result
+
+
+def _deadline(limit: Limit | None) -> dict[str, Any]:
+    """The limit as an argument, for a method of a class of the caller's, which may not take it."""
+    return {} if limit is None else {"deadline": limit}
 
 
 def accepted(index: int, item: Item, result: Result) -> SendResult[Item]:
@@ -153,7 +168,7 @@ async def deliver(manager: ConnectionManager, message: Submission, recipients: S
     :raises SMTPNotSupported: if it takes several transactions, and its content can be read only once
     """
     try:
-        pooled = await manager.acquire()
+        pooled = await _in_time(message, manager.acquire())
         groups = split_recipients(recipients, pooled.rcptmax)
         if len(groups) == 1:
             result = await _attempt(manager, pooled, message, recipients)
@@ -181,14 +196,21 @@ async def _attempt(
             result = await message.send(pooled.client, recipients)
         except BaseException as error:
             condition = condition_of(pooled, error)
-            if moves == MAX_MOVES or not may_retry(pooled, error, once=not message.repeatable):
+            final = moves == MAX_MOVES or (message.limit is not None and message.limit.passed)
+            if final or not may_retry(pooled, error, once=not message.repeatable):
                 manager.release(pooled, condition)
                 raise
         else:
             manager.release(pooled, Condition.KEEP)
             return result
         moves += 1
-        pooled = await manager.replace(pooled, condition)
+        pooled = await _in_time(message, manager.replace(pooled, condition))
+
+
+async def _in_time(
+    message: Submission, connection: Awaitable[PooledConnection[SMTP]]
+) -> PooledConnection[SMTP]:
+    return await within(message.limit, connection, "connect")
 
 
 async def _divided(
@@ -208,7 +230,7 @@ async def _divided(
         try:
             if number:
                 message.rewind()
-                pooled = await manager.acquire(begun=True)
+                pooled = await _in_time(message, manager.acquire(begun=True))
             part: SendResult[None] = accepted(0, None, await _attempt(manager, pooled, message, group))
         except Exception as error:
             part = failed(0, None, error)

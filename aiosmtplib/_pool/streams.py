@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._client.bulk import addresses_of
 from .._client.results import Envelope, SendResult, failed
 from .._transport.exchange import cancelled_before_sent
+from .._transport.limit import Limit
 from ..status import Delivery
 from .send_one import ContentSubmission, Result, accepted, deliver
 
@@ -31,12 +32,13 @@ class _StreamSubmission(ContentSubmission):
         index: int,
         item: Envelope,
         timeout: float | None,
+        limit: Limit | None,
         is_paused: Callable[[], bool],
         done: Callable[[SendResult[Any]], None],
     ) -> None:
         sender, self.recipients = addresses_of(item)
         content: Any = item.message
-        super().__init__(sender, content, item.mail_options, item.rcpt_options, timeout, None)
+        super().__init__(sender, content, item.mail_options, item.rcpt_options, timeout, None, limit)
         self.index = index
         self.item = item
         self.done = done
@@ -69,13 +71,16 @@ class Streams:
         self._postponed: list[_StreamSubmission] = []
         self._withdrawn = False
 
-    def begin(self, index: int, item: Envelope, done: Callable[[SendResult[Any]], None]) -> None:
+    def begin(
+        self, index: int, item: Envelope, limit: Limit | None, done: Callable[[SendResult[Any]], None]
+    ) -> None:
         """Send a message, as soon as there is a connection for it.
 
+        :param limit: its deadline, or ``None``
         :param done: called with its result
         :raises ValueError: if it is not addressed
         """
-        self._start(_StreamSubmission(index, item, self._timeout, self._is_paused, done))
+        self._start(_StreamSubmission(index, item, self._timeout, limit, self._is_paused, done))
 
     def _start(self, message: _StreamSubmission) -> None:
         message.postponed = False

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, TypeVar
+import math
+from typing import TypeVar
 
-from .._session import FINAL, GROUP, OVERLAPPING, STREAM, Dialogue, Exchange, Session
+from .._session import FINAL, GROUP, OVERLAPPING, STREAM, Exchange, Session
 from .._session.mail import ServerState
 from .._trace.observer import CommandHook, CommandObserver, log_lost, numbers, wire_log
 from .._trace.transcript import Transcript
 from ..errors import SMTPException, SMTPReadTimeoutError, SMTPServerDisconnected
 from ..status import SMTPStatus
-from .exchange import AwaitedExchange, cancelled_before_sent, injected_before_tls
+from .exchange import AwaitedExchange, injected_before_tls
 from .timers import DEFAULT_TIMEOUT, FINAL_TIMEOUT, Deadline
 from .waiting import WaitingExchanges, is_paused
 from .wakeup import wake
@@ -98,57 +99,6 @@ class BaseProtocol(FlowControlMixin):
 
     # -- the queue -----------------------------------------------------------------------------------
 
-    async def run(
-        self,
-        dialogue: Dialogue[T],
-        timeout: float | None,
-        *,
-        reserve: bool = False,
-        upgrade: bool = False,
-    ) -> T:
-        """Run a dialogue to its end, after those that were there before it.
-
-        :param timeout: seconds for each reply, or ``None`` for no limit
-        :param reserve: whether a 3yz reply asks for more, and so reserves the connection for this task
-        :param upgrade: whether a 220 is to be followed by a TLS handshake
-        :raises SMTPServerDisconnected: if the connection is, or gets, lost
-        :raises SMTPReadTimeoutError: after ``timeout``; the connection is closed
-        """
-        exchange = self.exchange(dialogue, timeout, reserve=reserve, upgrade=upgrade)
-        self.submit(exchange)
-        result: T = await self.wait_for(exchange)
-        return result
-
-    def exchange(
-        self,
-        dialogue: Dialogue[Any],
-        timeout: float | None,
-        *,
-        reserve: bool = False,
-        upgrade: bool = False,
-        pipeline: object = None,
-    ) -> AwaitedExchange:
-        """A dialogue for :meth:`submit` and :meth:`wait_for`. The options are those of :meth:`run`."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        exchange = AwaitedExchange(dialogue, timeout, pipeline)
-        exchange.future = self._loop.create_future()
-        exchange.owner = asyncio.current_task() if reserve else None
-        exchange.upgrade = upgrade
-        exchange.wanted = None
-        return exchange
-
-    async def wait_for(self, exchange: AwaitedExchange) -> Any:
-        """Wait for the end of a dialogue. If the task is cancelled here, the dialogue is abandoned."""
-        try:
-            await exchange.future
-        except asyncio.CancelledError:
-            self.abandon(exchange)
-            raise
-        if exchange.error is not None:
-            raise exchange.error
-        return exchange.result
-
     def submit(self, exchange: Exchange) -> None:
         """Begin an exchange now, or put it behind those that wait.
 
@@ -175,31 +125,6 @@ class BaseProtocol(FlowControlMixin):
             self._begin_waiting()
             self._begun()
 
-    def withdraw(self, pipeline: object) -> None:
-        """End the exchanges of a pipeline that have not begun."""
-        self._withdraw(self._waiting.of(pipeline))
-
-    def is_running(self, pipeline: object) -> bool:
-        """Whether an exchange of this pipeline has begun and is not over."""
-        return any(exchange.pipeline is pipeline for exchange in self._session.running)
-
-    def take_back(self, pipeline: object) -> list[Exchange]:
-        """The exchanges of a pipeline that have not begun. They do not wait here any more."""
-        exchanges = self._waiting.of(pipeline)
-        for exchange in exchanges:
-            self._waiting.remove(exchange)
-            exchange.dialogue.close()
-        return exchanges
-
-    def _withdraw(self, exchanges: list[Exchange]) -> None:
-        for exchange in exchanges:
-            self._waiting.remove(exchange)
-        for exchange in exchanges:
-            exchange.dialogue.close()
-            exchange.error = cancelled_before_sent()
-            self.attach_transcript(exchange.error)
-            exchange.on_done()
-
     def _may_begin(self, exchange: Exchange) -> bool:
         """Whether an exchange whose pipeline is not paused may begin now."""
         session = self._session
@@ -214,6 +139,8 @@ class BaseProtocol(FlowControlMixin):
     def _begin(self, exchange: Exchange) -> None:
         session = self._session
         self._reserved_for = None
+        if exchange.limit is not None:
+            exchange.limit.begin()
         # An observer that began while replies are outstanding would take them for those to other commands.
         if (self._observer is not None or wire_log.isEnabledFor(logging.DEBUG)) and session.head is None:
             self._observe()
@@ -232,18 +159,6 @@ class BaseProtocol(FlowControlMixin):
                 return
             self._waiting.remove(exchange)
             self._begin(exchange)
-
-    def abandon(self, exchange: Exchange) -> None:
-        """End an exchange whose task was cancelled. A connection out of step is never used again."""
-        if exchange in self._waiting:
-            self._waiting.remove(exchange)
-            exchange.dialogue.close()
-        elif exchange in self._session or (
-            isinstance(exchange, AwaitedExchange)
-            and self._reserved_for is (self if exchange.upgrade else asyncio.current_task())
-        ):
-            exchange.dialogue.close()
-            self._lose(SMTPServerDisconnected("Connection closed: a command was cancelled"))
 
     # -- replies -------------------------------------------------------------------------------------
 
@@ -326,10 +241,13 @@ class BaseProtocol(FlowControlMixin):
         if exchange.follows in FINAL and self._has_taken(exchange):
             if seconds is DEFAULT_TIMEOUT or self.final_timeout is not FINAL_TIMEOUT:
                 seconds = self.final_timeout
-        if seconds is None or loop is None:
+        limit = exchange.limit
+        if loop is None or (seconds is None and limit is None):
             deadline.at = None
             return
-        at = loop.time() + seconds
+        at = math.inf if seconds is None else loop.time() + seconds
+        if limit is not None and limit.at < at:
+            at = limit.at
         if at < deadline.timer_at:
             deadline.move(loop, at)
         else:
@@ -346,6 +264,9 @@ class BaseProtocol(FlowControlMixin):
         return self.transport.get_write_buffer_size() <= beyond
 
     def _on_timeout(self) -> None:
+        head = self._session.head
+        if head is not None and head.limit is not None and head.limit.at == self._deadline.at:
+            head.limit.passed = True
         self._lose(SMTPReadTimeoutError("Timed out waiting for server response"))
 
     def _lose(self, error: SMTPException, *, abort: bool = True, level: int = logging.INFO) -> None:

@@ -27,6 +27,7 @@ class Exchange:
 
     :param timeout: seconds for each reply, or ``None`` for no limit; kept for whoever has a clock
     :param pipeline: exchanges of the same pipeline may overlap (RFC 2920); ``None`` overlaps with none
+    :ivar limit: that of the whole exchange, or ``None``; kept for whoever has a clock
     :ivar result: what the dialogue returned; or ``error``, what it raised
     :ivar replies: those that came of the ones its last step asked for
     :ivar follows: what may follow its last step: ``MORE``, ``LAST``, ``STREAM``, ``CHUNKS``,
@@ -43,6 +44,7 @@ class Exchange:
         "error",
         "expected",
         "follows",
+        "limit",
         "pipeline",
         "replies",
         "result",
@@ -56,6 +58,7 @@ class Exchange:
         self.dialogue = dialogue
         self.timeout = timeout
         self.pipeline = pipeline
+        self.limit: Any = None
         self.result: Any = None
         self.error: BaseException | None = None
         self.replies: list[SMTPResponse] = []
