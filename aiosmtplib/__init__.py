@@ -45,7 +45,7 @@ from .status import Delivery, SMTPStatus
 from .typing import SMTPTokenGenerator
 
 if TYPE_CHECKING:
-    from .pool import PoolStats, SMTPPool
+    from .pool import PoolStats, PoolVerification, SMTPPool
 
 __title__ = "aiosmtplib"
 __version__ = "5.2.0"
@@ -62,6 +62,7 @@ __all__ = (
     "IMPLEMENTATION",
     "LMTP",
     "PoolStats",
+    "PoolVerification",
     "Recipient",
     "SECURE",
     "SMTP",
@@ -110,11 +111,11 @@ for _public in (
 
 def __getattr__(name: str) -> object:
     # A quarter of the package is for the pool, which most programs do not need (PEP 562).
-    if name not in ("PoolStats", "SMTPPool", "pool"):
+    if name not in ("PoolStats", "PoolVerification", "SMTPPool", "pool"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     pool = import_module(".pool", __name__)
     return pool if name == "pool" else getattr(pool, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "PoolStats", "SMTPPool", "pool"})
+    return sorted({*globals(), "PoolStats", "PoolVerification", "SMTPPool", "pool"})

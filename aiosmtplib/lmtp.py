@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._client.connection import Timeout
+from ._client.url import CLIENT_CLASSES
 from ._client.variant import LMTP_VARIANT
 from .errors import SMTPNotSupported
 from .response import SMTPResponse
@@ -87,3 +88,6 @@ class LMTP(SMTP):
         :raises SMTPNotSupported: always; nothing has been sent
         """
         raise SMTPNotSupported("LMTP answers the content once for each recipient: use sendmail()")
+
+
+CLIENT_CLASSES[LMTP_VARIANT.name] = LMTP

@@ -15,15 +15,17 @@ from ._client.error_context import gives_up
 from ._client.options import DEFAULT_TIMEOUT, FINAL_TIMEOUT, NOT_GIVEN, destination_of
 from ._client.send_many import SendMany
 from ._client.streaming import Progress
+from ._client.url import concealed, from_url, revealed
 from ._envelope.recipient import recipient_list
 from ._pool.connection import PoolStats
 from ._pool.dispatcher import Dispatcher
 from ._pool.manager import ConnectionManager
-from ._pool.options import PoolOptions
+from ._pool.options import POOL_OPTION_TYPES, PoolOptions
 from ._pool.rate import TokenBucket
 from ._pool.send_one import ContentSubmission, ObjectSubmission, deliver
 from ._pool.state import PoolState
 from ._pool.streams import Streams
+from ._pool.verification import PoolVerification, verify
 from ._sasl.secret import conceal, reveal
 from ._trace.observer import CommandHook
 from ._transport.limit import limit_of, running_limit
@@ -34,9 +36,10 @@ from .typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
 if TYPE_CHECKING:
     import email.message
 
-__all__ = ("PoolOptions", "PoolStats", "SMTPPool")
+__all__ = ("PoolOptions", "PoolStats", "PoolVerification", "SMTPPool")
 
-PoolOptions.__module__ = PoolStats.__module__ = __name__  # where users import it from is what a pickle names
+# Where users import these from is what a pickle names.
+PoolOptions.__module__ = PoolStats.__module__ = PoolVerification.__module__ = __name__
 
 Item = TypeVar("Item")
 Self = TypeVar("Self", bound="SMTPPool")
@@ -178,6 +181,23 @@ class SMTPPool:
         )
         self._manager = ConnectionManager(state, make, None if rate is None else TokenBucket(rate))
 
+    @classmethod
+    def from_url(cls: type[Self], url: str, **options: Any) -> Self:
+        """A pool with the options of a URL, as :meth:`SMTP.from_url` takes it.
+
+        >>> SMTPPool.from_url("smtps://me:p%40ssword@smtp.example.com?max_connections=4&rate=2.5")
+
+        :param url: the URL, whose query may have the options of a pool as well
+        :param options: options of a pool besides those in the URL
+        :raises ValueError: if the URL is not valid, an option is unknown, not of its type or given twice,
+            ``client_class`` does not speak the protocol, or options exclude each other
+        :raises TypeError: if an option is of the wrong type, or unknown
+        """
+        url, options = conceal(url), concealed(options)
+        client_class = reveal(options.pop("client_class", SMTP))
+        found = from_url(url, options, client_class, POOL_OPTION_TYPES)
+        return cls(client_class=found.client_class, **revealed(found.options))
+
     def __repr__(self) -> str:
         if "_manager" not in vars(self):  # asked by who reports that the constructor failed
             return f"<{type(self).__name__}, not set up>"
@@ -186,6 +206,18 @@ class SMTPPool:
     def stats(self) -> PoolStats:
         """The numbers of this moment: connections, callers that wait, and what became of the messages."""
         return self._manager.state.stats()
+
+    async def verify(self) -> PoolVerification:
+        """Connect, log in and say NOOP, to know at the start of a program whether mail can be sent.
+
+        A connection that is idle is asked first; a new one stays in the pool for the first message.
+
+        :return: where the connection goes, and what was negotiated
+        :raises SMTPServerDisconnected: if the pool is closed, or the connection was lost
+        :raises SMTPResponseException: if the server refuses NOOP
+        :raises SMTPException: and whatever else :meth:`SMTP.connect` raises
+        """
+        return await verify(self._manager)
 
     # -- sending -------------------------------------------------------------------------------------
 

@@ -20,6 +20,8 @@ from ._client.options import SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT, desti
 from ._client.pipeline import Pipeline
 from ._client.send_many import SendMany
 from ._client.sending import Sending
+from ._client.url import CLIENT_CLASSES, concealed, from_url, revealed
+from ._client.variant import SMTP_VARIANT
 from ._sasl.secret import conceal
 from ._trace.observer import CommandHook
 from ._transport.limit import Limit, limit_of, running_limit, within
@@ -88,6 +90,29 @@ class SMTP(Sending, Commands, Authentication):
     _limit: Limit | None = None
 
     # -- connecting ----------------------------------------------------------------------------------
+
+    @classmethod
+    def from_url(cls: type[Self], url: str, **options: Any) -> Self:
+        """A client with the options of a URL, as programs have it in one line of their configuration.
+
+        >>> SMTP.from_url("smtp+starttls://me:p%40ssword@smtp.example.com:587?timeout=10")
+
+        The schemes are ``smtp`` (STARTTLS if the server offers it), ``smtp+starttls`` (STARTTLS in any case),
+        ``smtps`` (TLS from the first byte), ``lmtp`` (:class:`LMTP`), and for a Unix domain socket
+        ``unix:///path``. In user name and password ``@ : / ? # %`` are percent-encoded. The query has options
+        by their names: numbers, ``true`` and ``false``, ``none``, text, and ``TLSv1.2`` and the like.
+
+        :param url: the URL; no error and no ``repr`` shows what is in it
+        :param options: options of the class besides those in the URL, also such as no URL can have
+        :return: a client of this class; for ``lmtp`` an :class:`LMTP` client
+        :raises ValueError: if the URL is not valid, an option is unknown, not of its type or given twice, or
+            options exclude each other
+        :raises TypeError: if an option is of the wrong type, or unknown
+        """
+        url, options = conceal(url), concealed(options)
+        found = from_url(url, options, cls)
+        client: Self = found.client_class(**revealed(found.options))
+        return client
 
     async def connect(
         self,
@@ -312,3 +337,6 @@ class SMTP(Sending, Commands, Authentication):
         raise RuntimeError(
             f"An event loop is running here: await {method.__name__} instead of its _sync form"
         )
+
+
+CLIENT_CLASSES[SMTP_VARIANT.name] = SMTP

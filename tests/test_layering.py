@@ -48,7 +48,8 @@ LAYERS = {
         "protocol",
     ],
     "client": [
-        *within("_client", "content results variant hostnames options capabilities error_context security"),
+        *within("_client", "content results variant hostnames options url capabilities"),
+        *within("_client", "error_context security"),
         *within("_client", "happy_eyeballs connector compose"),
         *within("_client", "connection authentication commands lifetime streaming sending bulk"),
         *within("_client", "send_many pipeline"),
@@ -56,7 +57,7 @@ LAYERS = {
     ],
     "pool": [
         *within("_pool", "options rate connection limit state manager retry"),
-        *within("_pool", "send_one streams jobs dispatcher"),
+        *within("_pool", "send_one streams jobs dispatcher verification"),
         "pool",
     ],
     "faces": ["lmtp", "api", "", "testing"],

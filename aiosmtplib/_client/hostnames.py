@@ -41,8 +41,8 @@ def check_server_name(name: str) -> None:
     check_argument(name, "hostname")
     # A URL may hold a password, which no error text shows.
     authority = name.rpartition("://")[2].rpartition("@")[2].partition("/")[0].strip()
-    host, port = (authority, "") if _is_ipv6(authority) else _split(authority)
-    if ":" in host and not _is_ipv6(host):
+    host, port = (authority, "") if is_ipv6(authority) else _split(authority)
+    if ":" in host and not is_ipv6(host):
         host = ""
     if host == name and not re.search(r"\s", name):
         return
@@ -52,7 +52,7 @@ def check_server_name(name: str) -> None:
     )
 
 
-def _is_ipv6(text: str) -> bool:
+def is_ipv6(text: str) -> bool:
     try:
         socket.inet_pton(socket.AF_INET6, text.partition("%")[0])
     except (OSError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -130,3 +131,16 @@ def abort(client: Connection) -> None:
     client.close()
     if transport is not None:
         transport.abort()
+
+
+def server_of(client: Connection) -> tuple[str, int | None]:
+    """The name of the server and its port; or the path of its Unix domain socket, and ``None``."""
+    if client.socket_path is not None:
+        return os.fsdecode(client.socket_path), None
+    return client._server_name, client._effective_port
+
+
+def user_of(client: Connection) -> str | None:
+    """Who logs in when the client connects."""
+    name = client._username
+    return name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else name

@@ -184,7 +184,6 @@ class Options:
             stop_on_auth_failure=stop_on_auth_failure,
             on_command=on_command,
         )
-        check_timeout(timeout)
 
     def _set_up(self) -> None:
         """Set the attributes of a derived class: so this is the one constructor, with the one signature."""
@@ -192,7 +191,7 @@ class Options:
     def _check_options(self) -> None:
         if self.tls_context is not None and (self.client_cert is not None or self.client_key is not None):
             raise ValueError("Either a TLS context or a certificate/key must be provided, not both")
-        for name, types in _TYPES.items():
+        for name, types in OPTION_TYPES.items():
             kind = type(reveal(getattr(self, _PRIVATE.get(name, name))))
             if not issubclass(kind, types):
                 raise TypeError(f"The {name} option cannot be of type {kind.__name__}")
@@ -339,7 +338,7 @@ _PRIVATE = {
 }
 
 #: The types of the options. A text such as "no" is never taken for true.
-_TYPES: dict[str, tuple[type, ...]] = {
+OPTION_TYPES: dict[str, tuple[type, ...]] = {
     "use_tls": (bool,),
     "validate_certs": (bool,),
     "stop_on_auth_failure": (bool,),
@@ -353,6 +352,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
             "password": (str, bytes),
             "source_address": (tuple,),
             "start_tls": (bool,),
+            "timeout": (int, float),
             "final_timeout": (int, float),
             "tls_context": (ssl.SSLContext,),
             "client_cert": (str, os.PathLike),

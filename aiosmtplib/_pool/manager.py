@@ -97,9 +97,10 @@ class ConnectionManager:
 
     # -- those who want a connection -----------------------------------------------------------------
 
-    async def acquire(self, *, begun: bool = False) -> Pooled:
+    async def acquire(self, *, begun: bool = False, sends: bool = True) -> Pooled:
         """A connection, with the permission to send one message on it.
 
+        :param sends: whether there is a message at all; without one, no permission is needed
         :param begun: a part of the message was sent: the rest is too, also while the pool is being closed
         :raises SMTPServerDisconnected: if the pool is closed
         :raises SMTPException: if no connection could be opened
@@ -107,7 +108,7 @@ class ConnectionManager:
         self.bind(asyncio.get_running_loop())
         if self.state.closing and not begun:
             raise SMTPServerDisconnected("The pool is closed")
-        if self.rate is None:
+        if self.rate is None or not sends:
             return await self._connection()
         self._in_line += 1
         try:

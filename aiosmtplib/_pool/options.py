@@ -47,3 +47,13 @@ class PoolOptions(TypedDict, total=False):
     idle_timeout: float | None
     rate: float | None
     client_class: type[SMTP]
+
+
+#: The types of those that only a pool has, for a URL: others cannot be in one.
+POOL_OPTION_TYPES: dict[str, tuple[type, ...]] = {
+    "max_connections": (int,),
+    "max_messages": (int, type(None)),
+    "max_age": (int, float, type(None)),
+    "idle_timeout": (int, float, type(None)),
+    "rate": (int, float, type(None)),
+}

@@ -128,6 +128,7 @@ EXPECTED = {
         [(ME, [f"{name}@example.com"]) for name in ("anna", "ben", "cleo")], also=_one_connection
     ),
     "client: By hand 1": Expected(TO_YOU * 2, also=_one_connection),
+    "client: By URL 1": Expected([], also=lambda office: office.commands.count("NOOP") == 1),
     "client: Single commands 1": Expected(
         TO_YOU, also=lambda office: "NOOP anybody there?" in office.commands
     ),
@@ -149,6 +150,7 @@ EXPECTED = {
         [(ME, [f"{name}@example.com"]) for name in ("anna", "ben", "cleo")],
         also=lambda office: 1 <= office.commands.count("QUIT") <= 2,
     ),
+    "pool: By URL 1": Expected([], also=_one_connection),
     "errors: Errors and verdicts 1": Expected(TO_YOU, also=_one_connection),
     "errors: What became of the message 1": Expected(
         TO_YOU, peer=lambda: Peer({"connect": actions.in_turn("421 4.3.2 Too busy", "220 peer.example")})

@@ -265,6 +265,7 @@ CASES: dict[str, Case] = {
     "SMTPPool.__aexit__": _pool("__aexit__", None, None, None, closes=True),
     "SMTPPool.aclose": _pool("aclose", closes=True),
     "SMTPPool.aclose at once": _pool("aclose", 0, closes=True),
+    "SMTPPool.verify": _pool("verify"),
     "SMTPPool.send": _pool("send", TEXT, SENDER, TO, sends=True),
     "SMTPPool.sendmail": _pool("sendmail", SENDER, TO, TEXT, sends=True),
     "SMTPPool.sendmail streamed": Case(_streamed("pool"), "pool", sends=True),
