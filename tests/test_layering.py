@@ -60,7 +60,7 @@ LAYERS = {
         *within("_pool", "send_one streams jobs dispatcher verification"),
         "pool",
     ],
-    "faces": ["lmtp", "api", "", "testing"],
+    "faces": ["lmtp", "api", "", *within("_blocking", "thread send_many"), "blocking", "testing"],
     "command line": [
         *within("_cli", "masking console verbose options send probe prompt demo"),
         "cli",
