@@ -100,6 +100,8 @@ class SMTPPool:
     Hooks, sources of tokens and streamed content are called in the thread of the event loop: there,
     a method of this class is a :exc:`RuntimeError`.
 
+    :param hostname: name or address of the server; ``None`` means ``"localhost"``
+    :param port: port of the server; by default 465 with ``use_tls``, 587 with ``start_tls=True``, else 25
     :param options: those of :class:`aiosmtplib.SMTPPool`
     :raises ValueError: if options exclude each other, or a number is not positive
     :raises TypeError: if an option is unknown or of the wrong type
@@ -139,6 +141,9 @@ class SMTPPool:
         The messages are pulled in the thread of the caller. Whoever leaves the loop early, or calls ``close``
         on the iterator, waits for what is in flight; nothing else is sent.
 
+        :param messages: message objects or :class:`Envelope`
+        :param window: at most this many messages are pulled and not yet handed back
+        :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the pool's
         :return: an iterator of :class:`SendResult`, in the order in which they come
         :raises TypeError: if ``messages`` is a single one or asynchronous, or ``window`` is no number
         :raises ValueError: if ``window`` is less than 1

@@ -98,7 +98,7 @@ class LoopThread:
                 pass  # from a hook of the caller's; the call raises it, too
 
     def check_caller(self) -> None:
-        """:raises RuntimeError: if the calling thread would wait for itself, or for a thread that has ended"""
+        """:raises RuntimeError: if the calling thread would wait for itself, or for one that has ended"""
         if threading.current_thread() is self._thread:
             raise RuntimeError("Called in the event loop of aiosmtplib.blocking, which would wait for itself")
         if sys.is_finalizing():

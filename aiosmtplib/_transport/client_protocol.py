@@ -15,13 +15,14 @@ from ..response import SMTPResponse
 from ..status import SMTPStatus
 from .exchange import injected_before_tls
 from .stream_protocol import StreamProtocol
+from .task_protocol import TaskProtocol
 from .timers import in_time
 
 #: How long the server may take to close its side after a goodbye, in seconds.
 _CLOSE_TIMEOUT: Final = 1.0
 
 
-class ClientProtocol(StreamProtocol):
+class ClientProtocol(StreamProtocol, TaskProtocol):
     """What :class:`aiosmtplib.protocol.SMTPProtocol` does but for receiving."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:

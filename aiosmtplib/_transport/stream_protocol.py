@@ -6,12 +6,12 @@ import asyncio
 
 from .._session import CHUNKS, MORE, STREAM, Data, Exchange
 from .._session.transaction import RSET
+from .base_protocol import BaseProtocol
 from .exchange import AwaitedExchange
-from .task_protocol import TaskProtocol
 from .wakeup import wake
 
 
-class StreamProtocol(TaskProtocol):
+class StreamProtocol(BaseProtocol):
     """The exchanges on one connection, also those whose content is streamed."""
 
     async def wait_until_wanted(self, exchange: AwaitedExchange) -> bool:

@@ -6,9 +6,8 @@ import asyncio
 from typing import Any, TypeVar
 
 from .._session import Dialogue, Exchange
-from ..errors import SMTPException, SMTPServerDisconnected
 from .base_protocol import BaseProtocol
-from .exchange import AwaitedExchange, cancelled_before_sent
+from .exchange import AwaitedExchange
 
 T = TypeVar("T")
 
@@ -67,26 +66,6 @@ class TaskProtocol(BaseProtocol):
             raise exchange.error
         return exchange.result
 
-    def abandon(self, exchange: AwaitedExchange) -> None:
-        """End an exchange whose task was cancelled. A connection out of step is never used again."""
-        error = SMTPServerDisconnected("Connection closed: a command was cancelled")
-        holder = self if exchange.upgrade else asyncio.current_task()
-        if not self.give_up(exchange, error) and self._reserved_for is holder:
-            self._lose(error)
-
-    def give_up(self, exchange: Exchange, error: SMTPException) -> bool:
-        """End an exchange with this error, and with it the connection, unless it has not begun.
-
-        :return: whether it was not over
-        """
-        if exchange in self._waiting:
-            self._withdraw([exchange], error)
-        elif exchange in self._session:
-            self._lose(error)
-        else:
-            return False
-        return True
-
     # -- pipelines -----------------------------------------------------------------------------------
 
     def withdraw(self, pipeline: object) -> None:
@@ -104,12 +83,3 @@ class TaskProtocol(BaseProtocol):
             self._waiting.remove(exchange)
             exchange.dialogue.close()
         return exchanges
-
-    def _withdraw(self, exchanges: list[Exchange], error: SMTPException | None = None) -> None:
-        for exchange in exchanges:
-            self._waiting.remove(exchange)
-        for exchange in exchanges:
-            exchange.dialogue.close()
-            exchange.error = reason = error or cancelled_before_sent()
-            self.attach_transcript(reason)
-            exchange.on_done()

@@ -97,7 +97,13 @@ async def _messages() -> Any:
 
 @pytest.mark.parametrize(
     ("messages", "window", "error"),
-    [(_messages(), 1, TypeError), (TEXT, 1, TypeError), ([], 0, ValueError), ([], None, TypeError), (1, 1, TypeError)],
+    [
+        (_messages(), 1, TypeError),
+        (TEXT, 1, TypeError),
+        ([], 0, ValueError),
+        ([], None, TypeError),
+        (1, 1, TypeError),
+    ],
 )
 def test_arguments_of_send_many_are_checked_at_once(
     messages: Any, window: Any, error: type[Exception]
@@ -260,8 +266,11 @@ def test_an_interrupt_cancels_the_work(many: bool, caplog: pytest.LogCaptureFixt
 
 
 def test_the_end_of_a_block_that_was_interrupted_waits_for_nothing() -> None:
-    with in_thread(Peer({"QUIT": actions.silence})) as peer, pytest.raises(KeyboardInterrupt):
-        with pool_to(peer) as pool:
-            pool.sendmail(ME, YOU, TEXT)
-            raise KeyboardInterrupt
+    with (
+        in_thread(Peer({"QUIT": actions.silence})) as peer,
+        pytest.raises(KeyboardInterrupt),
+        pool_to(peer) as pool,
+    ):
+        pool.sendmail(ME, YOU, TEXT)
+        raise KeyboardInterrupt
     assert pool.stats().idle == pool.stats().busy == 0

@@ -50,7 +50,7 @@ DOORS = {
     "SMTP.starttls": Door(aiosmtplib.SMTP.starttls, _taken(aiosmtplib.SMTP.starttls), frozenset({"timeout"})),
     "LMTP": Door(aiosmtplib.LMTP, _taken(Options)),
     "SMTPPool": Door(aiosmtplib.SMTPPool, _taken(aiosmtplib.SMTPPool)),
-    "send_many": Door(aiosmtplib.send_many, ("messages", "window", *PoolOptions.__annotations__)),
+    "send_many": Door(aiosmtplib.send_many, ("messages", "window", "deadline", *PoolOptions.__annotations__)),
     "send": Door(aiosmtplib.send, _taken(aiosmtplib.send)),
 }
 
@@ -94,8 +94,8 @@ def complete(docstring: str, door: Door, wanted: Mapping[str, str]) -> str:
         f":param {name}:": wanted[name] for name in door.takes if name in wanted and name not in door.own
     }
     parameters = {}
-    for name in door.takes:
-        key = f":param {name}:"
+    # What is documented and not taken stays, for the test that finds it.
+    for key in dict.fromkeys([f":param {name}:" for name in door.takes] + [k for k in have if k not in rest]):
         text = described.get(key) or have.get(key)
         if text:
             parameters[key] = text
