@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._client.compose import envelope_of
 from ._client.content import Content, MessageKind, kind_of
+from ._client.division import check_division
 from ._client.lifetime import expect_no_more
 from ._client.options import DEFAULT_TIMEOUT, FINAL_TIMEOUT, NOT_GIVEN
 from ._client.results import SendResult
@@ -65,6 +66,7 @@ async def send(
     allow_plaintext_auth: PlaintextAuth = True,
     stop_on_auth_failure: bool = False,
     on_command: CommandHook | None = None,
+    divide_recipients: bool = False,
 ) -> tuple[dict[str, SMTPResponse], str]:
     """Connect, log in if there are credentials, send one message, and close the connection.
 
@@ -115,6 +117,8 @@ async def send(
         another mechanism: some lock an account after a few failures
     :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
         logged, and changes nothing
+    :param divide_recipients: whether those that are too many for one transaction get another one, as in
+        :meth:`SMTP.sendmail`
     :return: the recipients that were refused with the replies to them, and the text of the final reply
     :raises ValueError: if options exclude each other, an address is none, or ``sender`` or ``recipients`` is
         missing where the message is no object; nothing has been sent
@@ -124,6 +128,7 @@ async def send(
         raise. Its ``delivery`` says what became of the message.
     """
     password = conceal(password)
+    check_division(divide_recipients)
     content: Any = message
     is_object = kind_of(message) is MessageKind.OBJECT
     if is_object:
@@ -164,12 +169,13 @@ async def send(
         on_command=on_command,
     )
     expect_no_more(client)
+    options: dict[str, Any] = {"deadline": deadline, "divide_recipients": divide_recipients}
     if is_object:
         return await client._connect_and_send(
-            client.send_message, content, sender, recipients, mail_options, rcpt_options, deadline=deadline
+            client.send_message, content, sender, recipients, mail_options, rcpt_options, **options
         )
     return await client._connect_and_send(
-        client.sendmail, sender, recipients, content, mail_options, rcpt_options, deadline=deadline
+        client.sendmail, sender, recipients, content, mail_options, rcpt_options, **options
     )
 
 

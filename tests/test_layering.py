@@ -48,7 +48,7 @@ LAYERS = {
         "protocol",
     ],
     "client": [
-        *within("_client", "content results variant hostnames options url capabilities"),
+        *within("_client", "content results division variant hostnames options url capabilities"),
         *within("_client", "error_context security"),
         *within("_client", "happy_eyeballs connector compose"),
         *within("_client", "connection authentication commands lifetime streaming sending bulk"),
@@ -57,7 +57,7 @@ LAYERS = {
     ],
     "pool": [
         *within("_pool", "options rate connection limit state manager retry"),
-        *within("_pool", "send_one streams jobs dispatcher verification"),
+        *within("_pool", "send_one streams jobs dispatcher sending verification"),
         "pool",
     ],
     "faces": ["lmtp", "api", "", *within("_blocking", "thread send_many"), "blocking", "testing"],

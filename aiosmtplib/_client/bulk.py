@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
 from typing import Any, Final, TypeGuard
 
 from .._envelope.commands import EnvelopeCommands
@@ -24,6 +24,7 @@ from ..protocol import SMTPProtocol
 from ..status import Delivery
 from .compose import Composer, envelope_of
 from .content import MessageKind, kind_of, octets_of
+from .division import Part
 from .results import Envelope, SendResult, failed
 
 #: What may be in flight on a connection, in bytes of content, unless one message alone is larger.
@@ -37,15 +38,17 @@ class QueuedMessage:
     :ivar item: the message or envelope, as it came
     :ivar limit: its deadline, or ``None``
     :ivar result: what became of it, or ``None`` until that is known
+    :ivar parts: what became of its transactions, where it takes several
     """
 
-    __slots__ = ("index", "item", "limit", "result")
+    __slots__ = ("index", "item", "limit", "parts", "result")
 
     def __init__(self, index: int, item: Any) -> None:
         self.index = index
         self.item = item
         self.limit: Limit | None = None
         self.result: SendResult[Any] | None = None
+        self.parts: Sequence[Part] = ()
 
 
 class MessageExchange(Exchange):
@@ -53,10 +56,11 @@ class MessageExchange(Exchange):
 
     :ivar window: its :meth:`MessageWindow.message_done` is called when it is over
     :ivar message: the message
+    :ivar mail: the same, as the server takes it
     :ivar size: octets of its content
     """
 
-    __slots__ = ("message", "size", "window")
+    __slots__ = ("mail", "message", "size", "window")
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class MessageExchange(Exchange):
         content = mail.content
         self.window = window
         self.message = message
+        self.mail = mail
         self.size = len(content) if isinstance(content, bytes) else sum(map(len, content or ()))
 
     def on_done(self) -> None:
@@ -84,6 +89,11 @@ class MessageExchange(Exchange):
     def is_overdue(self) -> bool:
         """Whether its limit has ended it."""
         return self.limit is not None and self.limit.passed
+
+    @property
+    def left_over(self) -> Sequence[int]:
+        """The places of the recipients who are to get the message in another transaction."""
+        return () if self.error is not None else self.mail.left_over
 
     def to_result(self) -> SendResult[Any]:
         """What became of the message, once the exchange is over."""

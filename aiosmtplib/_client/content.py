@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterable, Iterable
+import functools
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import IO, Any, TypeAlias
 
 #: Header and body, at hand as a whole or in pieces.
@@ -64,3 +65,13 @@ def octets_of(message: Any) -> bytes | None:
         f"sendmail takes a message as str or bytes, not {type(message).__name__}; "
         "send_message takes the objects of the email package"
     )
+
+
+def rewinder_of(content: Any) -> Callable[[], object] | None:
+    """What takes content back to where it is now, to be read again; ``None`` if it can be read only once."""
+    if isinstance(content, bytes):
+        return bytes
+    seekable = getattr(content, "seekable", None)
+    if seekable is None or not seekable():
+        return None
+    return functools.partial(content.seek, content.tell())

@@ -14,6 +14,7 @@ from collections import deque
 from typing import Any
 
 from .._envelope.commands import EnvelopeCommands
+from .._session.mail import PreparedMail
 from .._transport.exchange import cancelled_before_sent
 from .._transport.limit import Limit, within
 from .._transport.wakeup import background
@@ -28,6 +29,7 @@ from .bulk import (
     addresses_of,
     compose_item,
 )
+from .division import merged
 from .results import Envelope, SendResult, failed
 from .sending import Sending, composer_of, send_stream
 
@@ -86,7 +88,9 @@ class Pipeline(MessageWindow):
             sender, recipients = addresses_of(item)
             envelope = EnvelopeCommands(sender, recipients, item.mail_options, item.rcpt_options)
             limit = message.limit
-            call = send_stream(self._client, envelope, item.message, None, self.timeout, limit, self)
+            call = send_stream(
+                self._client, envelope, item.message, None, self.timeout, limit, self, divide=True
+            )
             refused, response = await within(limit, call)
         except Exception as error:
             self._fail(message, error)
@@ -102,7 +106,28 @@ class Pipeline(MessageWindow):
 
     def message_done(self, exchange: MessageExchange) -> None:
         self._bytes -= exchange.size
-        exchange.message.result = exchange.to_result()
+        message: QueuedMessage = exchange.message
+        result = exchange.to_result()
+        if message.parts or exchange.left_over:
+            message.parts = (*message.parts, (exchange.mail.recipients, result))
+            if exchange.left_over:  # later, not amidst the replies of the connection
+                self.loop.call_soon(self._send_rest, message, exchange.mail.rest())
+                return
+            result = merged(message.index, message.item, message.parts)
+        self._over(message, result)
+
+    def _send_rest(self, message: QueuedMessage, mail: PreparedMail) -> None:
+        """Send a message to those who were too many for its last transaction."""
+        protocol = self._protocol
+        if self.withdrawn or not protocol.is_connected:  # they stay refused
+            self._over(message, merged(message.index, message.item, message.parts))
+            return
+        exchange = MessageExchange(self, message, mail, protocol, self.timeout, self)
+        self._bytes += exchange.size
+        protocol.submit(exchange)
+
+    def _over(self, message: QueuedMessage, result: SendResult[Any]) -> None:
+        message.result = result
         self._collect()
         self.consumer.set_soon()
         if self.feeder is not None:

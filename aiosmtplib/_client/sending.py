@@ -16,7 +16,8 @@ from ..response import SMTPResponse
 from ..typing import Default
 from .compose import Composer, envelope_of
 from .connection import Connection, Timeout, effective_timeout, introduced_protocol
-from .content import Content, octets_of
+from .content import Content, octets_of, rewinder_of
+from .division import check_division, divided
 from .error_context import attaches_transcript
 from .options import destination_of
 from .security import is_verified
@@ -53,6 +54,7 @@ class Sending(Connection):
         *,
         progress: Progress | None = None,
         deadline: float | None = None,
+        divide_recipients: bool = False,
     ) -> tuple[dict[str, SMTPResponse], str]:
         """Send a message that is ready to go: one mail transaction (RFC 5321 section 3.3).
 
@@ -73,6 +75,10 @@ class Sending(Connection):
         :param progress: called while content is written, with the number of bytes of ``message`` so far, and
             with their total, or ``None`` where that is not known
         :param deadline: seconds for the whole call, waiting for other tasks included; ``None`` for no limit
+        :param divide_recipients: whether recipients that the server refuses as too many for one transaction
+            (452 or 455), while it takes others, get the message in another one (RFC 5321 section
+            4.5.3.1.10). What can be read only once is not sent again. If it is not known whether a further
+            transaction arrived, its error is raised; else those whom it did not serve are among the refused.
         :return: the recipients that were refused with the replies to them, and the text of the final reply
         :raises SMTPSenderRefused: if the server refuses the sender, or the message is larger than it takes
         :raises SMTPRecipientsRefused: if it refuses every recipient
@@ -106,15 +112,19 @@ class Sending(Connection):
             envelope = EnvelopeCommands(sender, recipients, mail_options, rcpt_options)
             content = message if type(message) is bytes else octets_of(message)
             seconds = effective_timeout(self, timeout)
+            if divide_recipients is not False:
+                check_division(divide_recipients)
             if content is None or progress is not None:
                 source = message if content is None else content
-                refused, response = await send_stream(self, envelope, source, progress, seconds, limit)
+                refused, response = await send_stream(
+                    self, envelope, source, progress, seconds, limit, divide=divide_recipients
+                )
                 return refused, response.message
             protocol = self.protocol
             if protocol is None or self._last_ehlo_response is None:
                 protocol = await introduced_protocol(self)
             mail = composer_of(self).compose(envelope, content)
-            refused, response = await run_transaction(self, protocol, mail, seconds, limit)
+            refused, response = await run_transaction(self, protocol, mail, seconds, limit, divide_recipients)
             return refused, response.message
         except SMTPException as error:
             self._attach_transcript(error)
@@ -131,6 +141,7 @@ class Sending(Connection):
         timeout: Timeout = Default.token,
         *,
         deadline: float | None = None,
+        divide_recipients: bool = False,
     ) -> tuple[dict[str, SMTPResponse], str]:
         """Send a message object.
 
@@ -146,6 +157,8 @@ class Sending(Connection):
         :param rcpt_options: parameters of every RCPT, as in :meth:`sendmail`
         :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :param deadline: seconds for the whole call, as in :meth:`sendmail`
+        :param divide_recipients: whether those that are too many for one transaction get another one, as in
+            :meth:`sendmail`
         :return: the recipients that were refused with the replies to them, and the text of the final reply
         :raises SMTPNotSupported: if an address needs SMTPUTF8, or a parameter is required, that the server
             does not announce
@@ -156,9 +169,11 @@ class Sending(Connection):
         sender, recipients = envelope_of(message, sender, recipients)
         options = option_list(mail_options)
         rcpt_options = option_list(rcpt_options, "RCPT")
-        result, _ = await within(
-            limit, send_object(self, message, sender, recipients, options, rcpt_options, timeout, limit)
+        check_division(divide_recipients)
+        call = send_object(
+            self, message, sender, recipients, options, rcpt_options, timeout, limit, divide=divide_recipients
         )
+        result, _ = await within(limit, call)
         return result
 
 
@@ -171,9 +186,12 @@ async def send_object(
     rcpt_options: Sequence[str],
     timeout: Timeout,
     limit: Limit | None = None,
+    *,
+    divide: bool = False,
 ) -> tuple[tuple[dict[str, SMTPResponse], str], int]:
     """Send a message object whose envelope is known.
 
+    :param divide: the option ``divide_recipients``
     :return: what :meth:`Sending.send_message` returns, and the octets of the content
     """
     protocol = await introduced_protocol(client)
@@ -181,32 +199,46 @@ async def send_object(
     if type(client).sendmail is not Sending.sendmail:  # a program's own, which gets what it expects
         content, options = composer.flatten(message, sender, recipients, mail_options)
         rest: dict[str, Any] = {} if limit is None else {"deadline": limit}
+        if divide:
+            rest["divide_recipients"] = True
         result = await client.sendmail(sender, recipients, content, options, rcpt_options, timeout, **rest)
         return result, len(content)
     mail, size = composer.compose_object(message, sender, recipients, mail_options, rcpt_options)
     seconds = effective_timeout(client, timeout)
-    refused, response = await run_transaction(client, protocol, mail, seconds, limit)
+    refused, response = await run_transaction(client, protocol, mail, seconds, limit, divide)
     return (refused, response.message), size
 
 
 def run_transaction(
-    client: Sending, protocol: SMTPProtocol, mail: PreparedMail, timeout: float | None, limit: Limit | None
+    client: Sending,
+    protocol: SMTPProtocol,
+    mail: PreparedMail,
+    timeout: float | None,
+    limit: Limit | None,
+    divide: bool,
 ) -> Awaitable[Outcome]:
-    """The transaction of a message whose content is at hand, to be awaited."""
+    """The transaction of a message whose content is at hand, to be awaited; or its transactions."""
+    if divide:
+        return divided(lambda part: send_apart(client, protocol, part, timeout, limit, last=False), mail)
     if client._sends_last or limit is not None:
-        return send_apart(client, protocol, mail, timeout, limit)
+        return send_apart(client, protocol, mail, timeout, limit, last=client._sends_last)
     return protocol.run(begin(mail, protocol.server), timeout)
 
 
 async def send_apart(
-    client: Sending, protocol: SMTPProtocol, mail: PreparedMail, timeout: float | None, limit: Limit | None
+    client: Sending,
+    protocol: SMTPProtocol,
+    mail: PreparedMail,
+    timeout: float | None,
+    limit: Limit | None,
+    *,
+    last: bool,
 ) -> Outcome:
     """Send a message that has a limit, or is the last one: then QUIT goes out in the same group (RFC 2920
     section 3.1), where there are groups.
 
     The verdict is not kept waiting by the goodbye, whose reply :func:`~.lifetime.part` waits for.
     """
-    last = client._sends_last
     exchange = protocol.exchange(begin(mail, protocol.server), timeout, pipeline=client if last else None)
     if limit is not None:
         limit.end = end_by(limit, protocol, exchange)
@@ -227,18 +259,26 @@ async def send_stream(
     timeout: float | None,
     limit: Limit | None = None,
     pipeline: Withdrawable | None = None,
+    *,
+    divide: bool,
 ) -> Outcome:
     """Send a message whose content comes in pieces.
 
     :param pipeline: what it shares the connection with; once that is withdrawn, nothing is sent any more
+    :param divide: the option ``divide_recipients``
     """
+    rewind = rewinder_of(source) if divide else None
     length, size = await measure(source, envelope.binary)
     protocol = await introduced_protocol(client)
-    if pipeline is not None and pipeline.withdrawn:
-        raise cancelled_before_sent()
-    mail = composer_of(client).compose_stream(envelope, size)
     binary = envelope.binary
-    return await push_content(protocol, mail, source, length, progress, timeout, binary, limit, pipeline)
+
+    async def send(mail: PreparedMail) -> Outcome:
+        if pipeline is not None and pipeline.withdrawn:
+            raise cancelled_before_sent()
+        return await push_content(protocol, mail, source, length, progress, timeout, binary, limit, pipeline)
+
+    mail = composer_of(client).compose_stream(envelope, size)
+    return await (send(mail) if rewind is None else divided(send, mail, rewind))
 
 
 def composer_of(client: Connection) -> Composer:

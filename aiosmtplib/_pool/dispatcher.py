@@ -18,7 +18,7 @@ from .._transport.limit import Limit
 from ..errors import SMTPException, SMTPSenderRefused, SMTPServerDisconnected
 from ..status import Delivery
 from .connection import Condition, PooledConnection
-from .jobs import HeldConnection, MessageQueue, MessageQuota, PoolMessage, divide
+from .jobs import HeldConnection, MessageQueue, MessageQuota, PoolMessage, divide, rest_of
 from .retry import condition_of, may_retry, said_goodbye
 from .state import MAX_MOVES
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ..smtp import SMTP
     from .manager import ConnectionManager, Waiter
     from .streams import Streams
-
 
 #: How long connections with messages that have not begun are kept for a caller that is away, in seconds.
 _PATIENCE: Final = 0.1
@@ -86,14 +85,10 @@ class Dispatcher(MessageWindow):
     def _put(self, message: PoolMessage) -> None:
         if self._state.closing:  # what was pulled before is sent still
             self._fail(message, SMTPServerDisconnected("The pool is closed"))
-        else:
-            self._queue.append(message)
-            self._dispatch()
-            if message.limit is not None:
-                self._queue.watch(message)
-
-    def _refuse(self, message: PoolMessage, error: Exception) -> None:
-        self._fail(message, error)
+            return
+        self._queue.append(message)
+        self._dispatch()
+        self._queue.watch(message)
 
     def _put_stream(self, message: PoolMessage) -> None:
         if self._streams is None:
@@ -240,6 +235,9 @@ class Dispatcher(MessageWindow):
         held.in_flight -= 1
         held.bytes -= exchange.size
         if error is None:
+            closing = self._state.closing
+            if exchange.left_over and not self.withdrawn and (not closing or self._stay_in_line()):
+                self._queue.put_first(rest_of(message, exchange.mail))
             self._finish(message, exchange.to_result(), exchange.size)
             held.served += 1
             self._make_room(held)
@@ -268,8 +266,7 @@ class Dispatcher(MessageWindow):
             held.condition = Condition.REPLACE
             self._roomy.pop(held, None)
             if said_goodbye(error) or (move and isinstance(error, SMTPSenderRefused)):
-                # The server said so, and was not merely lost.
-                self._quota.ended(held, self._held_connections)
+                self._quota.ended(held, self._held_connections)  # the server said so, and was not merely lost
             elif isinstance(error, SMTPException) and error.delivery is Delivery.UNKNOWN and not held.cut_off:
                 # What is in flight when a connection is lost may be sent or not: less is, from now on.
                 held.cut_off = True
@@ -279,18 +276,22 @@ class Dispatcher(MessageWindow):
             # What nothing was said about is moved as often as it takes, as long as others are served.
             assert isinstance(error, SMTPException)
             message.moves += bool(error.replies) or not held.served
-            try:
-                if not self._waiters:
-                    # Before the connection is released, lest the pool count as drained in between.
-                    self._wait_for_connection(again=True)
-            except SMTPServerDisconnected:  # closed at once
-                move = False
-        if move:  # before those that were moved less often
-            place = (at for at, other in enumerate(self._queue) if other.moves < message.moves)
-            self._queue.insert(next(place, len(self._queue)), message)
-            self._queue.watch(message)
+        if move and self._stay_in_line():
+            self._queue.put_again(message)
         else:
             self._fail(message, error, exchange.size)
+
+    def _stay_in_line(self) -> bool:
+        """Wait for a connection before one is released, lest the pool count as drained in between.
+
+        :return: whether something may go on; not if the pool was closed at once
+        """
+        try:
+            if not self._waiters:
+                self._wait_for_connection(again=True)
+        except SMTPServerDisconnected:
+            return False
+        return True
 
     def _leave_if_idle(self, held: HeldConnection) -> None:
         """Give a connection back as soon as nothing is in flight on it: others may need it."""
@@ -307,6 +308,8 @@ class Dispatcher(MessageWindow):
         assert isinstance(error, Exception)
         self._finish(message, failed(message.index, message.item, error), size)
         self.consumer.set()
+
+    _refuse = _fail
 
     def _finish(self, message: PoolMessage, result: SendResult[Any], size: int) -> None:
         division = message.division
@@ -364,17 +367,14 @@ class Dispatcher(MessageWindow):
             held.pooled.messages -= len(taken)
             held.in_flight -= len(taken)
             for exchange in reversed(taken):
-                self._queue.appendleft(exchange.message)
-                self._queue.watch(exchange.message)
+                self._queue.put_first(exchange.message)
             self._leave_if_idle(held)
 
     def _withdraw(self) -> None:
-        if self._away is not None:
-            self._away.cancel()
-            self._away = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._away, self._timer):
+            if timer is not None:
+                timer.cancel()
+        self._away = self._timer = None
         if self._due is not None and self._manager.rate is not None:
             self._manager.rate.cancel(self._due)
             self._due = None

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from .._client.bulk import QueuedMessage
 from .._client.compose import Composer, envelope_of
+from .._client.division import Part, merged
 from .._client.results import Envelope, SendResult
 from .._client.sending import composer_of
+from .._envelope.recipient import plain
+from .._session.mail import PreparedMail
 from .._transport.exchange import cancelled_before_sent
 from .._transport.timers import Deadline
 from ..esmtp import split_recipients
 from ..protocol import SMTPProtocol
 from .connection import Condition, PooledConnection
-from .retry import merged
 
 if TYPE_CHECKING:
     from ..smtp import SMTP
@@ -120,6 +122,17 @@ class MessageQueue(deque[PoolMessage]):
         self._expired = expired
         self._deadline = Deadline(self._expire)
 
+    def put_first(self, message: PoolMessage) -> None:
+        """Put a message before all others."""
+        self.appendleft(message)
+        self.watch(message)
+
+    def put_again(self, message: PoolMessage) -> None:
+        """Put a message that was moved before those that were moved less often."""
+        place = (at for at, other in enumerate(self) if other.moves < message.moves)
+        self.insert(next(place, len(self)), message)
+        self.watch(message)
+
     def watch(self, message: PoolMessage) -> None:
         """Mind the deadline of a message that was put into the queue."""
         limit, deadline = message.limit, self._deadline
@@ -146,12 +159,28 @@ class MessageQueue(deque[PoolMessage]):
 class Division:
     """A message that takes several transactions, and what became of each of them."""
 
-    __slots__ = ("_left", "_parts", "item")
+    __slots__ = ("_envelope", "_index", "_item", "_left", "_limit", "_parts")
 
-    def __init__(self, item: Any, count: int) -> None:
-        self.item = item
-        self._left = count
-        self._parts: list[tuple[Sequence[str], SendResult[Any]]] = []
+    def __init__(self, message: PoolMessage) -> None:
+        self._index = message.index
+        self._item = message.item
+        self._envelope = _envelope_of(message.item)
+        self._limit = message.limit
+        self._left = 0
+        self._parts: list[Part] = []
+
+    def part(self, recipients: Sequence[str]) -> PoolMessage:
+        """One transaction more, for these recipients."""
+        part = PoolMessage(self._index, dataclasses.replace(self._envelope, recipients=recipients))
+        part.limit = self._limit
+        self.include(part, recipients)
+        return part
+
+    def include(self, part: PoolMessage, recipients: Sequence[str]) -> None:
+        """Expect that :meth:`collect` is called for this part."""
+        part.division = self
+        part.recipients = recipients
+        self._left += 1
 
     def collect(self, part: PoolMessage, result: SendResult[Any]) -> SendResult[Any] | None:
         """Note what became of a part.
@@ -160,28 +189,39 @@ class Division:
         """
         self._parts.append((part.recipients, result))
         self._left -= 1
-        return None if self._left else merged(part.index, self.item, self._parts)
+        return None if self._left else merged(self._index, self._item, self._parts)
+
+
+def _envelope_of(item: Any) -> Envelope:
+    return item if isinstance(item, Envelope) else Envelope(None, None, item)
 
 
 def divide(message: PoolMessage, rcptmax: int) -> Sequence[PoolMessage]:
     """The parts of a message, if the server does not take all its recipients at once; else none."""
     if message.division is not None:
         return ()
-    item = message.item
-    envelope = item if isinstance(item, Envelope) else Envelope(None, None, item)
+    envelope = _envelope_of(message.item)
     recipients: Any = envelope.recipients
     if recipients is None:
         built: Any = envelope.message
         _, recipients = envelope_of(built, envelope.sender, None)
     if isinstance(recipients, str) or len(recipients) <= rcptmax:
         return ()
-    groups = split_recipients(list(recipients), rcptmax)
-    division = Division(item, len(groups))
-    parts = []
-    for group in groups:
-        part = PoolMessage(message.index, dataclasses.replace(envelope, recipients=group))
-        part.division = division
-        part.recipients = group
-        part.limit = message.limit
-        parts.append(part)
-    return parts
+    division = Division(message)
+    return [division.part(group) for group in split_recipients(list(recipients), rcptmax)]
+
+
+def rest_of(message: PoolMessage, mail: PreparedMail) -> PoolMessage:
+    """The part of a message for those who were too many for a transaction, which served others.
+
+    :param mail: the message as it was sent in that transaction
+    """
+    division = message.division
+    if division is None:
+        division = Division(message)
+        division.include(message, mail.recipients)
+    # They keep the parameters of their own.
+    given = _envelope_of(message.item).recipients
+    own = {} if given is None or isinstance(given, str) else {plain(who): who for who in given}
+    left_over = [mail.recipients[place] for place in mail.left_over]
+    return division.part([own.get(who, who) for who in left_over])

@@ -1,20 +1,11 @@
-"""What a failure on one connection of a pool means: for the message, and for the connection.
-
-Also what becomes of a message that took several transactions, because the server takes no more recipients
-in one (RFC 9422 section 4.2): one verdict, in which nobody is reported as served who was not, and nobody who
-was served gets it again.
-"""
+"""What a failure on one connection of a pool means: for the message, and for the connection."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .._client.results import SendResult, failed
-from .._envelope.recipient import plain
-from ..errors import SMTPException, SMTPRecipientsRefused, SMTPSenderRefused
-from ..response import SMTPResponse
+from ..errors import SMTPException, SMTPSenderRefused
 from ..status import Delivery, SMTPStatus
 from .connection import Condition, PooledConnection
 
@@ -66,43 +57,3 @@ def _is_full(pooled: PooledConnection[SMTP], error: BaseException | None) -> boo
     return (enhanced is not None and enhanced[1:] == (5, 3)) or re.search(
         _TOO_MANY, error.message
     ) is not None
-
-
-def merged(index: int, item: Any, parts: Sequence[tuple[Sequence[str], SendResult[Any]]]) -> SendResult[Any]:
-    """The one result of several transactions with the same message.
-
-    * One that is ``UNKNOWN`` makes all so.
-    * If at least one was accepted, the recipients of the others are refused: with the reply to them, or with
-      code -1 and the reason where there was none.
-    * Else the error is the first one, or all refusals of recipients together.
-
-    :param parts: the recipients of each, and what became of it
-    """
-    refused: dict[str, SMTPResponse] = {}
-    for recipients, part in parts:
-        refused.update(part.refused)
-        if part.error is not None and not part.refused:
-            reason = part.response or SMTPResponse(SMTPStatus.invalid_response.value, str(part.error))
-            refused.update(dict.fromkeys(map(plain, recipients), reason))
-    results = [part for _, part in parts]
-    for part in results:
-        if part.delivery is Delivery.UNKNOWN:
-            return SendResult(index, item, Delivery.UNKNOWN, None, refused, part.error)
-    accepted = [part for part in results if part.error is None]
-    if accepted:
-        return SendResult(index, item, Delivery.DELIVERED, accepted[-1].response, refused, None)
-    errors = [part.error for part in results if part.error is not None]
-    together = []
-    replies: tuple[SMTPResponse, ...] = ()
-    for error in errors:
-        if not isinstance(error, SMTPRecipientsRefused):
-            return failed(index, item, errors[0])
-        together += error.recipients
-        replies += error.replies
-    everyone = SMTPRecipientsRefused(together)
-    everyone.phase = "rcpt"
-    everyone.replies = replies
-    everyone.transcript = (
-        errors[-1].transcript if isinstance(errors[-1], SMTPException) else everyone.transcript
-    )
-    return failed(index, item, everyone)

@@ -4,13 +4,14 @@ several transactions if the server does not take all its recipients at once.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .._client.connection import Timeout
-from .._client.content import Content, octets_of
+from .._client.content import Content, octets_of, rewinder_of
+from .._client.division import check_division, merged
 from .._client.results import SendResult, delivery_of, failed
-from .._client.sending import send_object
+from .._client.sending import Sending, send_object
 from .._client.streaming import Progress
 from .._envelope.parameter import option_list
 from .._transport.limit import Limit, within
@@ -19,7 +20,7 @@ from ..esmtp import split_recipients
 from ..response import SMTPResponse
 from ..status import Delivery, SMTPStatus
 from .connection import Condition, PooledConnection
-from .retry import condition_of, may_retry, merged
+from .retry import condition_of, may_retry
 from .state import MAX_MOVES
 
 if TYPE_CHECKING:
@@ -64,8 +65,11 @@ class ContentSubmission:
         rcpt_options: Iterable[str] | None,
         timeout: Timeout,
         progress: Progress | None,
-        limit: Limit | None = None,
+        limit: Limit | None,
+        divide: bool,
     ) -> None:
+        check_division(divide)
+        self._divide = divide
         self._sender = sender
         self.limit = limit
         source: Any = message
@@ -75,16 +79,14 @@ class ContentSubmission:
         self._timeout = timeout
         self._caller = progress
         self._progress = progress
-        self._start: int | None = None
+        self._rewind: Callable[[], object] | None = None
         self.octets = 0
         self.repeatable = True
         content = octets_of(message)
         if content is None:
             self._progress = self._count
-            seekable = getattr(message, "seekable", None)
-            self.repeatable = seekable is not None and bool(seekable())
-            if self.repeatable:
-                self._start = source.tell()
+            self._rewind = rewinder_of(message)
+            self.repeatable = self._rewind is not None
         else:
             self.octets = len(content)
 
@@ -94,10 +96,11 @@ class ContentSubmission:
             self._caller(sent, total)
 
     def rewind(self) -> None:
-        if self._start is not None:
-            self._message.seek(self._start)
+        if self._rewind is not None:
+            self._rewind()
 
     async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
+        option: dict[str, Any] = {"divide_recipients": True} if divides(client, self._divide) else {}
         return await client.sendmail(
             self._sender,
             recipients,
@@ -106,6 +109,7 @@ class ContentSubmission:
             self._rcpt_options,
             self._timeout,
             progress=self._progress,
+            **option,
             **_deadline(self.limit),
         )
 
@@ -123,7 +127,10 @@ class ObjectSubmission:
         rcpt_options: Iterable[str] | None,
         timeout: Timeout,
         limit: Limit | None,
+        divide: bool,
     ) -> None:
+        check_division(divide)
+        self._divide = divide
         self._sender = sender
         self.limit = limit
         self._message = message
@@ -145,6 +152,7 @@ class ObjectSubmission:
             self._rcpt_options,
             self._timeout,
             self.limit,
+            divide=divides(client, self._divide),
         )
         result, self.octets = await within(self.limit, call)
         return result
@@ -153,6 +161,11 @@ class ObjectSubmission:
 def _deadline(limit: Limit | None) -> dict[str, Any]:
     """The limit as an argument, for a method of a class of the caller's, which may not take it."""
     return {} if limit is None else {"deadline": limit}
+
+
+def divides(client: SMTP, divide_recipients: bool) -> bool:
+    """Whether a client may divide recipients: a program's own ``sendmail`` need not know that option."""
+    return divide_recipients and type(client).sendmail is Sending.sendmail
 
 
 def accepted(index: int, item: Item, result: Result) -> SendResult[Item]:

@@ -38,7 +38,7 @@ class _StreamSubmission(ContentSubmission):
     ) -> None:
         sender, self.recipients = addresses_of(item)
         content: Any = item.message
-        super().__init__(sender, content, item.mail_options, item.rcpt_options, timeout, None, limit)
+        super().__init__(sender, content, item.mail_options, item.rcpt_options, timeout, None, limit, True)
         self.index = index
         self.item = item
         self.done = done

@@ -35,6 +35,8 @@ class PreparedMail:
         section 4.2; not with BDAT)
     :ivar aborted: whether streaming by BDAT was ended with RSET, because the source of the content failed or
         the server refused a chunk
+    :ivar left_over: the places of the recipients of which the server said that they are too many for this
+        transaction, where it accepted others (RFC 5321 section 4.5.3.1.10)
     """
 
     __slots__ = (
@@ -42,6 +44,7 @@ class PreparedMail:
         "chunked",
         "commands",
         "content",
+        "left_over",
         "per_recipient",
         "pipelined",
         "recipients",
@@ -66,3 +69,17 @@ class PreparedMail:
         self.chunked = chunked
         self.per_recipient = per_recipient
         self.aborted = False
+        self.left_over: Sequence[int] = ()
+
+    def rest(self) -> PreparedMail:
+        """The same message for the recipients that are left over, for the same server."""
+        lines = self.commands.splitlines(keepends=True)
+        return PreparedMail(
+            self.sender,
+            [self.recipients[place] for place in self.left_over],
+            lines[0] + b"".join([lines[place + 1] for place in self.left_over]),
+            self.content,
+            self.pipelined,
+            self.chunked,
+            self.per_recipient,
+        )

@@ -28,6 +28,7 @@ from .mail import PreparedMail
 
 _COMPLETED = SMTPStatus.completed.value
 _SERVICE_CLOSING = SMTPStatus.domain_unavailable.value
+_TOO_MANY = SMTPStatus.insufficient_storage.value, 455
 
 #: The errors that a negative reply raises. Any other ends the transaction without one.
 REFUSALS = (SMTPSenderRefused, SMTPRecipientsRefused, SMTPDataError)
@@ -148,3 +149,16 @@ def data_error(reply: SMTPResponse, phase: str) -> SMTPDataError:
 def accepted(reply: SMTPResponse) -> bool:
     """Whether a reply is positive: the first digit decides (RFC 5321 section 4.2.1)."""
     return 200 <= reply[0] < 300
+
+
+def is_too_many(reply: SMTPResponse) -> bool:
+    """Whether a negative reply to RCPT says that the transaction has as many recipients as the server takes.
+
+    The code for that is 452 (RFC 5321 section 4.5.3.1.10), which also stands for a full mailbox; some servers
+    say 455. An enhanced code tells more: X.5.3 is "too many recipients" (RFC 3463 section 3.6), and X.1 and
+    X.2 are about this recipient (sections 3.2 and 3.3), who would be refused again.
+    """
+    enhanced = reply.enhanced_code
+    if enhanced == (4, 5, 3):
+        return True
+    return reply.code in _TOO_MANY and (enhanced is None or enhanced.subject not in (1, 2))

@@ -27,7 +27,7 @@ from ..errors import SMTPDataError, SMTPException
 from ..response import SMTPResponse
 from ..status import Delivery, SMTPStatus
 from .mail import PreparedMail, ServerState
-from .record import REFUSALS, Record, accepted, data_error
+from .record import REFUSALS, Record, accepted, data_error, is_too_many
 
 _DATA = b"DATA\r\n"
 RSET = b"RSET\r\n"
@@ -288,14 +288,27 @@ def _all_accepted(replies: list[SMTPResponse]) -> bool:
 
 
 def _divide(record: Record) -> tuple[list[str], Refused]:
-    """The accepted recipients, and the refused ones with the replies to them."""
+    """The accepted recipients, and the refused ones with the replies to them.
+
+    Those that are too many for one transaction are noted in the message. One that is named twice, and
+    accepted once, is none of them.
+    """
+    mail = record.mail
     served = []
     refused = {}
-    for recipient, reply in zip(record.mail.recipients, record.replies[1:], strict=False):
+    too_many = {}
+    for place, (recipient, reply) in enumerate(zip(mail.recipients, record.replies[1:], strict=False)):
         if 200 <= reply[0] < 300:
             served.append(recipient)
         else:
             refused[recipient] = reply
+            if is_too_many(reply):
+                too_many[recipient] = place
+    if too_many and served:
+        for recipient in served:
+            if too_many.pop(recipient, None) is not None:
+                del refused[recipient]
+        mail.left_over = tuple(too_many.values())
     return served, refused
 
 

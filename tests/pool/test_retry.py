@@ -10,8 +10,8 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import Delivery, SendResult, SMTPResponse
-from aiosmtplib._client.pipeline import failed
-from aiosmtplib._pool.retry import merged
+from aiosmtplib._client.division import merged
+from aiosmtplib._client.results import failed
 from aiosmtplib._pool.state import MAX_MOVES
 
 from ..support.actions import at_nth, cut, in_turn, reset, silence, take, then

@@ -12,7 +12,15 @@ from aiosmtplib import SMTP, SMTPPool, errors, send, status
 from aiosmtplib.typing import Default
 
 #: What ``send`` takes for the mail itself; all its other parameters are about the connection.
-MAIL = ["message", "sender", "recipients", "mail_options", "rcpt_options", "deadline"]
+MAIL = [
+    "message",
+    "sender",
+    "recipients",
+    "mail_options",
+    "rcpt_options",
+    "deadline",
+    "divide_recipients",
+]
 
 
 def parameters(door: typing.Callable[..., object]) -> dict[str, inspect.Parameter]:
