@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The command line: ``aiosmtplib send``, ``probe`` and ``demo``, or questions without arguments.
 
 Each command has a module in :mod:`aiosmtplib._cli`, which is imported when the command runs. This module has
@@ -8,13 +9,15 @@ without a traceback and without secrets.
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 from ._cli.console import Console, Exit, UsageError
+from ._cli.parser import Parser, complete, describe, exit_codes
 from ._trace.observer import log
 from .errors import (
     SMTPAuthenticationError,
@@ -32,22 +35,22 @@ from .status import Delivery
 __all__ = ("main",)
 
 COMMANDS = {
-    "send": "send a message from a file or standard input",
+    "send": "send messages from files, directories, mailboxes or standard input",
     "probe": "show a server's TLS parameters and extensions",
     "demo": "send 1,000 messages to an embedded server, and measure",
+    "help": "show the help of a command",
 }
 
 #: Without a handler, logging prints warnings to standard error by itself. The error message says the same.
 NO_LOG = logging.NullHandler()
 
-EPILOG = """
-Without a command: ask for host, port, From, To and a message, and send it.
-
-examples:
+EPILOG = [
+    "Without a command: ask for host, port, From, To and a message, and send it.",
+    """examples:
   aiosmtplib send message.eml --host mail.example.com
   aiosmtplib probe mail.example.com
-  aiosmtplib demo
-"""
+  aiosmtplib help send""",
+]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,33 +87,54 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str], console: Console) -> int:
+    parser, commands = _parser()
+    complete(parser, functools.partial(_fill_all, commands))
     if not argv:
         code: int = import_module("._cli.prompt", __package__).run(console)
         return code
-    parser, commands = _parser()
-    # The arguments of a command are defined by its module, and only that module is imported.
     name = next((word for word in argv if not word.startswith("-")), "")
-    if name in COMMANDS:
-        module = import_module(f"._cli.{name}", __package__)
-        module.add_arguments(commands[name])
-        commands[name].set_defaults(run=module.run)
-    args = parser.parse_args(argv)
+    if name == "help":
+        topic = [each for each in argv[argv.index(name) + 1 :] if each != name]
+        argv = [*topic[:1], "--help"]
+        name = argv[0]
+    if name in commands:
+        _fill(name, commands[name])
+    args, left = parser.parse_known_args(argv)
+    if left:
+        commands[name].error(f"unrecognized arguments: {' '.join(left)}")
     command: Callable[[argparse.Namespace, Console], int] = args.run
     return command(args, console)
 
 
-def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    parser = argparse.ArgumentParser(
-        prog="aiosmtplib",
-        description="Send mail, and look at mail servers.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def _parser() -> tuple[Parser, dict[str, Parser]]:
+    parser = Parser(prog="aiosmtplib")
+    describe(
+        parser, "Send mail, and look at mail servers.", [*EPILOG, exit_codes()], usage="[OPTIONS] COMMAND ..."
     )
     parser.add_argument(
         "--version", action=_Version, help="show the version, and which implementation of the codec is used"
     )
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    return parser, {name: subparsers.add_parser(name, help=text) for name, text in COMMANDS.items()}
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = {
+        name: subparsers.add_parser(name, prog=f"aiosmtplib {name}", help=text)
+        for name, text in COMMANDS.items()
+    }
+    return parser, commands
+
+
+def _fill_all(commands: Mapping[str, argparse.ArgumentParser]) -> None:
+    for name, parser in commands.items():
+        _fill(name, parser)
+
+
+def _fill(name: str, parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a command. Its module defines them, and only that module is imported."""
+    if name == "help":
+        parser.add_argument("command", nargs="?", choices=[*COMMANDS])
+        return
+    module = import_module(f"._cli.{name}", __package__)
+    module.add_arguments(parser)
+    parser.set_defaults(run=module.run)
 
 
 class _Version(argparse.Action):

@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 import enum
 import io
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from .masking import Secrets, one_line
 
 T = TypeVar("T")
 
-__all__ = ("Console", "Exit", "UsageError", "run_async")
+__all__ = ("Console", "Exit", "UsageError", "has_colours", "run_async")
 
 BAR_WIDTH = 40
+
+#: The parameters of SGR (ECMA-48 section 8.3.117) for the colours that are used.
+COLOURS = {"red": 31, "green": 32, "yellow": 33}
 
 if sys.version_info >= (3, 11):
     run_async = asyncio.run
@@ -88,7 +92,8 @@ class Console:
 
     def complain(self, text: str) -> None:
         """Print one error message to standard error."""
-        self.note(f"aiosmtplib: error: {text}")
+        head = painted("aiosmtplib: error:", "red", sys.stderr)
+        print(head, one_line(self.secrets.mask(text)), file=sys.stderr, flush=True)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print rows of cells under the names of their columns to standard output."""
@@ -137,6 +142,16 @@ class Console:
         else:
             self.say(f"{label} ...")
             yield lambda done: None
+
+
+def has_colours(stream: IO[str]) -> bool:
+    """Whether what goes to this stream may have colours: to a terminal, unless NO_COLOR says not to."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def painted(text: str, colour: str, stream: IO[str]) -> str:
+    """The text in a colour, where the stream has colours."""
+    return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m" if has_colours(stream) else text
 
 
 def _pretty() -> bool:

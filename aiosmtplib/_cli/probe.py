@@ -22,22 +22,23 @@ from ..response import SMTPResponse
 from ..smtp import SMTP, SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
 from .console import Console, Exit, UsageError, run_async
 from .options import add_server_options, client_options
+from .parser import describe, exit_codes
 from .verbose import closing
 
 __all__ = ("add_arguments", "run")
 
-EXAMPLES = """
-examples:
+EXAMPLES = """examples:
   aiosmtplib probe mail.example.com
   aiosmtplib probe smtp.example.com --tls
-  aiosmtplib probe smtp.example.com --port 587 --verbose
+  aiosmtplib probe smtp.example.com --port 587 --verbose"""
 
-exit codes:
-  0  connected, and the certificate, if there is one, is valid for the host
-  2  the command line makes no sense
-  3  no connection, a timeout, or the certificate cannot be verified
-  4  the server cannot do what was asked for
-"""
+MEANINGS = {
+    Exit.OK: "connected, and the certificate, if there is one, is valid for the host",
+    Exit.USAGE: "the command line makes no sense",
+    Exit.CONNECTION: "no connection, a timeout, or the certificate cannot be verified",
+    Exit.UNABLE: "the server cannot do what was asked for",
+    Exit.INTERRUPTED: "interrupted by Ctrl-C",
+}
 
 
 class Findings(NamedTuple):
@@ -77,9 +78,12 @@ class TLSFacts(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Connect to a server, and show its greeting, TLS parameters and extensions."
-    parser.epilog = EXAMPLES
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    describe(
+        parser,
+        "Connect to a server, and show its greeting, TLS parameters and extensions.",
+        [EXAMPLES, exit_codes(MEANINGS)],
+        usage="[OPTIONS] HOST",
+    )
     parser.add_argument("host", nargs="?", metavar="HOST", help="may be left out with --socket-path")
     add_server_options(parser)
 

@@ -20,6 +20,7 @@ from ..errors import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPSe
 from ..smtp import SMTP
 from .console import Console, Exit, UsageError, run_async
 from .options import add_server_options, client_options, credentials
+from .parser import describe, exit_codes
 from .verbose import closing
 
 if TYPE_CHECKING:
@@ -39,26 +40,16 @@ HEADER_BLOCK = re.compile(rb"(?:[!-9;-~]+[ \t]*:.*\r\n(?:[ \t].*\r\n)*)+(?:\r\n|
 #: The header fields that are removed.
 BCC_FIELDS = re.compile(rb"^(?:Resent-)?Bcc[ \t]*:.*\r\n(?:[ \t].*\r\n)*", re.IGNORECASE | re.MULTILINE)
 
-EXAMPLES = """
-examples:
+EXAMPLES = """examples:
   aiosmtplib send message.eml --host mail.example.com
   aiosmtplib send report.txt --from me@example.com --to you@example.com --subject Report
   echo done | aiosmtplib send --from me@example.com --to you@example.com --subject "The job"
-  AIOSMTPLIB_PASSWORD=... aiosmtplib send message.eml --host smtp.example.com --tls --user me
+  aiosmtplib send message.eml --host smtp.example.com --tls --user me"""
 
-credentials:
-  The user name comes from --user or AIOSMTPLIB_USERNAME, the password from AIOSMTPLIB_PASSWORD, an OAuth 2.0
-  access token from AIOSMTPLIB_TOKEN. A missing password is asked for on the terminal. With credentials, and a
-  host that is not this one, STARTTLS is insisted on, unless --tls or --no-starttls is given.
-
-exit codes:
-  0  accepted for every recipient
-  1  the server refused the sender, the message, or at least one recipient
-  2  nothing was sent: the command line, the message or the environment makes no sense
-  3  nothing was sent: no connection, a timeout, or TLS failed
-  4  nothing was sent: the server refused the login, or cannot do what was asked for
-  5  unknown: the message was written and no reply came; sending it again may duplicate it
-"""
+CREDENTIALS = """The user name comes from --user or AIOSMTPLIB_USERNAME, the password from
+AIOSMTPLIB_PASSWORD, or an OAuth 2.0 access token from AIOSMTPLIB_TOKEN. A missing password is asked for on
+the terminal. With credentials, and a host that is not this one, STARTTLS is insisted on, unless --tls or
+--no-starttls is given."""
 
 
 class Outgoing(NamedTuple):
@@ -77,9 +68,12 @@ class Outgoing(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Send one message, and print the result for each recipient."
-    parser.epilog = EXAMPLES
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    describe(
+        parser,
+        "Send one message, and print the result for each recipient.",
+        [EXAMPLES, CREDENTIALS, exit_codes()],
+        usage="[OPTIONS] [FILE]",
+    )
     parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="default: standard input")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
