@@ -62,7 +62,7 @@ LAYERS = {
     ],
     "faces": ["lmtp", "api", "", *within("_blocking", "thread send_many"), "blocking", "testing"],
     "command line": [
-        *within("_cli", "masking console parser verbose options send probe prompt demo"),
+        *within("_cli", "masking console parser verbose credentials options target send probe prompt demo"),
         "cli",
         "__main__",
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 from .._trace.redaction import HIDDEN
 from .._trace.transcript import ELLIPSIS
@@ -14,6 +15,9 @@ MIN_MASKED = 4
 
 #: The shortest part of a base64 string, in characters, that is masked wherever it is found.
 MIN_BASE64 = 8
+
+#: User name and password in a URL.
+IN_URL = re.compile(r"(?<=://)[^\s@]*:[^\s]*(?=@)")
 
 
 def one_line(text: str) -> str:
@@ -60,7 +64,11 @@ class Secrets:
             self._forms.add(form)
 
     def mask(self, text: str) -> str:
-        """The text with each secret in it, and the beginning of a secret where the text was cut, replaced."""
+        """The text with each secret in it, and the beginning of a secret where the text was cut, replaced.
+
+        So is what is before the host in a URL, where a password may be that has no business there.
+        """
+        text = IN_URL.sub(HIDDEN.decode(), text)
         # Longest first: one form may be part of another.
         for form in sorted(self._forms, key=len, reverse=True):
             text = text.replace(form, HIDDEN.decode())

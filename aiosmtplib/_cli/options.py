@@ -1,38 +1,25 @@
-"""The options of ``send`` and ``probe`` for the connection, and the credentials of ``send``.
-
-There is no option for a password, because every user of the machine can read the command lines of processes.
-It comes from the environment, or from a prompt.
-"""
+"""The options of ``send`` and ``probe`` for the connection."""
 
 from __future__ import annotations
 
 import argparse
-import getpass
-import warnings
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from .._client.options import DEFAULT_TIMEOUT
-from .console import Console, UsageError
+from .console import UsageError
+from .credentials import Credentials
 
-__all__ = ("Credentials", "add_server_options", "client_options", "credentials")
-
-USERNAME, PASSWORD, TOKEN = "AIOSMTPLIB_USERNAME", "AIOSMTPLIB_PASSWORD", "AIOSMTPLIB_TOKEN"  # nosec
-
-
-class Credentials(NamedTuple):
-    """The user name to log in with, and a password or an OAuth 2.0 access token."""
-
-    username: str
-    password: str | None = None
-    token: str | None = None
+__all__ = ("add_server_options", "client_options")
 
 
 def add_server_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that both commands have."""
     server = parser.add_argument_group("server")
     server.add_argument(
-        "--port", type=_port, metavar="PORT", help="default: 465 with --tls, 587 with --starttls, else 25"
+        "--port",
+        type=_port,
+        metavar="PORT",
+        help="default: 465 with --tls, 587 with --starttls, else 25; 465 implies --tls",
     )
     server.add_argument("--socket-path", metavar="PATH", help="connect to this Unix socket instead")
     server.add_argument(
@@ -56,6 +43,7 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     tls.add_argument("--client-cert", metavar="FILE", help="PEM file with the certificate to present")
     tls.add_argument("--client-key", metavar="FILE", help="PEM file with its key, if --client-cert has none")
     tls.add_argument("--no-verify", action="store_true", help="accept any certificate (unsafe)")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON, one object a line")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="log the connection to standard error, without secrets"
     )
@@ -102,44 +90,6 @@ def client_options(args: argparse.Namespace, login: Credentials | None = None) -
 
             options["oauth_token_generator"] = generate
     return options
-
-
-def credentials(
-    args: argparse.Namespace, environment: Mapping[str, str], console: Console
-) -> Credentials | None:
-    """The credentials from ``--user`` and the environment; a missing password is asked for on the terminal.
-
-    They are masked in all output of the console from now on.
-
-    :return: ``None`` if there is no user name
-    :raises UsageError: if a password and a token are given, or the user name is missing, or the password is
-        missing and there is no terminal
-    """
-    username = args.user or environment.get(USERNAME)
-    password, token = environment.get(PASSWORD), environment.get(TOKEN)
-    if password and token:
-        raise UsageError(f"{PASSWORD} and {TOKEN} are both set: unset the one that is not meant.")
-    if not username:
-        if password or token:
-            raise UsageError(f"{PASSWORD if password else TOKEN} is set: add --user, or set {USERNAME}.")
-        return None
-    if not password and not token:
-        password = _ask_password(username)
-    console.secrets.protect(password or token or "", username)
-    return Credentials(username, password or None, token or None)
-
-
-def _ask_password(username: str) -> str:
-    with warnings.catch_warnings():
-        # getpass warns before it reads with echo. The exception keeps it from reading.
-        warnings.simplefilter("error", getpass.GetPassWarning)
-        try:
-            password = getpass.getpass(f"Password for {username}: ")
-        except (getpass.GetPassWarning, EOFError, OSError):
-            raise UsageError(f"No password for {username}, and no terminal to ask: set {PASSWORD}.") from None
-    if not password:
-        raise UsageError("An empty password cannot be used.")
-    return password
 
 
 def _is_local(args: argparse.Namespace) -> bool:

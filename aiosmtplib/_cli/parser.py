@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from .console import Exit, has_colours
+from .masking import Secrets
 
 __all__ = ("Parser", "complete", "describe", "exit_codes")
 
@@ -43,8 +44,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        lines = " ".join(message.split())
-        self.exit(Exit.USAGE, f"{self.prog}: error: {lines} (see {self.prog} --help)\n")
+        text = Secrets().mask(" ".join(message.split()))
+        self.exit(Exit.USAGE, f"{self.prog}: error: {text} (see {self.prog} --help)\n")
 
 
 def describe(

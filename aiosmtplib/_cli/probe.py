@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib
+import json
 import os
 import ssl
 import tempfile
@@ -23,6 +24,7 @@ from ..smtp import SMTP, SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
 from .console import Console, Exit, UsageError, run_async
 from .options import add_server_options, client_options
 from .parser import describe, exit_codes
+from .target import find_target
 from .verbose import closing
 
 __all__ = ("add_arguments", "run")
@@ -84,7 +86,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         [EXAMPLES, exit_codes(MEANINGS)],
         usage="[OPTIONS] HOST",
     )
-    parser.add_argument("host", nargs="?", metavar="HOST", help="may be left out with --socket-path")
+    parser.add_argument(
+        "host",
+        nargs="?",
+        metavar="HOST",
+        help="or HOST:PORT, or a URL such as smtps://host; may be left out with --socket-path",
+    )
     add_server_options(parser)
 
 
@@ -97,26 +104,45 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """
     if not args.host and not args.socket_path:
         raise UsageError("Say which host to probe.")
+    client_class = find_target(args)
     options = client_options(args)
     verified = "not asked for (--no-verify)" if args.no_verify else "yes, chain and name"
     code = Exit.OK
     try:
-        findings = run_async(_probe(options, args, console))
+        findings = run_async(_probe(client_class, options, args, console))
     except SMTPConnectError as exc:
         if not isinstance(exc, ssl.SSLCertVerificationError):
             raise
         verified = f"NO: {exc.verify_message}"
         code = Exit.CONNECTION
-        findings = run_async(_probe({**options, "validate_certs": False}, args, console))
+        findings = run_async(_probe(client_class, {**options, "validate_certs": False}, args, console))
+    if args.json:
+        console.say(json.dumps(_as_object(findings, verified)))
+        return code
     _print_facts(findings, verified, console)
     _print_extensions(findings, console)
     return code
 
 
-async def _probe(options: dict[str, Any], args: argparse.Namespace, console: Console) -> Findings:
+def _as_object(findings: Findings, verified: str) -> dict[str, Any]:
+    """The facts as a JSON object has them."""
+    tls = findings.tls
+    facts: dict[str, Any] = {
+        "server": findings.where,
+        "greeting": str(findings.greeting),
+        "seconds": round(findings.seconds, 6),
+        "tls": tls if isinstance(tls, str) else tls._asdict(),
+        "extensions": {"plain": findings.plain, "encrypted": findings.encrypted},
+    }
+    return facts if isinstance(tls, str) else {**facts, "verified": verified}
+
+
+async def _probe(
+    client_class: type[SMTP], options: dict[str, Any], args: argparse.Namespace, console: Console
+) -> Findings:
     """The facts from a new connection with these options."""
     # connect() would keep only the extensions that are announced after STARTTLS.
-    client = SMTP(**{**options, "start_tls": False, "port": _port(args)})
+    client = client_class(**{**options, "start_tls": False, "port": _port(args, client_class)})
     plain = encrypted = None
     tls: TLSFacts | str = "none"
     with closing(client, args, console):
@@ -146,9 +172,9 @@ async def _probe(options: dict[str, Any], args: argparse.Namespace, console: Con
     return Findings(where, greeting, seconds, plain, encrypted, tls)
 
 
-def _port(args: argparse.Namespace) -> int | None:
+def _port(args: argparse.Namespace, client_class: type[SMTP] = SMTP) -> int | None:
     """The port to connect to: by default that of mail servers, 25, unless TLS is asked for."""
-    if args.port or args.socket_path:
+    if args.port or args.socket_path or client_class is not SMTP:
         port: int | None = args.port
         return port
     return SMTP_TLS_PORT if args.tls else SMTP_STARTTLS_PORT if args.starttls else SMTP_PORT

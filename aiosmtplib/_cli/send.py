@@ -19,8 +19,10 @@ from .._message.fields import extract_recipients, extract_sender
 from ..errors import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPSenderRefused
 from ..smtp import SMTP
 from .console import Console, Exit, UsageError, run_async
-from .options import add_server_options, client_options, credentials
+from .credentials import ABOUT, add_credential_options, credentials
+from .options import add_server_options, client_options
 from .parser import describe, exit_codes
+from .target import find_target
 from .verbose import closing
 
 if TYPE_CHECKING:
@@ -46,11 +48,6 @@ EXAMPLES = """examples:
   echo done | aiosmtplib send --from me@example.com --to you@example.com --subject "The job"
   aiosmtplib send message.eml --host smtp.example.com --tls --user me"""
 
-CREDENTIALS = """The user name comes from --user or AIOSMTPLIB_USERNAME, the password from
-AIOSMTPLIB_PASSWORD, or an OAuth 2.0 access token from AIOSMTPLIB_TOKEN. A missing password is asked for on
-the terminal. With credentials, and a host that is not this one, STARTTLS is insisted on, unless --tls or
---no-starttls is given."""
-
 
 class Outgoing(NamedTuple):
     """A message and its envelope.
@@ -71,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     describe(
         parser,
         "Send one message, and print the result for each recipient.",
-        [EXAMPLES, CREDENTIALS, exit_codes()],
+        [EXAMPLES, ABOUT, exit_codes()],
         usage="[OPTIONS] [FILE]",
     )
     parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="default: standard input")
@@ -100,8 +97,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     envelope.add_argument(
         "--rcpt-option", action="append", default=[], metavar="OPTION", help="of RCPT, such as NOTIFY=NEVER"
     )
-    parser.add_argument("--host", metavar="HOST", help="default: localhost")
-    parser.add_argument("--user", metavar="NAME", help="log in as this user")
+    parser.add_argument(
+        "--host", metavar="HOST", help="or HOST:PORT, or a URL such as smtps://user@host; default: localhost"
+    )
+    add_credential_options(parser)
     add_server_options(parser)
 
 
@@ -112,10 +111,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     :raises UsageError: if the command line or the message is not valid
     :raises SMTPException: if the message was not sent for another reason than a refusal, or may not have been
     """
+    client_class = find_target(args)
     raw = _read(args.file, console)
     outgoing = _complete(args, raw) if _is_complete(args, raw) else _text(args, raw)
     login = credentials(args, os.environ, console)
-    client = SMTP(**client_options(args, login))
+    client = client_class(**client_options(args, login))
     return run_async(_send(client, outgoing, args, console))
 
 

@@ -90,6 +90,57 @@ def test_token(run: Run) -> None:
     hidden(out, err)
 
 
+def test_password_from_a_file(serve: Serve, run: Run, tmp_path: Path) -> None:
+    server = serve(users={"user": PASSWORD})
+    for text in (f"{PASSWORD}\n", PASSWORD, f"{PASSWORD}\r\n"):
+        (tmp_path / "password").write_text(text, newline="")
+        options = ["--user", "user", "--password-file", tmp_path / "password", "-v"]
+        # It was said on the command line, the variable may be there for another program.
+        code, out, err = run(*at(server), *options, PASSWORD="another", stdin=EML)
+        assert code == 0
+        assert server.messages.pop().username == "user"
+        hidden(out, err)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "is empty."),
+        (b"\n", "is empty."),
+        (b"a\nb\n", "is to have one line."),
+        (b"x" * (1 << 16), "is to have one line."),
+        (b"\xff", "is not UTF-8."),
+        (None, "Cannot read "),
+    ],
+)
+def test_password_files_that_are_none(
+    content: bytes | None, complaint: str, serve: Serve, run: Run, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "password").write_bytes(content)
+    options = ["--user", "user", "--password-file", tmp_path / "password"]
+    code, out, err = run(*at(serve()), *options, stdin=EML)
+    assert (code, out) == (2, "")
+    assert complaint in err
+    assert len(err.splitlines()) == 1
+
+
+def test_credentials_of_systemd(
+    serve: Serve, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(users={"user": PASSWORD})
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert run(*at(serve()), stdin=EML)[0] == 0  # a service may have credentials for something else
+    (tmp_path / "aiosmtplib.username").write_text("user\n")
+    (tmp_path / "aiosmtplib.password").write_text(f"{PASSWORD}\n")
+    code, out, err = run(*at(server), "-v", stdin=EML)
+    assert code == 0
+    assert server.messages[0].username == "user"
+    hidden(out, err)
+    code, _, err = run(*at(server), PASSWORD="another", stdin=EML)
+    assert (code, "535" in err) == (4, True)
+
+
 @pytest.mark.parametrize(
     ("environment", "complaint"),
     [
@@ -112,13 +163,13 @@ def test_credentials_go_elsewhere_encrypted_only(host: str) -> None:
     """Nothing may connect there, so this asks for the options alone."""
     from argparse import ArgumentParser
 
-    from aiosmtplib._cli import options, send
+    from aiosmtplib._cli import credentials, options, send
 
     parser = ArgumentParser()
     send.add_arguments(parser)
-    login = options.Credentials("user", PASSWORD)
+    login = credentials.Credentials("user", PASSWORD)
 
-    def start_tls(*args: str, login: options.Credentials | None = login) -> object:
+    def start_tls(*args: str, login: credentials.Credentials | None = login) -> object:
         return options.client_options(parser.parse_args([*args]), login)["start_tls"]
 
     assert start_tls("--host", host) is True

@@ -1,5 +1,6 @@
 """``aiosmtplib probe``: what it shows of servers, good and bad."""
 
+import json
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,23 @@ def test_without_tls(run: Run) -> None:
     assert shown["extension"] == ["without TLS"]
     assert {"8BITMIME": ["yes"], "SIZE": ["1000"], "X-\\x1b[1M": ["EVIL"]}.items() <= shown.items()
     assert peer.verbs == ["EHLO", "QUIT"]
+
+
+def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with in_thread(Server(start_tls=True)) as server:
+        target = f"smtp://{server.host}:{server.port}"
+        assert main(["probe", target, "--json", "--no-verify", "--local-hostname", "me"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["tls"]["by"] == "by STARTTLS"
+        assert found["verified"] == "not asked for (--no-verify)"
+        assert "starttls" in found["extensions"]["plain"]
+        assert "starttls" not in found["extensions"]["encrypted"]
+        assert main(["probe", target, "--json", "--no-starttls", "--local-hostname", "me"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert plain["greeting"].startswith("220 ")
+    assert plain["tls"] == "none, as asked for (--no-starttls)"
+    assert plain["extensions"]["encrypted"] is None
+    assert set(plain) == {"server", "greeting", "seconds", "tls", "extensions"}
 
 
 def test_before_and_after_starttls(run: Run, tmp_path: Path) -> None:

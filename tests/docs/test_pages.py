@@ -8,7 +8,7 @@ import pytest
 
 import aiosmtplib.testing
 from aiosmtplib import errors
-from aiosmtplib._cli import console, options
+from aiosmtplib._cli import console, credentials
 
 from .pages import PAGES, ROOT, TEXT, anchors, blocks, named, names, table
 
@@ -76,4 +76,4 @@ def test_options_attributes_and_commands_exist() -> None:
 
 def test_the_command_line_is_as_described() -> None:
     assert [int(row[0]) for row in table("exit code")] == [int(code) for code in console.Exit]
-    assert named("variable") == [options.USERNAME, options.PASSWORD, options.TOKEN]
+    assert named("variable") == [credentials.USERNAME, credentials.PASSWORD, credentials.TOKEN]
