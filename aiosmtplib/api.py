@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._client.compose import envelope_of
-from ._client.content import Content, MessageKind, kind_of
+from ._client.content import Content, MessageKind, ascii_octets, kind_of
 from ._client.division import check_division
 from ._client.lifetime import expect_no_more
 from ._client.options import DEFAULT_TIMEOUT, FINAL_TIMEOUT, NOT_GIVEN
@@ -140,7 +140,7 @@ async def send(
             raise ValueError("Sender must be provided with raw messages.")
         recipients = recipient_list(recipients)
         if isinstance(message, str):
-            content = message.encode("ascii")
+            content = ascii_octets(message)
     client = SMTP(
         hostname=hostname,
         port=port,

@@ -18,6 +18,7 @@ from importlib import import_module
 
 from ._cli.console import Console, Exit, UsageError
 from ._cli.parser import Parser, complete, describe, exit_codes
+from ._client.hints import for_command_line
 from ._trace.observer import log
 from .errors import (
     SMTPAuthenticationError,
@@ -155,16 +156,18 @@ def _explain(exc: SMTPException, console: Console) -> int:
 
     :return: the exit code
     """
-    text = str(exc)
+    text = exc.message
     replied = isinstance(exc, SMTPResponseException) and exc.code > 0
     if isinstance(exc, SMTPResponseException):
         text = f"{exc.code} {exc.message}" if replied else f"The server sent no SMTP reply: {exc.message}"
+    hint = "" if exc.hint is None else f". {for_command_line(exc.hint)}"
+    text = f"{text.removesuffix('.')}{hint}" if hint else text
     if exc.delivery is Delivery.UNKNOWN:
         console.complain(f"{text}. The message was written, and may have been accepted.")
         return Exit.UNKNOWN
     if isinstance(exc, SMTPRecipientsRefused):
         for refused in exc.recipients:
-            console.complain(f"Refused: {refused.recipient}: {refused.code} {refused.message}")
+            console.complain(f"Refused: {refused.recipient}: {refused.code} {refused.message}{hint}")
         return Exit.REFUSED
     if isinstance(exc, SMTPSenderRefused | SMTPDataError):
         console.complain(f"Refused: {text}")

@@ -52,12 +52,15 @@ class SMTPException(Exception):
     :ivar replies: the replies to the commands of this mail transaction, in command order
     :ivar transcript: the last commands and replies on the connection, without secrets and content
         (:class:`Transcript`); empty if there was no connection
+    :ivar hint: what to do about it, where this package knows, else ``None``. It is at the end of ``str()``,
+        and not in ``message``
     """
 
     delivery: Delivery = Delivery.NOT_SENT
     phase: str | None = None
     replies: tuple[SMTPResponse, ...] = ()
     transcript: Transcript = EMPTY_TRANSCRIPT
+    hint: str | None = None
 
     def __init__(self, message: str) -> None:
         self.message = message
@@ -65,7 +68,8 @@ class SMTPException(Exception):
 
     def __str__(self) -> str:
         # OSError.__str__ formats two arguments as an errno and its text.
-        return str(self.args[0]) if len(self.args) == 1 else str(self.args)
+        text = str(self.args[0]) if len(self.args) == 1 else str(self.args)
+        return text if self.hint is None else f"{text.removesuffix('.')}. {self.hint}."
 
 
 class SMTPServerDisconnected(SMTPException, ConnectionError):

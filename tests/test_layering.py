@@ -48,7 +48,7 @@ LAYERS = {
         "protocol",
     ],
     "client": [
-        *within("_client", "content results division variant hostnames options url capabilities"),
+        *within("_client", "hints content results division variant hostnames options url capabilities"),
         *within("_client", "error_context security"),
         *within("_client", "happy_eyeballs connector compose"),
         *within("_client", "connection authentication commands lifetime streaming sending bulk"),

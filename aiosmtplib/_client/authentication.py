@@ -82,7 +82,7 @@ class Authentication(Connection):
         :raises RuntimeError: if there is no method for a mechanism of ``AUTH_METHODS``
         """
         password = conceal(password)
-        with attach_transcript(self):
+        with attach_transcript(self), in_phase("auth"):
             self._check_may_authenticate()
             await self._ehlo_or_helo_if_needed()
             if not self.supports_extension("auth"):

@@ -20,11 +20,13 @@ from .._session.transaction import begin
 from .._transport.exchange import cancelled_before_sent
 from .._transport.limit import LOSSES, Limit
 from .._transport.wakeup import CoalescingEvent, wake
+from ..errors import SMTPException
 from ..protocol import SMTPProtocol
 from ..status import Delivery
 from .compose import Composer, envelope_of
 from .content import MessageKind, kind_of, octets_of
 from .division import Part
+from .error_context import explain
 from .results import Envelope, SendResult, failed
 
 #: What may be in flight on a connection, in bytes of content, unless one message alone is larger.
@@ -99,6 +101,9 @@ class MessageExchange(Exchange):
         """What became of the message, once the exchange is over."""
         message = self.message
         if isinstance(self.error, Exception):
+            if isinstance(self.error, SMTPException):
+                pipeline: Any = self.pipeline
+                explain(pipeline.client, self.error)
             return failed(message.index, message.item, self.error)
         refused, response = self.result
         return SendResult(message.index, message.item, Delivery.DELIVERED, response, refused, None)

@@ -22,6 +22,7 @@ from ..response import SMTPResponse
 from ..status import SMTPStatus
 from ..typing import Default
 from .connection import Connection, Timeout, connected_protocol
+from .content import ascii_octets
 from .error_context import attaches_transcript, in_phase
 from .security import is_verified
 
@@ -218,7 +219,7 @@ class Commands(Connection):
         :param timeout: seconds to wait for the reply, ``None`` for no limit; by default the client's
         :raises SMTPDataError: if the server refuses DATA or the content
         """
-        content = encode_data(message.encode("ascii") if isinstance(message, str) else message)
+        content = encode_data(ascii_octets(message) if isinstance(message, str) else message)
         await self._ehlo_or_helo_if_needed()
         return await self._run(transaction.data(content), timeout)
 

@@ -21,6 +21,7 @@ from ..errors import (
 )
 from ..response import SMTPResponse
 from ..status import SMTPStatus
+from .error_context import is_tls_port
 from .happy_eyeballs import connect_socket
 from .hostnames import name_to_verify
 from .options import Options, destination_of
@@ -36,9 +37,13 @@ async def create_connection(
 
     :param timeout: seconds for all of that, or ``None`` for no limit
     :raises SMTPConnectTimeoutError: if it takes longer
-    :raises SMTPConnectError: if it cannot be done
+    :raises SMTPConnectError: if it cannot be done; and for port 465 without ``use_tls``, unless the caller
+        wrote ``use_tls=False`` and does not insist on STARTTLS
     """
     destination = destination_of(options)
+    if tls_context is None and is_tls_port(options) and (options._must_upgrade or not options._no_tls_asked):
+        # The server would wait for a handshake, and the client for its greeting.
+        raise SMTPConnectError(f"Error connecting to {destination}: that port speaks TLS from the first byte")
     try:
         await in_time(_create(options, protocol, tls_context, timeout), timeout)
     except asyncio.TimeoutError as error:

@@ -7,6 +7,8 @@ import functools
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import IO, Any, TypeAlias
 
+from .hints import NOT_ASCII
+
 #: Header and body, at hand as a whole or in pieces.
 Content: TypeAlias = str | bytes | bytearray | memoryview | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]
 
@@ -49,6 +51,17 @@ def octets(content: Any) -> bytes:
     return content if type(content) is bytes else memoryview(content).tobytes()
 
 
+def ascii_octets(message: str) -> bytes:
+    """
+    :raises UnicodeEncodeError: if it is not ASCII
+    """
+    try:
+        return message.encode("ascii")
+    except UnicodeEncodeError as error:
+        error.reason = NOT_ASCII
+        raise
+
+
 def octets_of(message: Any) -> bytes | None:
     """Content as octets, or ``None`` if it is a stream.
 
@@ -58,7 +71,7 @@ def octets_of(message: Any) -> bytes | None:
     if isinstance(message, bytes | bytearray | memoryview):
         return octets(message)
     if isinstance(message, str):
-        return message.encode("ascii")
+        return ascii_octets(message)
     if kind_of(message) is MessageKind.STREAM:
         return None
     raise TypeError(

@@ -1,4 +1,6 @@
-"""What every error of a client says besides its message: where it happened, and what was said before."""
+"""What every error of a client says besides its message: where it happened, what was said before, and what to
+do about it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,11 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from ..errors import SMTPException
+from .hints import Setup, hint_for
+from .options import SMTP_TLS_PORT, Options, destination_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,23 +49,47 @@ class HasTranscript(Protocol):
     def _attach_transcript(self, error: SMTPException) -> None: ...
 
 
+def explain(client: HasTranscript, error: SMTPException) -> None:
+    """Let an error carry what was said on the connection, and what to do about it."""
+    client._attach_transcript(error)
+    if error.hint is None:
+        options = cast(Options, client)
+        error.hint = hint_for(
+            error,
+            Setup(
+                destination_of(options),
+                options._server_name,
+                tls=options.use_tls,
+                tls_port=is_tls_port(options),
+                login=options._username is not None,
+                token=options._oauth_token_generator is not None,
+            ),
+        )
+
+
+def is_tls_port(options: Options) -> bool:
+    """Whether a connection goes to the port for TLS from the first byte (RFC 8314 section 7.3)."""
+    by_tcp = options.sock is None and options.socket_path is None and options._variant.has_default_port
+    return by_tcp and options._effective_port == SMTP_TLS_PORT
+
+
 Self = TypeVar("Self", bound=HasTranscript)
 
 
 @contextlib.contextmanager
 def attach_transcript(client: HasTranscript) -> Iterator[None]:
-    """Errors that leave the block carry what was said on the connection."""
+    """Errors that leave the block carry what was said on the connection, and what to do about them."""
     try:
         yield
     except SMTPException as error:
-        client._attach_transcript(error)
+        explain(client, error)
         raise
 
 
 def attaches_transcript(
     method: Callable[Concatenate[Self, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[Self, P], Coroutine[Any, Any, T]]:
-    """Errors that leave the method carry what was said on the connection.
+    """Errors that leave the method carry what was said on the connection, and what to do about them.
 
     Not for a method that is given secrets, which the frame of the wrapper would show: those have
     :func:`attach_transcript` for a block.
@@ -72,7 +100,7 @@ def attaches_transcript(
         try:
             return await method(self, *args, **kwargs)
         except SMTPException as error:
-            self._attach_transcript(error)
+            explain(self, error)
             raise
 
     return attaching

@@ -119,4 +119,7 @@ def _together(errors: list[OSError]) -> OSError:
         return OSError("no address to connect to, or to connect from, by the same version of IP")
     if len({str(error) for error in errors}) == 1:
         return errors[0]
+    number = errors[0].errno
+    if number is not None and all(error.errno == number for error in errors):  # so that its kind is kept
+        return OSError(number, "; ".join(str(error.strerror) for error in errors))
     return OSError("; ".join(map(str, errors)))

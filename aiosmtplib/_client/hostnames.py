@@ -47,6 +47,8 @@ def check_server_name(name: str) -> None:
     if host == name and not re.search(r"\s", name):
         return
     instead = f"hostname={host!r}" + (f" and port={port}" if port else "") if host else "that"
+    if host and name.lower().startswith("smtps://"):
+        instead += " and use_tls=True"
     raise ValueError(
         f"The hostname option is the name or address of a host, and nothing else: write {instead}"
     )

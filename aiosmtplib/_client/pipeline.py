@@ -46,7 +46,7 @@ class Pipeline(MessageWindow):
         limit: Limit | None = None,
     ) -> None:
         super().__init__(size, timeout, limit)
-        self._client = client
+        self.client = client
         self._protocol = protocol
         #: Those whose result is not ready, or cannot be handed back before that of another.
         self._messages: deque[QueuedMessage] = deque()
@@ -71,7 +71,7 @@ class Pipeline(MessageWindow):
         protocol = self._protocol
         try:
             _check_connected(protocol)
-            mail = compose_item(composer_of(self._client), message.item)
+            mail = compose_item(composer_of(self.client), message.item)
             _check_connected(protocol)  # an object of the caller's that is written can close the client
             exchange = MessageExchange(self, message, mail, protocol, self.timeout, self)
         except Exception as error:
@@ -89,7 +89,7 @@ class Pipeline(MessageWindow):
             envelope = EnvelopeCommands(sender, recipients, item.mail_options, item.rcpt_options)
             limit = message.limit
             call = send_stream(
-                self._client, envelope, item.message, None, self.timeout, limit, self, divide=True
+                self.client, envelope, item.message, None, self.timeout, limit, self, divide=True
             )
             refused, response = await within(limit, call)
         except Exception as error:

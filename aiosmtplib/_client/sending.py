@@ -18,7 +18,7 @@ from .compose import Composer, envelope_of
 from .connection import Connection, Timeout, effective_timeout, introduced_protocol
 from .content import Content, octets_of, rewinder_of
 from .division import check_division, divided
-from .error_context import attaches_transcript
+from .error_context import attaches_transcript, explain
 from .options import destination_of
 from .security import is_verified
 from .streaming import Progress, end_by, measure, push_content
@@ -127,10 +127,9 @@ class Sending(Connection):
             refused, response = await run_transaction(self, protocol, mail, seconds, limit, divide_recipients)
             return refused, response.message
         except SMTPException as error:
-            self._attach_transcript(error)
+            explain(self, error)
             raise
 
-    @attaches_transcript
     async def send_message(
         self,
         message: email.message.EmailMessage | email.message.Message,
@@ -177,6 +176,7 @@ class Sending(Connection):
         return result
 
 
+@attaches_transcript
 async def send_object(
     client: Sending,
     message: email.message.EmailMessage | email.message.Message,

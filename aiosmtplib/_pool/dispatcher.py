@@ -279,7 +279,7 @@ class Dispatcher(MessageWindow):
         if move and self._stay_in_line():
             self._queue.put_again(message)
         else:
-            self._fail(message, error, exchange.size)
+            self._finish(message, exchange.to_result(), exchange.size)
 
     def _stay_in_line(self) -> bool:
         """Wait for a connection before one is released, lest the pool count as drained in between.
@@ -304,9 +304,9 @@ class Dispatcher(MessageWindow):
         # During a loss, its exchanges end before the state of the pool hears of it.
         self._manager.release(held.pooled, Condition.LOST if held.protocol.lost else held.condition)
 
-    def _fail(self, message: PoolMessage, error: BaseException, size: int = 0) -> None:
+    def _fail(self, message: PoolMessage, error: BaseException) -> None:
         assert isinstance(error, Exception)
-        self._finish(message, failed(message.index, message.item, error), size)
+        self._finish(message, failed(message.index, message.item, error), 0)
         self.consumer.set()
 
     _refuse = _fail

@@ -67,6 +67,11 @@ class HeldConnection:
         self.cut_off = False
         self.condition = Condition.KEEP
 
+    @property
+    def client(self) -> SMTP:
+        """The client at this end of it."""
+        return self.pooled.client
+
 
 class MessageQuota:
     """How many messages a connection is given, where the server has turned out to take only so many.

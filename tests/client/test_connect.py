@@ -111,10 +111,9 @@ async def test_attributes_can_be_assigned_between_connects() -> None:
 )
 async def test_default_host_and_ports(options: dict[str, Any], port: int) -> None:
     client = SMTP(timeout=0, local_hostname=HOST, **options)
-    with pytest.raises(
-        aiosmtplib.SMTPConnectTimeoutError, match=f"^Timed out connecting to localhost on port {port}$"
-    ):
+    with pytest.raises(aiosmtplib.SMTPConnectTimeoutError) as caught:
         await client.connect()
+    assert caught.value.message == f"Timed out connecting to localhost on port {port}"
     assert client.hostname is None
     assert client.port is None
 

@@ -213,8 +213,9 @@ async def test_login_where_nothing_fits() -> None:
 
 async def test_login_where_auth_is_not_offered() -> None:
     async with Peer() as peer, session(peer) as client:
-        with pytest.raises(aiosmtplib.SMTPException, match=r"Try connecting via TLS \(or STARTTLS\)\.$"):
+        with pytest.raises(aiosmtplib.SMTPException) as caught:
             await client.login("u", "p")
+        assert caught.value.message.endswith("Try connecting via TLS (or STARTTLS).")
         assert peer.verbs == ["EHLO"]
         await assert_usable(client, peer)
 

@@ -290,8 +290,9 @@ async def test_subclass_without_a_connection_tries_all_mechanisms() -> None:
     with pytest.raises(SMTPAuthenticationError):
         await client.login("u", "p")
     client.esmtp_extensions = {}
-    with pytest.raises(SMTPException, match=r"not supported by this server\.$"):
+    with pytest.raises(SMTPException, match=r"not supported by this server\. ") as caught:
         await client.login("u", "p")
+    assert caught.value.message == "The SMTP AUTH extension is not supported by this server."
 
 
 async def test_policy_that_was_asked_for_holds_without_a_connection() -> None:

@@ -148,7 +148,8 @@ def test_starttls_takes_no_text_for_true_either() -> None:
     ("hostname", "instead"),
     [
         ("smtp://mail.example.com", "write hostname='mail.example.com'"),
-        ("smtps://mail.example.com:465/", "write hostname='mail.example.com' and port=465"),
+        ("smtps://mail.example.com:465/", "write hostname='mail.example.com' and port=465 and use_tls=True"),
+        ("SMTPS://mail.example.com", "write hostname='mail.example.com' and use_tls=True"),
         ("smtp://user:hunter2@mail.example.com:587", "write hostname='mail.example.com' and port=587"),
         ("user:hun/ter2@mail.example.com", "write hostname='mail.example.com'"),
         ("mail.example.com:25", "write hostname='mail.example.com' and port=25"),

@@ -93,10 +93,9 @@ async def test_no_timeout_at_all() -> None:
 async def test_connect_with_timeout_zero() -> None:
     async with Peer() as peer:
         client = client_for(peer)
-        with pytest.raises(
-            aiosmtplib.SMTPConnectTimeoutError, match=rf"^Timed out connecting to .* on port {peer.port}$"
-        ):
+        with pytest.raises(aiosmtplib.SMTPConnectTimeoutError) as caught:
             await client.connect(timeout=0)
+        assert caught.value.message == f"Timed out connecting to 127.0.0.1 on port {peer.port}"
         assert client.timeout == PATIENCE
         assert_closed(client)
         await assert_usable(client, peer)

@@ -84,10 +84,9 @@ async def test_starttls_off(trusting: ssl.SSLContext) -> None:
 async def test_nothing_to_upgrade_to() -> None:
     async with Peer() as peer, session(peer) as client:
         assert client.get_transport_info("ssl_object") is None
-        with pytest.raises(
-            aiosmtplib.SMTPException, match=r"^SMTP STARTTLS extension not supported by server\.$"
-        ):
+        with pytest.raises(aiosmtplib.SMTPException) as caught:
             await client.starttls()
+        assert caught.value.message == "SMTP STARTTLS extension not supported by server."
         await assert_usable(client, peer)
 
 
