@@ -65,6 +65,7 @@ async def send(
     minimum_tls_version: ssl.TLSVersion | None = None,
     allow_plaintext_auth: PlaintextAuth = True,
     stop_on_auth_failure: bool = False,
+    complete_headers: bool = False,
     on_command: CommandHook | None = None,
     divide_recipients: bool = False,
 ) -> tuple[dict[str, SMTPResponse], str]:
@@ -115,6 +116,8 @@ async def send(
         ``"local"`` over both
     :param stop_on_auth_failure: after a server said that the credentials are wrong, do not try them with
         another mechanism: some lock an account after a few failures
+    :param complete_headers: add Date and Message-ID to what goes out where a message has none, and not to the
+        message object: mail without them is refused by some servers, and filed as spam by others
     :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
         logged, and changes nothing
     :param divide_recipients: whether those that are too many for one transaction get another one, as in
@@ -166,6 +169,7 @@ async def send(
         minimum_tls_version=minimum_tls_version,
         allow_plaintext_auth=allow_plaintext_auth,
         stop_on_auth_failure=stop_on_auth_failure,
+        complete_headers=complete_headers,
         on_command=on_command,
     )
     expect_no_more(client)
@@ -227,6 +231,8 @@ def send_many(
         ``"local"`` over both
     :param stop_on_auth_failure: after a server said that the credentials are wrong, do not try them with
         another mechanism: some lock an account after a few failures
+    :param complete_headers: add Date and Message-ID to what goes out where a message has none, and not to the
+        message object: mail without them is refused by some servers, and filed as spam by others
     :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
         logged, and changes nothing
     :param max_connections: how many connections there may be at most

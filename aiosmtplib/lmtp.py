@@ -65,6 +65,8 @@ class LMTP(SMTP):
         ``"local"`` over both
     :param stop_on_auth_failure: after a server said that the credentials are wrong, do not try them with
         another mechanism: some lock an account after a few failures
+    :param complete_headers: add Date and Message-ID to what goes out where a message has none, and not to the
+        message object: mail without them is refused by some servers, and filed as spam by others
     :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
         logged, and changes nothing
     """

@@ -84,6 +84,8 @@ class SMTPPool(PoolSending):
         ``"local"`` over both
     :param stop_on_auth_failure: after a server said that the credentials are wrong, do not try them with
         another mechanism: some lock an account after a few failures
+    :param complete_headers: add Date and Message-ID to what goes out where a message has none, and not to the
+        message object: mail without them is refused by some servers, and filed as spam by others
     :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
         logged, and changes nothing
     :param max_connections: how many connections there may be at most
@@ -122,6 +124,7 @@ class SMTPPool(PoolSending):
         minimum_tls_version: ssl.TLSVersion | None = None,
         allow_plaintext_auth: PlaintextAuth = True,
         stop_on_auth_failure: bool = False,
+        complete_headers: bool = False,
         on_command: CommandHook | None = None,
         max_connections: int = 10,
         max_messages: int | None = None,
@@ -157,6 +160,7 @@ class SMTPPool(PoolSending):
                 minimum_tls_version=minimum_tls_version,
                 allow_plaintext_auth=allow_plaintext_auth,
                 stop_on_auth_failure=stop_on_auth_failure,
+                complete_headers=complete_headers,
                 on_command=on_command,
             )
 

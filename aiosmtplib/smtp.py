@@ -82,6 +82,8 @@ class SMTP(Sending, Commands, Authentication):
         ``"local"`` over both
     :param stop_on_auth_failure: after a server said that the credentials are wrong, do not try them with
         another mechanism: some lock an account after a few failures
+    :param complete_headers: add Date and Message-ID to what goes out where a message has none, and not to the
+        message object: mail without them is refused by some servers, and filed as spam by others
     :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
         logged, and changes nothing
     """
@@ -141,6 +143,7 @@ class SMTP(Sending, Commands, Authentication):
         minimum_tls_version: ssl.TLSVersion | Literal[Default.token] | None = Default.token,
         allow_plaintext_auth: PlaintextAuth | Literal[Default.token] = Default.token,
         stop_on_auth_failure: bool | Literal[Default.token] = Default.token,
+        complete_headers: bool | Literal[Default.token] = Default.token,
         on_command: CommandHook | Literal[Default.token] | None = Default.token,
     ) -> SMTPResponse:
         """Connect, upgrade to TLS and log in, as the options say.
@@ -185,6 +188,8 @@ class SMTP(Sending, Commands, Authentication):
             addresses, ``"local"`` over both
         :param stop_on_auth_failure: after a server said that the credentials are wrong, do not try them with
             another mechanism: some lock an account after a few failures
+        :param complete_headers: add Date and Message-ID to what goes out where a message has none, and not to
+            the message object: mail without them is refused by some servers, and filed as spam by others
         :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises
             is logged, and changes nothing
         :return: the greeting
@@ -226,6 +231,7 @@ class SMTP(Sending, Commands, Authentication):
             minimum_tls_version=minimum_tls_version,
             allow_plaintext_auth=allow_plaintext_auth,
             stop_on_auth_failure=stop_on_auth_failure,
+            complete_headers=complete_headers,
             on_command=on_command,
         )
 

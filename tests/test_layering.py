@@ -50,7 +50,7 @@ LAYERS = {
     "client": [
         *within("_client", "hints content results division variant hostnames options url capabilities"),
         *within("_client", "error_context security"),
-        *within("_client", "happy_eyeballs connector compose"),
+        *within("_client", "happy_eyeballs connector completion compose"),
         *within("_client", "connection authentication commands lifetime streaming sending bulk"),
         *within("_client", "send_many pipeline"),
         "smtp",

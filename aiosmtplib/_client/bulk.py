@@ -23,6 +23,7 @@ from .._transport.wakeup import CoalescingEvent, wake
 from ..errors import SMTPException
 from ..protocol import SMTPProtocol
 from ..status import Delivery
+from .completion import added_to_object, added_to_octets
 from .compose import Composer, envelope_of
 from .content import MessageKind, kind_of, octets_of
 from .division import Part
@@ -39,16 +40,18 @@ class QueuedMessage:
     :ivar index: its place among the messages, from 0
     :ivar item: the message or envelope, as it came
     :ivar limit: its deadline, or ``None``
+    :ivar added: the header fields that go before those that it has; ``None`` until that is known
     :ivar result: what became of it, or ``None`` until that is known
     :ivar parts: what became of its transactions, where it takes several
     """
 
-    __slots__ = ("index", "item", "limit", "parts", "result")
+    __slots__ = ("added", "index", "item", "limit", "parts", "result")
 
     def __init__(self, index: int, item: Any) -> None:
         self.index = index
         self.item = item
         self.limit: Limit | None = None
+        self.added: bytes | None = None
         self.result: SendResult[Any] | None = None
         self.parts: Sequence[Part] = ()
 
@@ -330,9 +333,26 @@ def addresses_of(envelope: Envelope) -> tuple[str, list[str]]:
     return envelope_of(message, envelope.sender, envelope.recipients)
 
 
-def compose_item(composer: Composer, item: Any) -> PreparedMail:
+def complete(message: QueuedMessage) -> None:
+    """Note which header fields to add to a message, once: one that is sent again is the same.
+
+    :raises ValueError: if an address is none
+    :raises TypeError: if it is no message
+    """
+    if message.added is not None:
+        return
+    item = message.item
+    sender, content = (item.sender, item.message) if isinstance(item, Envelope) else (None, item)
+    if kind_of(content) is MessageKind.OBJECT:
+        message.added = added_to_object(content, sender)
+    else:
+        message.added = added_to_octets(octets_of(content) or b"", sender or "")
+
+
+def compose_item(composer: Composer, item: Any, added: bytes | None = None) -> PreparedMail:
     """One of many messages, a message object or an envelope, as the server takes it.
 
+    :param added: header fields that go before those that it has
     :raises ValueError: if an address or option is none, or sender or recipients are missing
     :raises TypeError: if it is no message
     :raises SMTPException: if this server does not take it
@@ -349,11 +369,16 @@ def compose_item(composer: Composer, item: Any) -> PreparedMail:
             raise _unaddressed()
         content = octets_of(message)
         assert content is not None
+        if added:
+            content = added + content
         return composer.compose(
             EnvelopeCommands(sender, recipients, options, rcpt_options), content, many=True
         )
     sender, recipients = envelope_of(message, sender, recipients)
-    return composer.compose_object(message, sender, recipients, options, rcpt_options, many=True)[0]
+    mail, _ = composer.compose_object(
+        message, sender, recipients, options, rcpt_options, many=True, added=added or b""
+    )
+    return mail
 
 
 def _unaddressed() -> ValueError:

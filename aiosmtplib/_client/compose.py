@@ -89,18 +89,23 @@ class Composer:
         rcpt_options: Iterable[str] | None,
         *,
         many: bool = False,
+        added: bytes = b"",
     ) -> tuple[PreparedMail, int]:
         """The same for a message object, which is written once, for the wire.
 
+        :param added: header fields that go before those that it has, in lines that end with CRLF
         :return: the message, and the octets of its content
         """
         utf8, cte_type, options = self._form(sender, recipients, option_list(mail_options))
         envelope = EnvelopeCommands(sender, recipients, options, rcpt_options)
         if envelope.binary:
-            binary = flatten_message(message, utf8, cte_type)
+            binary = added + flatten_message(message, utf8, cte_type)
             return self.compose(envelope, binary, many=many), len(binary)
         chunked = self._by_bdat(envelope, many)
         content, size = flatten_for(message, utf8, cte_type, chunked)
+        if added:
+            content = added + content if isinstance(content, bytes) else (added, *content)
+            size += len(added)
         return self._mail(envelope, content, size, chunked), size
 
     def flatten(

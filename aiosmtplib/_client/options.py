@@ -91,6 +91,8 @@ class Options:
         announces it, ``False`` never
     :param chunking: send content by BDAT (RFC 3030), if the server announces it: ``True`` always, ``None``
         where many messages are sent, where their size is not known, and for BINARYMIME, ``False`` never
+    :param complete_headers: add Date and Message-ID to what goes out where a message has none, and not to
+        the message object: mail without them is refused by some servers, and filed as spam by others
     :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
         logged, and changes nothing
     :raises ValueError: if options exclude each other
@@ -126,6 +128,7 @@ class Options:
         minimum_tls_version: ssl.TLSVersion | None = None,
         allow_plaintext_auth: PlaintextAuth = True,
         stop_on_auth_failure: bool = False,
+        complete_headers: bool = False,
         on_command: CommandHook | None = None,
     ) -> None:
         password = conceal(password)
@@ -149,6 +152,7 @@ class Options:
         self.minimum_tls_version: ssl.TLSVersion | None = None
         self.allow_plaintext_auth: PlaintextAuth = True
         self.stop_on_auth_failure: bool = False
+        self.complete_headers: bool = False
         self.on_command: CommandHook | None = None
         self._username: str | bytes | None = None
         self._password: Any = None  # concealed
@@ -182,6 +186,7 @@ class Options:
             minimum_tls_version=minimum_tls_version,
             allow_plaintext_auth=allow_plaintext_auth,
             stop_on_auth_failure=stop_on_auth_failure,
+            complete_headers=complete_headers,
             on_command=on_command,
         )
 
@@ -342,6 +347,7 @@ OPTION_TYPES: dict[str, tuple[type, ...]] = {
     "use_tls": (bool,),
     "validate_certs": (bool,),
     "stop_on_auth_failure": (bool,),
+    "complete_headers": (bool,),
     "allow_plaintext_auth": (bool, str),
     **{
         name: (*types, type(None))

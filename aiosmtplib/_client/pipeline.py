@@ -27,6 +27,7 @@ from .bulk import (
     MessageWindow,
     QueuedMessage,
     addresses_of,
+    complete,
     compose_item,
 )
 from .division import merged
@@ -71,7 +72,9 @@ class Pipeline(MessageWindow):
         protocol = self._protocol
         try:
             _check_connected(protocol)
-            mail = compose_item(composer_of(self.client), message.item)
+            if self.client.complete_headers:
+                complete(message)
+            mail = compose_item(composer_of(self.client), message.item, message.added)
             _check_connected(protocol)  # an object of the caller's that is written can close the client
             exchange = MessageExchange(self, message, mail, protocol, self.timeout, self)
         except Exception as error:

@@ -14,6 +14,7 @@ from .._transport.limit import Limit, running_limit, within
 from ..errors import SMTPException
 from ..response import SMTPResponse
 from ..typing import Default
+from .completion import added_to_object, added_to_octets, completed
 from .compose import Composer, envelope_of
 from .connection import Connection, Timeout, effective_timeout, introduced_protocol
 from .content import Content, octets_of, rewinder_of
@@ -123,6 +124,8 @@ class Sending(Connection):
             protocol = self.protocol
             if protocol is None or self._last_ehlo_response is None:
                 protocol = await introduced_protocol(self)
+            if self.complete_headers:
+                content = added_to_octets(content, sender) + content
             mail = composer_of(self).compose(envelope, content)
             refused, response = await run_transaction(self, protocol, mail, seconds, limit, divide_recipients)
             return refused, response.message
@@ -169,11 +172,26 @@ class Sending(Connection):
         options = option_list(mail_options)
         rcpt_options = option_list(rcpt_options, "RCPT")
         check_division(divide_recipients)
+        added = added_fields(self, message, sender)
         call = send_object(
-            self, message, sender, recipients, options, rcpt_options, timeout, limit, divide=divide_recipients
+            self,
+            message,
+            sender,
+            recipients,
+            options,
+            rcpt_options,
+            timeout,
+            added,
+            limit,
+            divide=divide_recipients,
         )
         result, _ = await within(limit, call)
         return result
+
+
+def added_fields(client: Connection, message: Any, sender: str) -> bytes:
+    """The header fields to add to a message object, if a client is to do that."""
+    return added_to_object(message, sender) if client.complete_headers else b""
 
 
 @attaches_transcript
@@ -185,12 +203,14 @@ async def send_object(
     mail_options: Sequence[str],
     rcpt_options: Sequence[str],
     timeout: Timeout,
+    added: bytes,
     limit: Limit | None = None,
     *,
     divide: bool = False,
 ) -> tuple[tuple[dict[str, SMTPResponse], str], int]:
     """Send a message object whose envelope is known.
 
+    :param added: the header fields that go before those that it has
     :param divide: the option ``divide_recipients``
     :return: what :meth:`Sending.send_message` returns, and the octets of the content
     """
@@ -198,12 +218,13 @@ async def send_object(
     composer = composer_of(client)
     if type(client).sendmail is not Sending.sendmail:  # a program's own, which gets what it expects
         content, options = composer.flatten(message, sender, recipients, mail_options)
+        content = added + content
         rest: dict[str, Any] = {} if limit is None else {"deadline": limit}
         if divide:
             rest["divide_recipients"] = True
         result = await client.sendmail(sender, recipients, content, options, rcpt_options, timeout, **rest)
         return result, len(content)
-    mail, size = composer.compose_object(message, sender, recipients, mail_options, rcpt_options)
+    mail, size = composer.compose_object(message, sender, recipients, mail_options, rcpt_options, added=added)
     seconds = effective_timeout(client, timeout)
     refused, response = await run_transaction(client, protocol, mail, seconds, limit, divide)
     return (refused, response.message), size
@@ -267,6 +288,8 @@ async def send_stream(
     :param pipeline: what it shares the connection with; once that is withdrawn, nothing is sent any more
     :param divide: the option ``divide_recipients``
     """
+    if client.complete_headers:
+        source = completed(source, envelope.sender)
     rewind = rewinder_of(source) if divide else None
     length, size = await measure(source, envelope.binary)
     protocol = await introduced_protocol(client)

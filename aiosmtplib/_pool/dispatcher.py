@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from .._client.bulk import MAX_BYTES, MessageExchange, MessageWindow, compose_item
+from .._client.bulk import MAX_BYTES, MessageExchange, MessageWindow, complete, compose_item
 from .._client.results import SendResult, failed
 from .._transport.exchange import cancelled_before_sent
 from .._transport.limit import Limit
@@ -135,11 +135,9 @@ class Dispatcher(MessageWindow):
         held = next(iter(self._roomy), None)
         if held is not None and (not held.in_flight or self._manager.rate is not None):
             return held
-        if self._missing > 0 and not self._state.closing:
-            pooled = self._state.take(now)
-            if pooled is not None:
-                return self._hold(pooled)
-        return held
+        may_take = self._missing > 0 and not self._state.closing
+        pooled = self._state.take(now) if may_take else None
+        return held if pooled is None else self._hold(pooled)
 
     def _hold(self, pooled: PooledConnection[SMTP]) -> HeldConnection:
         """Have messages sent on this connection."""
@@ -195,12 +193,14 @@ class Dispatcher(MessageWindow):
             self._leave_if_idle(held)
             return
         try:
+            if held.client.complete_headers:
+                complete(message)
             parts = () if pooled.rcptmax is None else divide(message, pooled.rcptmax)
             if parts:
                 self._queue.extendleft(reversed(parts))
                 self._leave_if_idle(held)
                 return
-            mail = compose_item(held.composer, message.item)
+            mail = compose_item(held.composer, message.item, message.added)
             if not held.protocol.is_connected:  # lost, as an object of the caller's was written
                 raise SMTPServerDisconnected("Connection lost")  # pragma: no cover - if it was the last
             exchange = MessageExchange(self, message, mail, held.protocol, self.timeout, held)
@@ -378,8 +378,7 @@ class Dispatcher(MessageWindow):
         if self._due is not None and self._manager.rate is not None:
             self._manager.rate.cancel(self._due)
             self._due = None
-        if self._waiters:
-            self._withdraw_waiters()
+        self._withdraw_waiters()
         if self._streams is not None:
             self._streams.withdraw()
         for message in self._queue.take_all():

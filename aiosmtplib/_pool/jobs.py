@@ -164,12 +164,13 @@ class MessageQueue(deque[PoolMessage]):
 class Division:
     """A message that takes several transactions, and what became of each of them."""
 
-    __slots__ = ("_envelope", "_index", "_item", "_left", "_limit", "_parts")
+    __slots__ = ("_added", "_envelope", "_index", "_item", "_left", "_limit", "_parts")
 
     def __init__(self, message: PoolMessage) -> None:
         self._index = message.index
         self._item = message.item
         self._envelope = _envelope_of(message.item)
+        self._added = message.added
         self._limit = message.limit
         self._left = 0
         self._parts: list[Part] = []
@@ -177,6 +178,7 @@ class Division:
     def part(self, recipients: Sequence[str]) -> PoolMessage:
         """One transaction more, for these recipients."""
         part = PoolMessage(self._index, dataclasses.replace(self._envelope, recipients=recipients))
+        part.added = self._added
         part.limit = self._limit
         self.include(part, recipients)
         return part

@@ -40,6 +40,7 @@ class PoolOptions(TypedDict, total=False):
     minimum_tls_version: ssl.TLSVersion | None
     allow_plaintext_auth: PlaintextAuth
     stop_on_auth_failure: bool
+    complete_headers: bool
     on_command: CommandHook | None
     max_connections: int
     max_messages: int | None

@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from .._client.completion import completed
 from .._client.connection import Timeout
 from .._client.content import Content, octets_of, rewinder_of
 from .._client.division import check_division, merged
 from .._client.results import SendResult, delivery_of, failed
-from .._client.sending import Sending, send_object
+from .._client.sending import Sending, added_fields, send_object
 from .._client.streaming import Progress
 from .._envelope.parameter import option_list
 from .._transport.limit import Limit, within
@@ -55,7 +56,10 @@ class Submission(Protocol):
 
 
 class ContentSubmission:
-    """What :meth:`SMTP.sendmail` takes."""
+    """What :meth:`SMTP.sendmail` takes.
+
+    :param complete: whether to add the header fields that it lacks
+    """
 
     def __init__(
         self,
@@ -67,12 +71,17 @@ class ContentSubmission:
         progress: Progress | None,
         limit: Limit | None,
         divide: bool,
+        *,
+        complete: bool,
     ) -> None:
         check_division(divide)
         self._divide = divide
         self._sender = sender
         self.limit = limit
-        source: Any = message
+        content = octets_of(message)
+        source: Any = message if content is None else content
+        if complete:  # here, so that what is sent again is the same
+            source = completed(source, sender)
         self._message = source
         self._mail_options = option_list(mail_options)
         self._rcpt_options = option_list(rcpt_options, "RCPT")
@@ -82,13 +91,12 @@ class ContentSubmission:
         self._rewind: Callable[[], object] | None = None
         self.octets = 0
         self.repeatable = True
-        content = octets_of(message)
         if content is None:
             self._progress = self._count
-            self._rewind = rewinder_of(message)
+            self._rewind = rewinder_of(source)
             self.repeatable = self._rewind is not None
         else:
-            self.octets = len(content)
+            self.octets = len(source)
 
     def _count(self, sent: int, total: int | None) -> None:
         self.octets = sent
@@ -137,12 +145,15 @@ class ObjectSubmission:
         self._mail_options = option_list(mail_options)
         self._rcpt_options = option_list(rcpt_options, "RCPT")
         self._timeout = timeout
+        self._added: bytes | None = None
         self.octets = 0
 
     def rewind(self) -> None:
         pass
 
     async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
+        if self._added is None:  # else it is sent again, or to more recipients
+            self._added = added_fields(client, self._message, self._sender)
         call = send_object(
             client,
             self._message,
@@ -151,6 +162,7 @@ class ObjectSubmission:
             self._mail_options,
             self._rcpt_options,
             self._timeout,
+            self._added,
             self.limit,
             divide=divides(client, self._divide),
         )

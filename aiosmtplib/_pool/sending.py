@@ -134,7 +134,15 @@ class PoolSending:
         limit = running_limit(deadline, destination_of(self._model))
         everyone = recipient_list(recipients)
         submission = ContentSubmission(
-            sender, message, mail_options, rcpt_options, timeout, progress, limit, divide_recipients
+            sender,
+            message,
+            mail_options,
+            rcpt_options,
+            timeout,
+            progress,
+            limit,
+            divide_recipients,
+            complete=self._model.complete_headers,
         )
         return await deliver(self._manager, submission, everyone)
 
@@ -207,7 +215,7 @@ class PoolSending:
         manager = self._manager
 
         async def open_dispatcher() -> Dispatcher:
-            make_streams = functools.partial(Streams, manager, seconds)
+            make_streams = functools.partial(Streams, manager, seconds, self._model.complete_headers)
             return Dispatcher(manager, make_streams, window, seconds, limit)
 
         return SendMany(messages, window, open_dispatcher)

@@ -33,12 +33,14 @@ class _StreamSubmission(ContentSubmission):
         item: Envelope,
         timeout: float | None,
         limit: Limit | None,
+        complete: bool,
         is_paused: Callable[[], bool],
         done: Callable[[SendResult[Any]], None],
     ) -> None:
         sender, self.recipients = addresses_of(item)
         content: Any = item.message
-        super().__init__(sender, content, item.mail_options, item.rcpt_options, timeout, None, limit, True)
+        options = item.mail_options, item.rcpt_options
+        super().__init__(sender, content, *options, timeout, None, limit, True, complete=complete)
         self.index = index
         self.item = item
         self.done = done
@@ -58,14 +60,20 @@ class Streams:
     """The streamed messages of one :meth:`SMTPPool.send_many` that are on their way.
 
     :param timeout: seconds for each reply, or ``None`` for no limit
+    :param complete: whether to add the header fields that they lack
     :param is_paused: whether none is to begin now
     """
 
     def __init__(
-        self, manager: ConnectionManager, timeout: float | None, is_paused: Callable[[], bool]
+        self,
+        manager: ConnectionManager,
+        timeout: float | None,
+        complete: bool,
+        is_paused: Callable[[], bool],
     ) -> None:
         self._manager = manager
         self._timeout = timeout
+        self._complete = complete
         self._is_paused = is_paused
         self._tasks: dict[asyncio.Task[Result], _StreamSubmission] = {}
         self._postponed: list[_StreamSubmission] = []
@@ -80,7 +88,10 @@ class Streams:
         :param done: called with its result
         :raises ValueError: if it is not addressed
         """
-        self._start(_StreamSubmission(index, item, self._timeout, limit, self._is_paused, done))
+        submission = _StreamSubmission(
+            index, item, self._timeout, limit, self._complete, self._is_paused, done
+        )
+        self._start(submission)
 
     def _start(self, message: _StreamSubmission) -> None:
         message.postponed = False

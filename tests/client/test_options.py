@@ -94,6 +94,7 @@ BOOLEANS = {
     "validate_certs": True,
     "allow_plaintext_auth": True,
     "stop_on_auth_failure": True,
+    "complete_headers": True,
     "pipelining": True,
     "chunking": True,
 }
