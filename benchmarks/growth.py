@@ -11,6 +11,7 @@ it takes longer, up to 256 times.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import io
 import sys
@@ -21,14 +22,17 @@ from email.message import EmailMessage, Message
 from typing import Any
 
 import aiosmtplib
-from aiosmtplib import auth, esmtp, parameters
+from aiosmtplib import auth, cli, esmtp, parameters
 from aiosmtplib import email as messages
-from aiosmtplib._cli import send
+from aiosmtplib._cli import masking, send
 from aiosmtplib._codec import ReplyParser, encode_command, encode_data, normalize_newlines
 from aiosmtplib._message.fields import extract_addresses
 from aiosmtplib._sasl.mechanisms import CramMD5, External, Login, OAuthBearer, Plain, XOAuth2
 from aiosmtplib._sasl.scram import ScramSHA256
+from aiosmtplib._session import Exchange, dialogues
 from aiosmtplib._trace import redaction
+from aiosmtplib._trace.transcript import ELLIPSIS
+from aiosmtplib.protocol import SMTPProtocol
 
 __all__ = ("FUNCTIONS", "UNITS", "main", "measure")
 
@@ -83,6 +87,73 @@ def _replies(text: str) -> Any:
     octets = text.encode("utf-8", "surrogateescape")
     for start in range(0, len(octets), 16):
         parser.feed(octets[start : start + 16], 1 << 30, 1 << 30)
+
+
+class _Transport(asyncio.Transport):
+    """One that writes to nobody."""
+
+    def write(self, data: Any) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+
+def _received(form: Callable[[bytes], bytes], size: int) -> Callable[[str], Any]:
+    """Replies to commands in one pipeline, as a connection receives them.
+
+    :param form: makes them of the text
+    :param size: octets in each piece that comes
+    """
+
+    def call(text: str) -> Any:
+        data = form(text.encode("utf-8", "surrogateescape"))
+        protocol = SMTPProtocol()
+        protocol.connection_made(_Transport())
+        for _ in range(data.count(b"\r\n250 ") + 1):
+            protocol.submit(Exchange(dialogues.command(b"NOOP\r\n"), None, protocol))
+        for start in range(0, len(data), size):
+            protocol.receive(data[start : start + size], 1 << 30, 1 << 30)
+        protocol.connection_lost(None)
+
+    return call
+
+
+def _split(data: bytes) -> list[bytes]:
+    """The text in pieces that fit on a line."""
+    flat = data.replace(b"\r", b"").replace(b"\n", b"")
+    return [flat[start : start + 64] for start in range(0, len(flat), 64)]
+
+
+#: Octets from the server, made of a text: as they are, one long line, many lines, and many replies.
+REPLIES: dict[str, Callable[[bytes], bytes]] = {
+    "raw": lambda data: data,
+    "long line": lambda data: b"250 %b\r\n" % b"".join(_split(data)),
+    "lines": lambda data: b"".join(b"250-%b\r\n" % line for line in _split(data)) + b"250 end\r\n",
+    "replies": lambda data: b"\r\n".join(b"250 %b" % line for line in _split(data)) + b"\r\n",
+}
+
+
+def _arguments(*options: str) -> Callable[[str], Any]:
+    """Options of the command line with the text as their value, in a command that then is refused."""
+
+    def call(text: str) -> Any:
+        text = text.replace("\0", "")
+        others = ["send", __file__, "--text", "--from=a@b.example", "--to=c@d.example", "--tls", "--starttls"]
+        for option in options:
+            with contextlib.redirect_stdout(io.StringIO()):
+                cli.main([*others, f"{option}{text}"])
+
+    return call
+
+
+def _masked(text: str) -> Any:
+    secrets = masking.Secrets()
+    secrets.protect(text, text)
+    secrets.mask(masking.one_line(f"{text}x{text[: len(text) // 2]}") + ELLIPSIS)
 
 
 def _redacted(text: str) -> Any:
@@ -157,7 +228,17 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "codec, commands": _octets(encode_command),
     "codec, content": _octets(lambda octets: (encode_data(octets), normalize_newlines(octets))),
     "codec, replies": _replies,
+    **{
+        f"protocol, {name} in pieces of {size}": _received(form, size)
+        for name, form in REPLIES.items()
+        for size in (1, 1 << 13)
+    },
     "transcript": _redacted,
+    "cli, addresses": _arguments("--from=", "--to=", "--cc=", "--bcc="),
+    "cli, fields": _arguments("--header=", "--header=X: ", "--subject="),
+    "cli, servers": _arguments("--host=", "--port=", "--timeout=", "--local-hostname=", "--cafile="),
+    "cli, what is no option": _arguments("", "-", "--", "--x="),
+    "cli, secrets": _masked,
     "cli, is it a message": _octets(lambda octets: send.MESSAGE_FIELD.search(octets)),
     "cli, header block": _octets(lambda octets: send.HEADER_BLOCK.match(octets)),
     "cli, Bcc": _octets(lambda octets: send.BCC_FIELDS.sub(b"", octets)),

@@ -77,6 +77,24 @@ class Secrets:
         return text
 
     def _mask_end(self, text: str) -> str:
-        beginnings = (form[:size] for form in self._forms for size in range(MIN_MASKED, len(form)))
-        longest = max((len(each) for each in beginnings if text.endswith(each)), default=0)
-        return text[: len(text) - longest] + HIDDEN.decode() if longest else text
+        longest = max((_overlap(text, form) for form in self._forms), default=0)
+        return text[: len(text) - longest] + HIDDEN.decode() if longest >= MIN_MASKED else text
+
+
+def _overlap(text: str, form: str) -> int:
+    """How many characters at the end of a text are the beginning of a form, but not all of it."""
+    # The algorithm of Knuth, Morris and Pratt: a form may repeat itself, and to compare each beginning would
+    # be quadratic.
+    shorter = [0] * len(form)
+    matched = 0
+    for at in range(1, len(form)):
+        while matched and form[at] != form[matched]:
+            matched = shorter[matched - 1]
+        matched += form[at] == form[matched]
+        shorter[at] = matched
+    matched = 0
+    for char in text[max(0, len(text) - len(form) + 1) :] if form else "":
+        while matched and char != form[matched]:
+            matched = shorter[matched - 1]
+        matched += char == form[matched]
+    return matched

@@ -76,3 +76,18 @@ def test_one_line() -> None:
     assert one_line("Grüße") == "Grüße"
     assert one_line("\x1b[2J\x07\u202e ok\tthen") == "\\x1b[2J\\x07\\u202e ok\\tthen"
     assert one_line("") == ""
+
+
+@pytest.mark.parametrize(
+    ("secret", "cut", "left"),
+    [
+        ("abababac", "abababa", ""),
+        ("abababac", "xababab", "x"),
+        ("aaaa-aaab", "aaaa-aaaa", "aaaa-"),
+        ("aa", "aa", ""),
+    ],
+)
+def test_the_beginning_of_a_secret_that_repeats_itself(secret: str, cut: str, left: str) -> None:
+    secrets = Secrets()
+    secrets.protect(secret)
+    assert secrets.mask(f"{cut}\N{HORIZONTAL ELLIPSIS}") == f"{left}<hidden>\N{HORIZONTAL ELLIPSIS}"
