@@ -17,7 +17,7 @@ from .._trace.observer import CommandHook, CommandObserver, log_lost, numbers, w
 from .._trace.transcript import Transcript
 from ..errors import SMTPException, SMTPReadTimeoutError, SMTPServerDisconnected
 from ..status import SMTPStatus
-from .exchange import AwaitedExchange, cancelled_before_sent, injected_before_tls
+from .exchange import AwaitedExchange, injected_before_tls
 from .timers import DEFAULT_TIMEOUT, FINAL_TIMEOUT, Deadline
 from .waiting import WaitingExchanges, is_paused
 from .wakeup import wake
@@ -296,37 +296,6 @@ class BaseProtocol(FlowControlMixin):
         self._on_lost()
         self._deliver()
         log_lost(self.number, error.message if abort else None, level)
-
-    # -- ending what is not over ---------------------------------------------------------------------
-
-    def abandon(self, exchange: AwaitedExchange) -> None:
-        """End an exchange whose task was cancelled. A connection out of step is never used again."""
-        error = SMTPServerDisconnected("Connection closed: a command was cancelled")
-        holder = self if exchange.upgrade else asyncio.current_task()
-        if not self.give_up(exchange, error) and self._reserved_for is holder:
-            self._lose(error)
-
-    def give_up(self, exchange: Exchange, error: SMTPException) -> bool:
-        """End an exchange with this error, and with it the connection, unless it has not begun.
-
-        :return: whether it was not over
-        """
-        if exchange in self._waiting:
-            self._withdraw([exchange], error)
-        elif exchange in self._session:
-            self._lose(error)
-        else:
-            return False
-        return True
-
-    def _withdraw(self, exchanges: list[Exchange], error: SMTPException | None = None) -> None:
-        for exchange in exchanges:
-            self._waiting.remove(exchange)
-        for exchange in exchanges:
-            exchange.dialogue.close()
-            exchange.error = reason = error or cancelled_before_sent()
-            self.attach_transcript(reason)
-            exchange.on_done()
 
     def _on_lost(self) -> None:
         """Called once, when the connection is of no more use."""

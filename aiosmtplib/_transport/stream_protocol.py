@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from .._session import CHUNKS, MORE, STREAM, Data, Exchange
+from .._session import MORE, STREAM, Data, Exchange
 from .._session.transaction import RSET
 from .base_protocol import BaseProtocol
-from .exchange import AwaitedExchange
 from .wakeup import wake
 
 
 class StreamProtocol(BaseProtocol):
     """The exchanges on one connection, also those whose content is streamed."""
-
-    async def wait_until_wanted(self, exchange: AwaitedExchange) -> bool:
-        """Wait until the server wants content, or the next chunk. If it never does, the dialogue is over."""
-        assert self._loop is not None
-        while not (exchange.future.done() or exchange.wants_content):
-            exchange.wanted = self._loop.create_future()
-            if exchange.follows == CHUNKS:
-                self._expect_reply(exchange)
-            try:
-                await exchange.wanted
-            except asyncio.CancelledError:
-                self.abandon(exchange)
-                raise
-        return not exchange.future.done()
 
     async def push(self, exchange: Exchange, data: Data, replies: int = 0, *, last: bool = False) -> None:
         """Write the next piece of streamed content, and wait until most of it has been written."""

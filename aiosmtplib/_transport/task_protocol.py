@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any, TypeVar
 
-from .._session import Dialogue, Exchange
+from .._session import CHUNKS, Dialogue, Exchange
+from ..errors import SMTPException, SMTPServerDisconnected
 from .base_protocol import BaseProtocol
-from .exchange import AwaitedExchange
+from .exchange import AwaitedExchange, cancelled_before_sent
 
 T = TypeVar("T")
 
@@ -66,6 +67,40 @@ class TaskProtocol(BaseProtocol):
             raise exchange.error
         return exchange.result
 
+    async def wait_until_wanted(self, exchange: AwaitedExchange) -> bool:
+        """Wait until the server wants content, or the next chunk. If it never does, the dialogue is over."""
+        assert self._loop is not None
+        while not (exchange.future.done() or exchange.wants_content):
+            exchange.wanted = self._loop.create_future()
+            if exchange.follows == CHUNKS:
+                self._expect_reply(exchange)
+            try:
+                await exchange.wanted
+            except asyncio.CancelledError:
+                self.abandon(exchange)
+                raise
+        return not exchange.future.done()
+
+    def abandon(self, exchange: AwaitedExchange) -> None:
+        """End an exchange whose task was cancelled. A connection out of step is never used again."""
+        error = SMTPServerDisconnected("Connection closed: a command was cancelled")
+        holder = self if exchange.upgrade else asyncio.current_task()
+        if not self.give_up(exchange, error) and self._reserved_for is holder:
+            self._lose(error)
+
+    def give_up(self, exchange: Exchange, error: SMTPException) -> bool:
+        """End an exchange with this error, and with it the connection, unless it has not begun.
+
+        :return: whether it was not over
+        """
+        if exchange in self._waiting:
+            self._withdraw([exchange], error)
+        elif exchange in self._session:
+            self._lose(error)
+        else:
+            return False
+        return True
+
     # -- pipelines -----------------------------------------------------------------------------------
 
     def withdraw(self, pipeline: object) -> None:
@@ -83,3 +118,12 @@ class TaskProtocol(BaseProtocol):
             self._waiting.remove(exchange)
             exchange.dialogue.close()
         return exchanges
+
+    def _withdraw(self, exchanges: list[Exchange], error: SMTPException | None = None) -> None:
+        for exchange in exchanges:
+            self._waiting.remove(exchange)
+        for exchange in exchanges:
+            exchange.dialogue.close()
+            exchange.error = reason = error or cancelled_before_sent()
+            self.attach_transcript(reason)
+            exchange.on_done()

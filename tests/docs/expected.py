@@ -138,7 +138,7 @@ EXPECTED = {
     ),
     "client: Without asyncio 1": Expected(TO_YOU),
     "timeouts: Where the value comes from 1": Expected([], peer=lambda: Peer({"connect": actions.silence})),
-    "timeouts: A deadline for the whole 1": Expected(TO_YOU),
+    "timeouts: A deadline for the whole 1": Expected([], peer=lambda: Peer({"connect": actions.silence})),
     "many: Many messages 1": Expected(
         [(ME, [f"{name}@example.com"]) for name in ("anna", "ben", "cleo")], also=_one_connection
     ),
