@@ -62,7 +62,10 @@ LAYERS = {
     ],
     "faces": ["lmtp", "api", "", *within("_blocking", "thread send_many"), "blocking", "testing"],
     "command line": [
-        *within("_cli", "masking console parser verbose credentials options target send probe prompt demo"),
+        *within(
+            "_cli", "masking console parser verbose credentials options target sources message meter report"
+        ),
+        *within("_cli", "single bulk send probe prompt demo"),
         "cli",
         "__main__",
     ],

@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 from .masking import Secrets, one_line
 
@@ -70,30 +70,53 @@ class UsageError(Exception):
     """An error that the user can correct. The text says how."""
 
 
+class LastLine(Protocol):
+    """A line that stays below all that is printed."""
+
+    def draw(self) -> None: ...
+
+    def erase(self) -> None: ...
+
+
 class Console:
     """Standard output and standard error, with secrets masked and control characters escaped.
 
     :ivar secrets: the strings that are masked
+    :ivar line: what stays below all that is printed, or ``None``
     """
 
     def __init__(self) -> None:
         self.secrets = Secrets()
+        self.line: LastLine | None = None
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A terminal that lacks a character must not turn a result into an error.
             sys.stdout.reconfigure(errors="backslashreplace")
 
     def say(self, text: str = "") -> None:
         """Print one line of a result to standard output."""
-        print(one_line(self.secrets.mask(text)), flush=True)
+        self._print(one_line(self.secrets.mask(text)), sys.stdout)
 
     def note(self, text: str) -> None:
         """Print one line that is not a result to standard error."""
-        print(one_line(self.secrets.mask(text)), file=sys.stderr, flush=True)
+        self._print(one_line(self.secrets.mask(text)), sys.stderr)
+
+    def _print(self, text: str, stream: IO[str]) -> None:
+        if self.line is not None:
+            self.line.erase()
+        print(text, file=stream, flush=True)
+        if self.line is not None:
+            self.line.draw()
+
+    def verdict(self, word: str, text: str) -> None:
+        """Print one line of a result that begins with a verdict, which has a colour."""
+        colour = {"accepted": "green", "refused": "red", "unknown": "yellow"}.get(word, "yellow")
+        head = painted(word.ljust(10), colour, sys.stdout)
+        self._print(head + one_line(self.secrets.mask(text)), sys.stdout)
 
     def complain(self, text: str) -> None:
         """Print one error message to standard error."""
         head = painted("aiosmtplib: error:", "red", sys.stderr)
-        print(head, one_line(self.secrets.mask(text)), file=sys.stderr, flush=True)
+        self._print(f"{head} {one_line(self.secrets.mask(text))}", sys.stderr)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print rows of cells under the names of their columns to standard output."""

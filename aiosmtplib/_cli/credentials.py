@@ -41,10 +41,21 @@ class Credentials(NamedTuple):
     token: str | None = None
 
 
+class _Refuse(argparse.Action):
+    """The option that there is not, which must not be taken for the beginning of another."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.error(
+            "there is no --password, because every user of this machine can read command lines: use "
+            f"--password-file, {PASSWORD}, or the prompt"
+        )
+
+
 def add_credential_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for logging in."""
     login = parser.add_argument_group("login")
     login.add_argument("--user", metavar="NAME", help="log in as this user")
+    login.add_argument("--password", nargs="?", action=_Refuse, help=argparse.SUPPRESS)
     login.add_argument("--password-file", metavar="FILE", help="with the password in its only line")
 
 
