@@ -24,6 +24,7 @@ from ._client.connection import Timeout
 from ._client.error_context import gives_up
 from ._client.results import SendResult
 from ._client.send_many import SendMany
+from ._pool.connection import Condition
 from ._sasl.secret import conceal
 from .pool import PoolStats
 from .typing import Default
@@ -156,6 +157,21 @@ class SMTPPool:
             return self._pool.send_many(source, window=window, timeout=timeout)
 
         return iterate(loop_thread, begin, messages, window)
+
+    def open(self) -> None:
+        """Make sure that the server can be reached: open a connection, unless there is one.
+
+        :raises SMTPServerDisconnected: if the pool is closed
+        :raises SMTPException: whatever :meth:`SMTP.connect` raises
+        """
+        stats = self.stats()
+        if not (stats.idle or stats.busy):
+            loop_thread().run(self._open(self._pool))
+
+    @staticmethod
+    async def _open(pool: pool.SMTPPool) -> None:
+        manager = pool._manager
+        manager.release(await manager.acquire(), Condition.KEEP)
 
     def close(self, timeout: float | None = None) -> None:
         """Take no more messages, finish those that were given to the pool, and close all connections.

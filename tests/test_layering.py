@@ -61,6 +61,7 @@ LAYERS = {
         "pool",
     ],
     "faces": ["lmtp", "api", "", *within("_blocking", "thread send_many"), "blocking", "testing"],
+    "contrib": within("contrib", "extras django"),
     "command line": [
         *within(
             "_cli", "masking console parser verbose credentials options target sources message meter report"
@@ -92,8 +93,8 @@ PATHS = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 FOLDERS = {name for name, path in PATHS.items() if path.name == "__init__.py"} - set(RANK)
 MODULES = sorted(set(PATHS) - FOLDERS)
 
-#: Private names of the standard library: those of a NamedTuple and of messages.
-FOREIGN = {"_fields", "_headers", "_parse_tree", "_payload"}
+#: Private names of the standard library, those of a NamedTuple and of messages; and of Django's backend.
+FOREIGN = {"_fields", "_headers", "_parse_tree", "_payload", "_lock", "_send"}
 
 MAX_LINES = 400
 #: So many modules may import each other in a row, from the package itself down to one that imports none.

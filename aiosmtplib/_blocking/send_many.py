@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, Final, Generic, TypeVar
@@ -84,11 +85,11 @@ def iterate(
     ended = False
     try:
         loop_thread.begin(call)
-        while not (call.is_done() and not ready):
-            while ready:
-                result = ready.popleft()
+        while ready or not call.is_done():
+            if ready:
                 held -= 1
-                yield result
+                yield ready.popleft()
+                continue
             if ended or held >= window:
                 news.wait()
                 continue
@@ -97,6 +98,8 @@ def iterate(
                 while held < window and len(batch) < _BATCH:
                     batch.append(next(iterator))
                     held += 1
+                    # Else the loop waits for the interpreter's lock while the source works, 5 ms at a time.
+                    time.sleep(0)
             except StopIteration:
                 ended = True
             except Exception as raised:

@@ -59,7 +59,9 @@ class Call(Generic[T]):
         self._task.add_done_callback(self._over)
 
     def cancel(self) -> None:
-        if self._task is not None:
+        if self._task is None:  # the caller was interrupted before it had it begun
+            self._work.close()
+        else:
             self._task.cancel()
 
     def _over(self, task: asyncio.Task[T]) -> None:
@@ -98,7 +100,7 @@ class LoopThread:
                 pass  # from a hook of the caller's; the call raises it, too
 
     def check_caller(self) -> None:
-        """:raises RuntimeError: if the calling thread would wait for itself, or for one that has ended"""
+        """:raises RuntimeError: if the calling thread would wait for itself, or the interpreter exits"""
         if threading.current_thread() is self._thread:
             raise RuntimeError("Called in the event loop of aiosmtplib.blocking, which would wait for itself")
         if sys.is_finalizing():
@@ -154,7 +156,7 @@ def loop_thread() -> LoopThread:
     global _thread
     if _thread is None:
         with _lock:
-            if _thread is None:
+            if _thread is None:  # pragma: no branch - unless another thread was here at the same time
                 _thread = LoopThread()
     return _thread
 

@@ -1,7 +1,9 @@
 """``aiosmtplib.blocking``: what ``send``, ``send_many`` and the pool do in threads, as they do in tasks."""
 
+import asyncio
 import contextvars
 import gc
+import inspect
 import os
 import signal
 import threading
@@ -14,6 +16,7 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import Envelope, blocking
+from aiosmtplib._blocking.thread import Call, Flag, loop_thread
 
 from ..support import actions
 from ..support.scripted_server import CHUNKING, Peer
@@ -37,7 +40,7 @@ def pool_to(server: Any, **options: Any) -> blocking.SMTPPool:
 def test_one_message(serve: Serve) -> None:
     server = serve()
     refused, reply = blocking.send(
-        TEXT, ME, [YOU], hostname=server.host, port=server.port, password=None, local_hostname="me"
+        TEXT, ME, [YOU], hostname=server.host, port=server.port, local_hostname="me"
     )
     assert (refused, reply) == ({}, "2.0.0 Ok")
     assert [(each.sender, each.recipients) for each in server.messages] == [(ME, (YOU,))]
@@ -118,6 +121,15 @@ def test_a_closed_pool_takes_nothing(peer: Peer) -> None:
     with pytest.raises(aiosmtplib.SMTPServerDisconnected, match="The pool is closed"):
         pool.sendmail(ME, YOU, TEXT)
     assert not peer.conversations
+
+
+def test_opening_a_pool_makes_sure_of_the_server(peer: Peer) -> None:
+    with pool_to(peer) as pool:
+        pool.open()
+        pool.open()
+        assert pool.stats().idle == len(peer.conversations) == 1
+    with pytest.raises(aiosmtplib.SMTPServerDisconnected):
+        pool.open()
 
 
 def test_secrets_are_in_no_repr_and_no_traceback(peer: Peer) -> None:
@@ -230,6 +242,29 @@ def test_content_is_read_in_the_context_of_the_caller_and_cannot_wait_for_the_po
     assert len(peer.accepted) == 1
 
 
+def test_results_that_are_left_in_the_thread_of_the_loop_are_not_waited_for(peer: Peer) -> None:
+    with pool_to(peer) as pool:
+        results = pool.send_many(iter(envelopes(1000)), window=10)
+        assert next(results).ok
+
+        def content() -> Iterator[bytes]:
+            yield b"Subject: Hi\n\n"
+            results.close()  # as the garbage collector does in whatever thread it runs
+
+        pool.sendmail(ME, YOU, content())
+    assert len(peer.accepted) < 1000
+
+
+def test_a_call_that_was_interrupted_before_it_began_is_closed() -> None:
+    async def work() -> None:
+        raise AssertionError
+
+    coroutine = work()
+    loop_thread().cancel(Call(coroutine, Flag()))
+    loop_thread().run(asyncio.sleep(0))
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+
+
 def test_what_ends_a_program_ends_the_call_and_not_the_thread(peer: Peer) -> None:
     def content() -> Iterator[bytes]:
         yield b"Subject: Hi\n\n"
@@ -266,11 +301,9 @@ def test_an_interrupt_cancels_the_work(many: bool, caplog: pytest.LogCaptureFixt
 
 
 def test_the_end_of_a_block_that_was_interrupted_waits_for_nothing() -> None:
-    with (
-        in_thread(Peer({"QUIT": actions.silence})) as peer,
-        pytest.raises(KeyboardInterrupt),
-        pool_to(peer) as pool,
-    ):
-        pool.sendmail(ME, YOU, TEXT)
-        raise KeyboardInterrupt
+    with in_thread(Peer({"QUIT": actions.silence})) as peer:
+        pool = pool_to(peer)
+        with pytest.raises(KeyboardInterrupt), pool:
+            pool.sendmail(ME, YOU, TEXT)
+            raise KeyboardInterrupt
     assert pool.stats().idle == pool.stats().busy == 0

@@ -22,7 +22,10 @@ def test_what_cannot_run_names_what_exists() -> None:
         r"(?s)\[project.optional-dependencies\](.*?)\n\n", (ROOT / "pyproject.toml").read_text()
     )
     assert extras is not None
-    assert set(re.findall(r"(?m)^(\w+) =", extras[1])) == {"uvloop", "cli", "testing"}
+    assert set(re.findall(r"(?m)^(\w+) =", extras[1])) == {
+        *("uvloop", "cli", "testing"),
+        *(path.stem for path in (ROOT / "aiosmtplib" / "contrib").glob("[a-z]*.py") if path.stem != "extras"),
+    }
     assert "[cli,uvloop,testing]" in PAGES["README"]
 
 

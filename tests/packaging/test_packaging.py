@@ -152,7 +152,7 @@ def test_wheel_needs_nothing_without_an_extra(wheel: Path) -> None:
         "Documentation",
         "Source",
     }
-    assert set(metadata.get_all("Provides-Extra", [])) == {"cli", "testing", "uvloop"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"cli", "django", "testing", "uvloop"}
     requirements = metadata.get_all("Requires-Dist", [])
     assert requirements
     assert [line for line in requirements if "extra ==" not in line] == []

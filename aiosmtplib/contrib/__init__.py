@@ -1,0 +1,1 @@
+"""Faces towards other projects. Each imports what it is for when it is imported itself."""

@@ -1,0 +1,30 @@
+"""Mail from Django over connections that are kept: settings, and what a view or a command does."""
+
+import os
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives, get_connection, send_mail
+
+settings.configure(
+    EMAIL_BACKEND="aiosmtplib.contrib.django.EmailBackend",
+    EMAIL_HOST="localhost",
+    EMAIL_PORT=int(os.environ.get("SMTP_PORT", "1025")),
+)
+
+
+def main() -> None:
+    sent = send_mail("Welcome", "Good to have you.", "me@example.com", ["you@example.com"])
+
+    letters = []
+    for number in range(100):
+        letter = EmailMultiAlternatives(
+            "News", "There is some.", "me@example.com", [f"you+{number}@example.com"]
+        )
+        letter.attach_alternative("<p>There is some.</p>", "text/html")
+        letters.append(letter)
+    sent += get_connection().send_messages(letters)
+    print(sent, "sent")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Django's own tests of its SMTP backend, with ours in its place.
+
+They come with the sdist of Django, which is fetched when this runs, for each series that this machine has a
+Python for; nothing of them is kept here. What cannot hold is listed, with the reason.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from .environments import Environment, environment, run
+
+__all__ = ("environment",)
+
+pytestmark = [pytest.mark.slow, pytest.mark.packaging]
+
+#: Its tests, as far as they cannot hold, and why.
+OTHERWISE = {
+    "test_reopen_replaces_partial_connection": "looks at the socket of an smtplib.SMTP",
+    "test_email_msg_uses_crlf": "patches smtplib.SMTP.send",
+    "test_serialized_message_uses_crlf_line_ending": "patches smtplib.SMTP.sendmail",
+    "test_smtp_connection_uses_host_and_port": "patches smtplib.SMTP.connect",
+    "test_smtp_connection_uses_timeout": "looks at an smtplib.SMTP",
+    "test_auth_attempted": "the text of the error is our own",
+    "test_direct_construction_deprecated": "warns of classes of Django's by their module",
+}
+SERIES = {"5.2": (3, 10), "6.1": (3, 12)}
+
+RUNNER = """
+import pathlib, sys, unittest
+from django.core.mail.backends import smtp
+from aiosmtplib.contrib.django import EmailBackend
+smtp.EmailBackend = EmailBackend
+sys.path.insert(0, ".")
+import runtests
+skipped = set(sys.argv[1].split(","))
+import unittest.loader
+original = unittest.TestLoader.getTestCaseNames
+unittest.TestLoader.getTestCaseNames = lambda self, case: [
+    name for name in original(self, case) if "SMTPBackend" in case.__name__ and name not in skipped
+]
+sys.argv = ["runtests.py", "mail", "--parallel=1", "-v2"]
+scope = {"__name__": "__main__", "__file__": "runtests.py"}
+exec(compile(pathlib.Path("runtests.py").read_text(), "runtests.py", "exec"), scope)
+"""
+
+
+def python_for(needed: tuple[int, int]) -> str | None:
+    """An interpreter for this version or a later one: this one, or what is installed beside it."""
+    if sys.version_info >= needed:
+        return sys.executable
+    for minor in range(needed[1], 20):
+        installed = Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python")
+        for found in filter(None, [shutil.which(f"python3.{minor}"), *map(str, installed)]):
+            # A shim of pyenv is found and does not run. Django's tests need what came with 3.12.5.
+            code = "from email.errors import HeaderWriteError"
+            if subprocess.run([found, "-c", code], capture_output=True).returncode == 0:
+                return found
+    return None
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_suite(series: str, environment: Environment, tmp_path: Path) -> None:
+    base = python_for(SERIES[series])
+    if base is None:
+        pytest.skip(f"Django {series} needs Python {'.'.join(map(str, SERIES[series]))}")
+    python = environment("django", f"django=={series}.*", "aiosmtpd", base=base)
+    version = run(python, "-c", "import django; print(django.__version__)").strip()
+    # The sdist alone has the tests. It is not built.
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+    run(
+        *download,
+        "--no-build-isolation",
+        "--ignore-requires-python",
+        "--dest",
+        tmp_path,
+        f"django=={version}",
+    )
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        if hasattr(tarfile, "data_filter"):
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(tmp_path)
+    (tests,) = tmp_path.glob("[dD]jango-*/tests")
+    (tests / "run_with_ours.py").write_text(RUNNER, encoding="utf-8")
+    done = subprocess.run(
+        [python, "-W", "ignore", "run_with_ours.py", ",".join(OTHERWISE)],
+        cwd=tests,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (count,) = re.findall(r"Ran (\d+) tests", done.stderr)
+    assert int(count) >= 40

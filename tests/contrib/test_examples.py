@@ -1,0 +1,204 @@
+"""The programs under ``examples/`` run, each with its extra alone, and a page of the documentation shows it.
+
+Each runs in a clean environment, which has nothing but this package, its extra, and the package that the
+example is about.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ..support.mta import free_ports
+from ..support.scripted_server import Peer
+from ..support.threaded_servers import Serve, in_thread, serve_embedded
+from .environments import ROOT, Environment, environment
+
+__all__ = ("environment", "serve_embedded")
+
+EXAMPLES = ROOT / "examples"
+
+
+@dataclass(frozen=True)
+class Run:
+    """How an example is run.
+
+    :ivar extra: the extra that it needs
+    :ivar packages: what else it imports
+    :ivar driver: code that uses it, where it is no program by itself
+    :ivar output: what is printed
+    :ivar messages: how many the server must have then
+    """
+
+    extra: str = ""
+    packages: tuple[str, ...] = ()
+    driver: str | None = None
+    output: str = ""
+    messages: int = 1
+
+
+RUNS = {
+    "threads": Run(output="100 sent\n", messages=100),
+    "flask_app": Run(
+        packages=("flask",),
+        driver="""
+from flask_app import app
+client = app.test_client()
+print(client.post("/welcome/you@example.com").status_code)
+print(client.post("/welcome/nobody@example.com").status_code)
+""",
+        output="202\n503\n",
+    ),
+    "celery_tasks": Run(
+        packages=("celery",),
+        driver="""
+from celery_tasks import send_mail
+args = ["me@example.com", ["you@example.com", "nobody@example.com"], "Subject: Hi\\n\\nHi!\\n"]
+print(send_mail.apply(args).get())
+print(type(send_mail.apply(["me@example.com", ["nobody@example.com"], "x"]).result).__name__)
+""",
+        output="['nobody@example.com']\nSMTPRecipientsRefused\n",
+    ),
+    "django_mail": Run(extra="django", output="101 sent\n", messages=101),
+    "django_backend": Run(
+        extra="django",
+        driver="""
+import os
+from django.conf import settings
+settings.configure(
+    EMAIL_BACKEND="django_backend.EmailBackend", EMAIL_PORT=int(os.environ["SMTP_PORT"])
+)
+from django.core.mail import send_mail
+print(send_mail("Hi", "Hi!", "me@example.com", ["you@example.com"]))
+""",
+        output="1\n",
+    ),
+}
+
+
+def test_every_example_is_on_a_page_and_runs_here() -> None:
+    pages = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
+    shown = re.findall(r"(?m)^```\{literalinclude\} \.\./examples/(\w+)\.py$", pages)
+    assert sorted(shown) == sorted(path.stem for path in EXAMPLES.glob("*.py")) == sorted(RUNS)
+
+
+@pytest.mark.slow
+@pytest.mark.packaging
+@pytest.mark.parametrize("name", RUNS)
+def test_example(name: str, environment: Environment, serve: Serve) -> None:
+    example = RUNS[name]
+    server = serve(refuse=["nobody@example.com"])
+    python = environment(example.extra, *example.packages)
+    program = [str(EXAMPLES / f"{name}.py")] if example.driver is None else ["-c", example.driver]
+    done = subprocess.run(
+        [python, *program],
+        env={**clean(), "SMTP_PORT": str(server.port), "PYTHONPATH": str(EXAMPLES)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (0, example.output), done.stderr
+    assert len(server.messages) == example.messages
+
+
+def clean() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("AIOSMTPLIB_")}
+
+
+@pytest.mark.slow
+@pytest.mark.packaging
+def test_workers_of_gunicorn_have_connections_of_their_own(environment: Environment, tmp_path: Path) -> None:
+    python = environment("", "flask", "gunicorn")
+    (port,) = free_ports(1)
+    command = [
+        python,
+        "-m",
+        "gunicorn",
+        "--preload",
+        "--workers",
+        "2",
+        "--threads",
+        "4",
+        "-b",
+        f"127.0.0.1:{port}",
+    ]
+    with in_thread(Peer()) as peer:
+        variables = {"SMTP_PORT": str(peer.port), "PYTHONUNBUFFERED": "1"}
+        with subprocess.Popen(
+            [*command, "flask_app:app"],
+            cwd=EXAMPLES,
+            env={**clean(), **variables, "PYTHONDONTWRITEBYTECODE": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as server:
+            try:
+                assert server.stderr is not None
+                booted = 0
+                while booted < 2:  # both, or each request could go to the same
+                    booted += "Booting worker" in server.stderr.readline()
+                for _ in range(20):
+                    address = f"http://127.0.0.1:{port}/welcome/you@example.com"
+                    assert (
+                        urllib.request.urlopen(urllib.request.Request(address, method="POST")).status == 202
+                    )
+            finally:
+                server.send_signal(signal.SIGTERM)
+                server.communicate(timeout=60)
+        assert len(peer.accepted) == 20
+        assert 1 <= len(peer.conversations) <= 8
+        assert peer.verbs.count("QUIT") == len(peer.conversations)
+
+
+@pytest.mark.slow
+@pytest.mark.packaging
+def test_workers_of_celery_have_connections_of_their_own(environment: Environment, tmp_path: Path) -> None:
+    python = environment("", "celery")
+    (tmp_path / "queue").mkdir()
+    (tmp_path / "driver.py").write_text(
+        """
+import sys
+from celery_tasks import app, send_mail, mail
+app.conf.update(broker_url="filesystem://", result_backend="file://results", broker_transport_options={
+    "data_folder_in": "queue", "data_folder_out": "queue", "control_folder": "queue"})
+if __name__ == "__main__":
+    text = "Subject: Hi\\n\\nHi!\\n"
+    mail.sendmail("me@example.com", "parent@example.com", text)
+    results = [send_mail.delay("me@example.com", ["you@example.com"], text) for _ in range(20)]
+    print([result.get(timeout=60) for result in results] == [[]] * 20)
+""",
+        encoding="utf-8",
+    )
+    (tmp_path / "results").mkdir()
+    with in_thread(Peer()) as peer:
+        variables = {"SMTP_PORT": str(peer.port), "PYTHONPATH": f"{EXAMPLES}{os.pathsep}{tmp_path}"}
+        env = {**clean(), **variables, "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [
+            python,
+            "-m",
+            "celery",
+            "-A",
+            "driver",
+            "worker",
+            "--pool",
+            "prefork",
+            "--concurrency",
+            "2",
+        ]
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as worker:
+            try:
+                done = subprocess.run(
+                    [python, "driver.py"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
+                )
+                assert done.stdout == "True\n", done.stderr
+            finally:
+                worker.send_signal(signal.SIGTERM)
+                worker.wait(60)
+        assert len(peer.accepted) == 21
+        assert 2 <= len(peer.conversations) <= 3
