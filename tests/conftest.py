@@ -40,6 +40,12 @@ def pytest_report_header() -> str:
     return f"aiosmtplib: {codec.IMPLEMENTATION} codec from {os.path.dirname(str(codec.__file__))}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"codec", "compiled"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("twins")
+
+
 def pytest_collection_finish() -> None:
     # What was imported by now stays; leaving it out makes the collection after each test cheap.
     gc.collect()

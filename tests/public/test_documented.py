@@ -21,7 +21,7 @@ from ..support.option_texts import DOORS, complete, fields, texts
 MODULES = ["aiosmtplib"] + [
     f"aiosmtplib.{module.name}"
     for module in pkgutil.iter_modules(aiosmtplib.__path__)
-    if not module.name.startswith("_") and module.name != "cli"  # which has a help of its own
+    if not module.name.startswith("_") and module.name not in ("cli", "contrib")  # which have their own pages
 ]
 #: Methods that asyncio, or the client, calls. They are not for programs.
 NOT_FOR_PROGRAMS = {
