@@ -1,59 +1,43 @@
 """An SMTP server for the tests of programs that send mail.
 
-It is aiosmtpd with the options that such tests need. ``aiosmtplib demo`` and the examples of the README send
-to it, too. The extra ``testing`` installs aiosmtpd and trustme; they are imported when a server is created::
+It is aiosmtpd with what such tests need; the examples of the documentation send to it, too. The extra
+``testing`` installs aiosmtpd and trustme; they are imported when a server is created::
 
     async with aiosmtplib.testing.Server() as server:
         await aiosmtplib.send(message, **server.connect_options)
     assert server.messages[0].recipients == ("somebody@example.com",)
+
+For pytest, the package has the fixtures ``smtp_server`` and ``smtp_server_tls``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import email
-import email.policy
 import ssl
-import warnings
+import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from email.message import EmailMessage
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from ._testing.failures import Failure
+from ._testing.protocol import Behaviour, import_aiosmtpd, missing, protocol_factory
+from ._testing.received import ReceivedMessage
 
 __all__ = ("ReceivedMessage", "Server")
 
+ReceivedMessage.__module__ = __name__  # where users import it from is what a pickle names
+
 REFUSAL = "550 5.1.1 No such mailbox here"
 
-
-@dataclass(frozen=True)
-class ReceivedMessage:
-    """A message that the server accepted.
-
-    :ivar sender: the reverse-path of MAIL, ``""`` for the null sender
-    :ivar recipients: the forward-paths that were accepted, in order
-    :ivar content: the message as received, without dot-stuffing, lines ended by CRLF
-    :ivar mail_options: the parameters of MAIL, such as ``"BODY=8BITMIME"``
-    :ivar username: the user name of the login, or ``None``
-    """
-
-    sender: str
-    recipients: tuple[str, ...]
-    content: bytes
-    mail_options: tuple[str, ...] = ()
-    username: str | None = None
-
-    @property
-    def message(self) -> EmailMessage:
-        """The content, parsed."""
-        return email.message_from_bytes(self.content, policy=email.policy.SMTP)
+#: How long to wait for messages, in seconds, if nothing else is said.
+PATIENCE = 10.0
 
 
 class Server:
-    """An SMTP server on a port of this machine, as an async context manager. It runs in the caller's loop.
+    """An SMTP server on a port of this machine, as a context manager of either kind.
+
+    By ``async with`` it runs in the event loop of the caller; by ``with``, in a thread of its own, for
+    programs that block their event loop, or have none.
 
     :param host: the address to listen on
     :param port: the port, or 0 for a free one
@@ -91,23 +75,26 @@ class Server:
     ) -> None:
         if use_tls and start_tls:
             raise ValueError("A server speaks TLS from the first byte or offers STARTTLS, not both.")
-        _import_aiosmtpd()
+        import_aiosmtpd()
         self.host = host
         self.port = port
-        self.messages: list[ReceivedMessage] = []
         self._use_tls = use_tls
         self._start_tls = start_tls
-        self._users = users
-        self._pipelining = pipelining
-        self._smtputf8 = smtputf8
-        self._size_limit = size_limit
-        self._refuse = refuse if isinstance(refuse, Mapping) else dict.fromkeys(refuse, REFUSAL)
-        self._reply = reply
         self._ca_pem: bytes | None = None
         self._server_context: ssl.SSLContext | None = None
         if use_tls or start_tls:
             self._make_certificate()
-        self._connections: dict[SMTP, set[asyncio.Task[Any]]] = {}
+        self._behaviour = Behaviour(
+            users=users,
+            pipelining=pipelining,
+            smtputf8=smtputf8,
+            size_limit=size_limit,
+            refuse=refuse if isinstance(refuse, Mapping) else dict.fromkeys(refuse, REFUSAL),
+            reply=reply,
+            start_tls=self._server_context if start_tls else None,
+        )
+        self.messages: list[ReceivedMessage] = self._behaviour.inbox.messages
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def ca_pem(self) -> bytes:
@@ -133,15 +120,74 @@ class Server:
         }
         if self._ca_pem is not None:
             options["tls_context"] = ssl.create_default_context(cadata=self._ca_pem.decode("ascii"))
-        for username, password in (self._users or {}).items():
+        for username, password in (self._behaviour.users or {}).items():
             return {**options, "username": username, "password": password}
         return options
 
+    # -- what tests ask for --------------------------------------------------------------------------
+
+    def fail(
+        self,
+        phase: str,
+        reply: str | None = None,
+        *,
+        delay: float = 0,
+        drop: bool = False,
+        times: int | None = 1,
+    ) -> None:
+        """Have the server fail, the next time or times that it comes to a phase.
+
+        Failures in one phase follow each other in the order of the calls.
+
+        >>> server.fail("RCPT", "450 4.2.1 Try later")
+        >>> server.fail("MAIL", "421 4.3.2 Shutting down")
+        >>> server.fail("DATA", drop=True)
+        >>> server.fail("message", delay=5, times=None)
+
+        :param phase: ``"connect"`` (in place of the greeting), the name of a command such as ``"MAIL"``, or
+            ``"message"`` (after the end of a message)
+        :param reply: what it says in place of the usual reply. The connection ends with a 421, and with a
+            reply in place of the greeting
+        :param delay: seconds for which it is silent before its reply
+        :param drop: close the connection, and say nothing
+        :param times: how often; ``None`` for always
+        :raises ValueError: if there is no such phase, or ``reply`` is none
+        """
+        self._behaviour.script.add(Failure(phase, reply, delay, drop, times))
+
+    def heal(self) -> None:
+        """Forget the failures to come."""
+        self._behaviour.script.clear()
+
+    async def wait_for(self, count: int = 1, timeout: float = PATIENCE) -> list[ReceivedMessage]:
+        """Wait until there are so many messages.
+
+        :param timeout: how long, in seconds
+        :return: all messages
+        :raises TimeoutError: if there are fewer by then
+        """
+        return await self._behaviour.inbox.wait(count, timeout)
+
+    def wait_for_sync(self, count: int = 1, timeout: float = PATIENCE) -> list[ReceivedMessage]:
+        """:meth:`wait_for` for code that is not asynchronous, with a server in a thread of its own.
+
+        :raises RuntimeError: if called in the event loop in which the server runs, which would stand still
+        """
+        try:
+            blocked = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            blocked = False
+        if blocked:
+            raise RuntimeError("The server runs in this event loop: await wait_for instead of its _sync form")
+        return self._behaviour.inbox.wait_blocking(count, timeout)
+
+    # -- in the event loop of the caller -------------------------------------------------------------
+
     async def __aenter__(self) -> Server:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         context = self._server_context if self._use_tls else None
         self._listener = await loop.create_server(
-            self._make_protocol, self.host, self.port, ssl=context, start_serving=False
+            protocol_factory(self._behaviour), self.host, self.port, ssl=context, start_serving=False
         )
         try:  # asyncio leaves the socket open if start_serving is cancelled
             await self._listener.start_serving()
@@ -158,125 +204,51 @@ class Server:
         traceback: TracebackType | None,
     ) -> None:
         self._listener.close()
-        tasks = [task for tasks in self._connections.values() for task in tasks]
-        for protocol in list(self._connections):
-            if protocol.transport is not None:
-                protocol.transport.abort()  # type: ignore[attr-defined]
+        connections = self._behaviour.connections
+        tasks = [task for tasks in connections.values() for task in tasks]
+        transports: list[Any] = [protocol.transport for protocol in connections]
+        for transport in transports:
+            if transport is not None:
+                transport.abort()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._listener.wait_closed()
+
+    # -- in a thread of its own ----------------------------------------------------------------------
+
+    def __enter__(self) -> Server:
+        loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=loop.run_forever, name="aiosmtplib.testing", daemon=True)
+        self._thread.start()
+        try:
+            return asyncio.run_coroutine_threadsafe(self.__aenter__(), loop).result()
+        except BaseException:
+            self._end_thread(loop)
+            raise
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        loop = self._loop
+        assert loop is not None
+        try:
+            asyncio.run_coroutine_threadsafe(self.__aexit__(None, None, None), loop).result()
+        finally:
+            self._end_thread(loop)
+
+    def _end_thread(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_soon_threadsafe(loop.stop)
+        self._thread.join()
+        loop.close()
 
     def _make_certificate(self) -> None:
         try:
             import trustme
         except ImportError as exc:
-            raise ImportError(_missing("trustme")) from exc
+            raise ImportError(missing("trustme")) from exc
         authority = trustme.CA()
         self._ca_pem = authority.cert_pem.bytes()
         self._server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("localhost", self.host).configure_cert(self._server_context)
-
-    def _make_protocol(self) -> SMTP:
-        from aiosmtpd.smtp import SMTP
-
-        connections = self._connections
-
-        class Protocol(SMTP):
-            def connection_made(self, transport: asyncio.BaseTransport) -> None:
-                # Called again after STARTTLS. __aexit__ waits for the tasks that aiosmtpd starts here.
-                before = asyncio.all_tasks()
-                super().connection_made(transport)
-                connections.setdefault(self, set()).update(asyncio.all_tasks() - before)
-
-            def connection_lost(self, error: Exception | None) -> None:
-                super().connection_lost(error)
-                if all(task.done() for task in connections.get(self, ())):
-                    connections.pop(self, None)
-
-        with warnings.catch_warnings():
-            # It warns of passwords on connections that it did not encrypt itself; these do not leave a test.
-            warnings.simplefilter("ignore", UserWarning)
-            return Protocol(
-                _Handler(self),
-                hostname="localhost",
-                ident="aiosmtplib.testing",
-                loop=asyncio.get_running_loop(),
-                data_size_limit=self._size_limit,
-                enable_SMTPUTF8=self._smtputf8,
-                tls_context=self._server_context if self._start_tls else None,
-                auth_required=self._users is not None,
-                auth_require_tls=self._start_tls,
-                authenticator=self._authenticate,
-            )
-
-    def _authenticate(
-        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, login: LoginPassword
-    ) -> AuthResult:
-        from aiosmtpd.smtp import AuthResult
-
-        name = login.login.decode(errors="replace")
-        known = (self._users or {}).get(name)
-        success = known is not None and known.encode() == login.password
-        # "Not handled" makes aiosmtpd write the 535.
-        return AuthResult(success=success, handled=False, auth_data=name)
-
-
-class _Handler:
-    """The handler of aiosmtpd, which calls a method for each command."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    async def handle_EHLO(
-        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
-    ) -> list[str]:
-        session.host_name = hostname
-        if self._server._pipelining:
-            # The announcement suffices: aiosmtpd reads line by line, and keeps commands that arrive early.
-            responses.insert(1, "250-PIPELINING")
-        if self._server._users is None:
-            responses = [line for line in responses if not line.startswith("250-AUTH")]
-        return responses
-
-    async def handle_MAIL(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if (refusal := self._server._refuse.get(address)) is not None:
-            return refusal
-        envelope.mail_from = address
-        envelope.mail_options.extend(options)
-        return "250 2.1.0 Ok"
-
-    async def handle_RCPT(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if (refusal := self._server._refuse.get(address)) is not None:
-            return refusal
-        envelope.rcpt_tos.append(address)
-        return "250 2.1.5 Ok"
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        if self._server._reply.startswith("2"):
-            self._server.messages.append(
-                ReceivedMessage(
-                    sender=(envelope.mail_from or "").removeprefix("<>"),
-                    recipients=tuple(envelope.rcpt_tos),
-                    content=bytes(envelope.original_content or b""),
-                    mail_options=tuple(envelope.mail_options),
-                    username=session.auth_data if session.authenticated else None,
-                )
-            )
-        return self._server._reply
-
-
-def _import_aiosmtpd() -> None:
-    with warnings.catch_warnings():
-        # It imports names that newer Pythons deprecate, which its users cannot change.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            import aiosmtpd.smtp  # noqa: F401
-        except ImportError as exc:
-            raise ImportError(_missing("aiosmtpd")) from exc
-
-
-def _missing(package: str) -> str:
-    return f"aiosmtplib.testing needs {package}: pip install 'aiosmtplib[testing]'"

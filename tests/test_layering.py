@@ -60,7 +60,15 @@ LAYERS = {
         *within("_pool", "send_one streams jobs dispatcher sending verification"),
         "pool",
     ],
-    "faces": ["lmtp", "api", "", *within("_blocking", "thread send_many"), "blocking", "testing"],
+    "faces": [
+        "lmtp",
+        "api",
+        "",
+        *within("_blocking", "thread send_many"),
+        "blocking",
+        *within("_testing", "received failures protocol"),
+        "testing",
+    ],
     "contrib": within("contrib", "extras django"),
     "command line": [
         *within(
@@ -101,7 +109,7 @@ MAX_LINES = 400
 MAX_CHAIN = 14
 SOURCES = sorted(
     path
-    for folder in ("aiosmtplib", "_speedups", "tests", "benchmarks", "fuzz")
+    for folder in ("aiosmtplib", "pytest_aiosmtplib", "_speedups", "tests", "benchmarks", "fuzz")
     for path in [ROOT / "setup.py", *(ROOT / folder).rglob("*")]
     if path.suffix in (".py", ".pyi", ".pyx", ".pxi", ".h") and "surface" not in path.parts
 )

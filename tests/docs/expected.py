@@ -170,6 +170,8 @@ EXPECTED = {
     "logging: A hook for each command 1": Expected(TO_YOU, peer=Peer),
     "status-codes: Status codes 1": Expected([]),
     "testing: Testing your program 1": Expected([]),
+    "testing: Programs that block their event loop 1": Expected([]),
+    "testing: Failures 1": Expected([]),
     "moving: From aiosmtplib 1.1 1": Expected([("root@localhost", ["somebody@example.com"])] * 3),
     "moving: From aiosmtplib 1.1 2": Expected([], also=lambda office: office.commands.count("STARTTLS") == 1),
     "moving: From smtplib 1": Expected(TO_YOU),

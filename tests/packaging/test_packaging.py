@@ -135,7 +135,11 @@ def test_sdist_has_all_that_a_build_and_a_test_run_need(unpacked: Path) -> None:
 def test_wheel_has_the_package_alone(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "aiosmtplib").rglob("*.py")}
+    modules = {
+        str(path.relative_to(ROOT))
+        for package in ("aiosmtplib", "pytest_aiosmtplib")
+        for path in (ROOT / package).rglob("*.py")
+    }
     extension = f"aiosmtplib/_speedups{sysconfig.get_config_var('EXT_SUFFIX')}"
     assert names == modules | {extension, "aiosmtplib/_speedups.pyi", "aiosmtplib/py.typed"}
 
@@ -158,9 +162,15 @@ def test_wheel_needs_nothing_without_an_extra(wheel: Path) -> None:
     assert [line for line in requirements if "extra ==" not in line] == []
 
 
-def test_install_adds_one_name_to_site_packages(installed: Path, run: Run) -> None:
+def test_install_adds_the_package_and_its_plugin_of_pytest_to_site_packages(
+    installed: Path, run: Run
+) -> None:
     site = Path(run(installed, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))").strip())
-    assert {path.name for path in site.iterdir()} == {"aiosmtplib", "aiosmtplib-5.2.0.dist-info"}
+    assert {path.name for path in site.iterdir()} == {
+        "aiosmtplib",
+        "aiosmtplib-5.2.0.dist-info",
+        "pytest_aiosmtplib",
+    }
     assert not [path for path in site.rglob("*") if path.suffix in (".pyx", ".pxi", ".h", ".c")]
     assert run(installed, "-c", "import aiosmtplib; print(aiosmtplib.__file__)").startswith(str(site))
 

@@ -41,6 +41,7 @@ class Scene:
     protocol: SMTPProtocol
     results: Any
     server: Server
+    writer: asyncio.StreamWriter
 
     def __init__(self, case: "Case", relay: FaultRelay) -> None:
         self.said: dict[str, Delivery] = {}
@@ -188,6 +189,19 @@ async def occupied_server(scene: Scene) -> None:
     await scene.client.connect()
 
 
+async def addressed_server(scene: Scene) -> None:
+    await enter_server(scene)
+    _, scene.writer = await asyncio.open_connection(scene.server.host, scene.server.port)
+
+
+async def await_mail(scene: Scene) -> None:
+    scene.writer.write(b"EHLO me\r\nMAIL FROM:<a@e.x>\r\nRCPT TO:<b@e.x>\r\nDATA\r\nhi\r\n.\r\n")
+    try:
+        await scene.server.wait_for(1, PATIENCE)
+    finally:
+        scene.writer.close()
+
+
 def _clients(make: type[SMTP]) -> Iterator[tuple[str, Case]]:
     login: Any = {"before": hello, "make": make}
     lmtp = make is LMTP
@@ -301,6 +315,7 @@ CASES: dict[str, Case] = {
     "Server.__aexit__": Case(
         lambda scene: scene.server.__aexit__(None, None, None), "server", occupied_server
     ),
+    "Server.wait_for": Case(await_mail, "server", addressed_server),
 }
 
 
