@@ -7,6 +7,7 @@ imported when there is something to colour or to complete.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import sys
@@ -48,21 +49,18 @@ class Parser(argparse.ArgumentParser):
         self.exit(Exit.USAGE, f"{self.prog}: error: {text} (see {self.prog} --help)\n")
 
 
-def describe(
-    parser: argparse.ArgumentParser, description: str, epilog: Sequence[str], *, usage: str = ""
-) -> None:
+def describe(parser: argparse.ArgumentParser, description: str, epilog: Sequence[str], *, usage: str) -> None:
     """Set the texts of a parser, wrapped to the width of the terminal.
 
-    :param epilog: paragraphs. In one that begins with a word and a colon on a line of its own, the other
-        lines are kept as they are, or wrapped with their own indentation.
+    :param epilog: paragraphs. Where the first line is ``examples:``, they are kept as they are; where it ends
+        in a colon, each line is wrapped by itself.
     :param usage: what follows the name of the command
     """
     width = max(shutil.get_terminal_size().columns - 2, MIN_WIDTH)
     parser.description = textwrap.fill(description, width)
     parser.epilog = "\n\n".join(_wrapped(paragraph, width) for paragraph in epilog)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    if usage:
-        parser.usage = f"%(prog)s {usage}"
+    parser.usage = f"%(prog)s {usage}"
 
 
 def exit_codes(meanings: Mapping[Exit, str] = MEANINGS) -> str:
@@ -72,15 +70,12 @@ def exit_codes(meanings: Mapping[Exit, str] = MEANINGS) -> str:
 
 def _wrapped(paragraph: str, width: int) -> str:
     lines = paragraph.splitlines()
+    if lines[0] == "examples:":
+        return paragraph
     if not lines[0].endswith(":"):
         return textwrap.fill(paragraph, width)
-    shown = lines[:1]
-    for line in lines[1:]:
-        if line.lstrip().startswith("aiosmtplib "):  # a command, to be copied
-            shown.append(line)
-        else:
-            shown += textwrap.wrap(line, width, subsequent_indent=" " * 7)
-    return "\n".join(shown)
+    wrapped = (textwrap.wrap(line, width, subsequent_indent=" " * 7) for line in lines[1:])
+    return "\n".join([lines[0], *itertools.chain(*wrapped)])
 
 
 def _help_formatter() -> Any:
@@ -93,6 +88,7 @@ def _help_formatter() -> Any:
 
     class Formatter(RawDescriptionRichHelpFormatter):  # type: ignore[misc, unused-ignore]
         text_markup = help_markup = False  # "[x]" is no markup
+        group_name_formatter = str  # "TLS" stays as it is
 
     return Formatter
 

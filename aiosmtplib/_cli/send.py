@@ -13,23 +13,23 @@ import os
 from .bulk import send_all
 from .console import Console, UsageError, run_async
 from .credentials import ABOUT, add_credential_options, credentials
-from .message import Outgoing, prepare
+from .message import prepare
 from .options import add_server_options, client_options
 from .parser import describe, exit_codes
 from .single import rehearse, send_one
-from .sources import Source, find_sources
+from .sources import find_sources, reading
 from .target import find_target
 
 __all__ = ("add_arguments", "run")
 
 EXAMPLES = """examples:
   aiosmtplib send message.eml --host mail.example.com
-  aiosmtplib send report.txt --from me@example.com --to you@example.com --subject Report
-  echo done | aiosmtplib send --from me@example.com --to you@example.com --subject "The job"
-  aiosmtplib send text.txt --html text.html --attach plan.pdf --from me@example.com --to you@example.com
-  aiosmtplib send outbox/ --connections 8 --rate 20 --report results.jsonl
-  aiosmtplib send outbox/ --resume results.jsonl
-  aiosmtplib send message.eml --host smtp.example.com --tls --user me"""
+  aiosmtplib send report.txt --from me@example.com --to you@example.com
+  echo done | aiosmtplib send --from me@example.com --to you@example.com
+  aiosmtplib send text.txt --html text.html --attach plan.pdf ...
+  aiosmtplib send message.eml --host smtps://me@smtp.example.com
+  aiosmtplib send outbox/ --rate 20 --report results.jsonl
+  aiosmtplib send outbox/ --resume results.jsonl"""
 
 ABOUT_FILES = """A FILE is a message (.eml), a text, an mbox, a maildir, or a directory with .eml files. A
 complete message goes out as it is, but for Bcc; a text gets the header fields that it needs."""
@@ -113,13 +113,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
     sources = find_sources(files, True if args.eml else False if args.text else None, console)
     try:
         # All are looked at before anything is sent.
-        messages = [_prepared(source, args) for source in sources[:1]]
-        for source in sources[1:]:
-            _prepared(source, args)
+        with reading():
+            messages = [prepare(sources[0], args)]
+            for source in sources[1:]:
+                outgoing = prepare(source, args)
+                if args.dry_run:
+                    messages.append(outgoing)
         login = credentials(args, os.environ, console)
         options = client_options(args, login)
         if args.dry_run:
-            messages += [_prepared(source, args) for source in sources[1:]]
             return run_async(rehearse(client_class(**options), messages, args, console))
         if len(sources) > 1 or args.report or args.resume:
             return run_async(send_all(sources, client_class, options, args, console))
@@ -127,13 +129,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
     finally:
         for source in sources:
             source.part.close()
-
-
-def _prepared(source: Source, args: argparse.Namespace) -> Outgoing:
-    try:
-        return prepare(source, args)
-    except OSError as exc:
-        raise UsageError(f"Cannot read {source.label}: {exc.strerror}") from exc
 
 
 def _connections(text: str) -> int:

@@ -171,7 +171,6 @@ def _show(outgoing: Outgoing, replies: Sequence[tuple[str, SMTPResponse]], conso
     console.say(f"message   {outgoing.label} ({len(outgoing.part)} octets)")
     console.say(f"from      {outgoing.sender or '<>'}")
     for who, reply in replies[0 if len(replies) == 1 else 1 :]:
-        if reply.code >= 400 or len(replies) > 1:
-            console.verdict("refused" if reply.code >= 400 else "accepted", f"{who}: {reply}")
+        console.verdict("refused" if reply.code >= 400 else "accepted", f"{who}: {reply}")
     for line in outgoing.header.decode("utf-8", "replace").splitlines():
         console.say(f"header    {line}")

@@ -9,6 +9,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, NamedTuple
 
 from .._codec import DataEncoder
@@ -193,12 +194,19 @@ def find_sources(paths: Sequence[str], complete: bool | None, console: Console) 
     :raises UsageError: if one cannot be read or is empty, or there is none
     """
     found: list[Source] = []
-    for path in paths:
-        try:
+    with reading():
+        for path in paths:
             found += _of_path(path, complete, console)
-        except OSError as exc:
-            raise UsageError(f"Cannot read {exc.filename or path}: {exc.strerror}") from exc
     return found
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """While files are read, an error is one that the user can correct."""
+    try:
+        yield
+    except OSError as exc:
+        raise UsageError(f"Cannot read {exc.filename}: {exc.strerror}") from exc
 
 
 def _of_path(path: str, complete: bool | None, console: Console) -> list[Source]:
