@@ -81,7 +81,9 @@ def _of_pool(
 ) -> Callable[Concatenate[SMTPPool, P], T]:
     @functools.wraps(method)
     def run(self: SMTPPool, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return loop_thread().run(method(self._pool, *args, **kwargs))
+        # By its name: it may have been instrumented since.
+        work: Coroutine[Any, Any, T] = getattr(self._pool, method.__name__)(*args, **kwargs)
+        return loop_thread().run(work)
 
     return run
 

@@ -6,6 +6,7 @@ import ssl
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._client.connector import host_and_port
 from ._client.error_context import gives_up
 from ._client.options import DEFAULT_TIMEOUT, FINAL_TIMEOUT, NOT_GIVEN, destination_of
 from ._client.url import concealed, from_url, revealed
@@ -232,3 +233,8 @@ class SMTPPool(PoolSending):
     ) -> None:
         # A caller that was cancelled waits for nothing.
         await self.aclose(0 if gives_up(exc) else None)
+
+
+def server_of(pool: SMTPPool) -> tuple[str | None, int | None]:
+    """Host and port of the server, as a :class:`CommandEvent` has them."""
+    return host_and_port(pool._model)

@@ -41,6 +41,7 @@ async def create_connection(
         wrote ``use_tls=False`` and does not insist on STARTTLS
     """
     destination = destination_of(options)
+    protocol.destination = host_and_port(options)
     if tls_context is None and is_tls_port(options) and (options._must_upgrade or not options._no_tls_asked):
         # The server would wait for a handshake, and the client for its greeting.
         raise SMTPConnectError(f"Error connecting to {destination}: that port speaks TLS from the first byte")
@@ -52,6 +53,15 @@ async def create_connection(
         raise tls_error(f"Error connecting to {destination}", error) from error
     except (OSError, ValueError, OverflowError) as error:  # the last two for what is no name and no port
         raise SMTPConnectError(f"Error connecting to {destination}: {error}") from error
+
+
+def host_and_port(options: Options) -> tuple[str | None, int | None]:
+    """Host and port of the server as far as they are known; of a Unix socket its path, and no port."""
+    if options.socket_path is not None:
+        return os.fsdecode(options.socket_path), None
+    if options.sock is not None:
+        return options.hostname, None
+    return options._server_name, options._effective_port
 
 
 async def _create(

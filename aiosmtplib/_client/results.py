@@ -30,6 +30,7 @@ class Envelope:
         ``bytes``, as :meth:`SMTP.sendmail` takes it
     :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``, or values of :mod:`aiosmtplib.parameters`
     :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461), or such values
+    :param tag: anything that tells the program which message it is: the ``tag`` of its result
     """
 
     sender: str | None
@@ -37,6 +38,7 @@ class Envelope:
     message: email.message.EmailMessage | email.message.Message | Content = field(repr=False)
     mail_options: Sequence[str] = ()
     rcpt_options: Sequence[str] = ()
+    tag: Any = None
 
 
 @dataclass(slots=True)
@@ -57,6 +59,11 @@ class SendResult(Generic[Item]):
     response: SMTPResponse | None
     refused: Mapping[str, SMTPResponse]
     error: Exception | None
+
+    @property
+    def tag(self) -> Any:
+        """The ``tag`` of the envelope, ``None`` where the message came without one."""
+        return self.item.tag if isinstance(self.item, Envelope) else None
 
     @property
     def ok(self) -> bool:

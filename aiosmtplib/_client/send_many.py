@@ -34,6 +34,8 @@ class SendMany(Generic[Item]):
         size: int,
         open_window: Callable[[], Awaitable[MessageWindow]],
     ) -> None:
+        #: Called with each result that is handed out.
+        self.on_result: Callable[[SendResult[Item]], object] | None = None
         self._window: MessageWindow | None = None
         self._feeding: asyncio.Task[None] | None = None
         self._asked = False
@@ -71,6 +73,8 @@ class SendMany(Generic[Item]):
                     window.fill(self._source)
                 result = window.take()
                 if result is not None:
+                    if self.on_result is not None:
+                        self.on_result(result)
                     return result
                 if window.exhausted and window.drained:
                     self._closed = True

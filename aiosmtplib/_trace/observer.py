@@ -42,6 +42,9 @@ class CommandEvent(NamedTuple):
     :ivar written: the number of octets of the command, with BDAT including the chunk; before encryption
     :ivar received: the number of octets of the reply, after decryption
     :ivar connection: the number of the connection in this process, as in the log
+    :ivar host: the name or the address of the server, as it was given, or the path of a Unix socket;
+        ``None`` where only a socket was given
+    :ivar port: the port of the server; ``None`` where it has none, or a socket was given
     """
 
     verb: str
@@ -50,6 +53,12 @@ class CommandEvent(NamedTuple):
     written: int
     received: int
     connection: int
+    host: str | None = None
+    port: int | None = None
+
+
+#: Of a connection: ``host`` and ``port`` of its :class:`CommandEvent`.
+Server: TypeAlias = tuple[str | None, int | None]
 
 
 #: The type of ``on_command``: a function that is called with each :class:`CommandEvent`.
@@ -63,6 +72,14 @@ def check_hook(hook: object) -> None:
     """
     if hook is not None and (not callable(hook) or inspect.iscoroutinefunction(hook)):
         raise TypeError("The on_command option is a function that is not asynchronous, or None")
+
+
+class _LogLine(NamedTuple):
+    """A line for the log of commands and replies, with the fields of its record."""
+
+    text: str
+    verb: str | None = None
+    code: int | None = None
 
 
 class _Unanswered:
@@ -87,12 +104,14 @@ class CommandObserver:
 
     :param number: the number of the connection
     :param hook: the ``on_command`` of the client
+    :param server: where it leads
     :ivar logging: whether lines are logged
     """
 
-    def __init__(self, number: int, hook: CommandHook | None) -> None:
+    def __init__(self, number: int, hook: CommandHook | None, server: Server = (None, None)) -> None:
         self.logging = False
         self._number = number
+        self._server = server
         self._hook = hook
         self._began = time.perf_counter()
         self._greeted = False
@@ -100,7 +119,7 @@ class CommandObserver:
         #: The content that is being streamed after DATA (not with BDAT), until its last piece is written.
         self._streamed: _Unanswered | None = None
         #: Log lines and events that have not been delivered.
-        self._pending: list[str | CommandEvent] = []
+        self._pending: list[_LogLine | CommandEvent] = []
         #: Whether the last reply was to credentials.
         self._after_secret = False
         #: The number of octets of each complete reply that the session has not passed on yet.
@@ -117,9 +136,9 @@ class CommandObserver:
         now = time.perf_counter()
         lines = said.splitlines(keepends=True) if isinstance(said, bytes) else []
         if self.logging:
-            self._pending += map(command_line, lines)
+            self._pending += [_LogLine(command_line(line), _verb(line, secret)) for line in lines]
             if isinstance(said, int) and size:
-                self._pending.append(command_line(said))
+                self._pending.append(_LogLine(command_line(said), "content"))
         if isinstance(said, list):
             return  # pushed() is called for each chunk
         if isinstance(said, int):
@@ -143,14 +162,14 @@ class CommandObserver:
     def pushed(self, header: bytes, size: int, replies: int, last: bool) -> None:
         if replies:
             if self.logging:
-                self._pending.append(command_line(header))
+                self._pending.append(_LogLine(command_line(header), _verb(header, False)))
             self._unanswered.append(_Unanswered(_verb(header, False), time.perf_counter(), size, False))
         else:
             assert self._streamed is not None
             self._streamed.octets += size
             if last:
                 if self.logging:
-                    self._pending.append(command_line(self._streamed.octets))
+                    self._pending.append(_LogLine(command_line(self._streamed.octets), "content"))
                 self._streamed = None
 
     def heard(self, replies: list[SMTPResponse]) -> None:
@@ -167,13 +186,13 @@ class CommandObserver:
     def broken(self, unwritten: int) -> None:
         if self.logging:
             if self._streamed is not None:
-                self._pending.append(f"C: <{self._streamed.octets} octets, incomplete>")
+                self._pending.append(_LogLine(f"C: <{self._streamed.octets} octets, incomplete>", "content"))
             if unwritten:
-                self._pending.append(f"C: <{unwritten} octets not written>")
+                self._pending.append(_LogLine(f"C: <{unwritten} octets not written>"))
             if self._incomplete:
                 waiting = [each.secret for each in self._unanswered]
                 secret = any(waiting) if waiting else self._after_secret
-                self._pending += incomplete_reply_lines(HIDDEN if secret else self._incomplete)
+                self._pending += map(_LogLine, incomplete_reply_lines(HIDDEN if secret else self._incomplete))
         while self._unanswered and unwritten and self._unanswered[-1].octets <= unwritten:
             unwritten -= self._unanswered.pop().octets  # nothing of this command was written
         for unanswered in self._unanswered:
@@ -184,7 +203,8 @@ class CommandObserver:
         self._greeted = True
         self._after_secret = unanswered.secret
         if self.logging:
-            self._pending += reply_lines(hidden_reply(reply) if unanswered.secret else reply)
+            shown = reply_lines(hidden_reply(reply) if unanswered.secret else reply)
+            self._pending += [_LogLine(text, unanswered.verb, reply[0]) for text in shown]
         if reply[0] >= 0 and self._sizes:
             size = self._sizes.popleft()
         else:  # not an SMTP reply: the connection is lost, and no other reply will be passed on
@@ -197,8 +217,10 @@ class CommandObserver:
     def _add_event(self, unanswered: _Unanswered, code: int | None, received: int) -> None:
         if self._hook is not None:
             seconds = time.perf_counter() - unanswered.at
-            event = CommandEvent(unanswered.verb, code, seconds, unanswered.octets, received, self._number)
-            self._pending.append(event)
+            octets = unanswered.octets
+            self._pending.append(
+                CommandEvent(unanswered.verb, code, seconds, octets, received, self._number, *self._server)
+            )
 
     # -- called by the connection --------------------------------------------------------------------
 
@@ -221,8 +243,9 @@ class CommandObserver:
         while self._pending:
             pending, self._pending = self._pending, []
             for each in pending:
-                if isinstance(each, str):
-                    wire_log.debug("[%d] %s", self._number, each)
+                if isinstance(each, _LogLine):
+                    fields = _fields(self._number, each.verb, each.code)
+                    wire_log.debug("[%d] %s", self._number, each.text, extra=fields)
                 else:
                     self._call(each)
 
@@ -231,7 +254,13 @@ class CommandObserver:
         try:
             self._hook(event)
         except Exception:
-            log.exception("[%d] on_command raised an exception, and the connection goes on", self._number)
+            text = "[%d] on_command raised an exception, and the connection goes on"
+            log.exception(text, self._number, extra=_fields(self._number, event.verb, event.code))
+
+
+def _fields(connection: int, verb: str | None = None, code: int | None = None) -> dict[str, Any]:
+    """The fields of a log record, for formatters and filters: all records have all of them."""
+    return {"connection": connection, "verb": verb, "code": code}
 
 
 def _verb(line: bytes, secret: bool) -> str:
@@ -250,7 +279,7 @@ def log_connected(number: int, info: Callable[[str], Any]) -> None:
         return
     peer = info("peername")
     where = shown(":".join(map(str, peer[:2])) if isinstance(peer, tuple) else repr(peer))
-    log.debug("[%d] connected to %s", number, where)
+    log.debug("[%d] connected to %s", number, where, extra=_fields(number))
     log_tls(number, info)
 
 
@@ -259,7 +288,8 @@ def log_tls(number: int, info: Callable[[str], Any]) -> None:
     tls = info("ssl_object")
     if tls is not None and log.isEnabledFor(logging.DEBUG):
         cipher, _, bits = tls.cipher()
-        log.debug("[%d] protected by %s, %s, %d bits", number, tls.version(), cipher, bits)
+        text = "[%d] protected by %s, %s, %d bits"
+        log.debug(text, number, tls.version(), cipher, bits, extra=_fields(number))
 
 
 def log_lost(number: int, reason: str | None, level: int) -> None:
@@ -269,6 +299,6 @@ def log_lost(number: int, reason: str | None, level: int) -> None:
         colon is left out: it may be text from the server
     """
     if reason is None:
-        log.debug("[%d] closed", number)
+        log.debug("[%d] closed", number, extra=_fields(number))
     else:
-        log.log(level, "[%d] lost: %s", number, reason.partition(":")[0])
+        log.log(level, "[%d] lost: %s", number, reason.partition(":")[0], extra=_fields(number))

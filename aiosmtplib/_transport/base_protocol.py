@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from .._session import FINAL, GROUP, OVERLAPPING, STREAM, Exchange, Session
 from .._session.mail import ServerState
-from .._trace.observer import CommandHook, CommandObserver, log_lost, numbers, wire_log
+from .._trace.observer import CommandHook, CommandObserver, Server, log_lost, numbers, wire_log
 from .._trace.transcript import Transcript
 from ..errors import SMTPException, SMTPReadTimeoutError, SMTPServerDisconnected
 from ..status import SMTPStatus
@@ -31,6 +31,7 @@ class BaseProtocol(FlowControlMixin):
 
     :ivar transport: what is written to, or ``None`` until there is a connection
     :ivar on_command: called with each command and the reply to it, or ``None``
+    :ivar destination: host and port, for the events
     :ivar final_timeout: seconds for the reply to a message, once the server has taken all its content, or
         ``None`` for no limit; while at its default, only where the time for other replies is, too
     :ivar number: what the log calls this connection
@@ -42,6 +43,7 @@ class BaseProtocol(FlowControlMixin):
         super().__init__(loop)
         self.transport: asyncio.Transport | None = None
         self.on_command: CommandHook | None = None
+        self.destination: Server = None, None
         self.final_timeout: float | None = FINAL_TIMEOUT
         self.number = next(numbers)
         self.server = ServerState()
@@ -90,7 +92,8 @@ class BaseProtocol(FlowControlMixin):
         if self._observer is None:
             if not logging_it and self.on_command is None:
                 return
-            self._observer = self._session.observer = CommandObserver(self.number, self.on_command)
+            observer = CommandObserver(self.number, self.on_command, self.destination)
+            self._observer = self._session.observer = observer
         self._observer.logging = logging_it
 
     def _deliver(self) -> None:

@@ -64,6 +64,26 @@ print(type(send_mail.apply(["me@example.com", ["nobody@example.com"], "x"]).resu
 """,
         output="['nobody@example.com']\nSMTPRecipientsRefused\n",
     ),
+    "opentelemetry_spans": Run(
+        extra="opentelemetry",
+        packages=("opentelemetry-sdk",),
+        output="send: delivered\nsend: rejected\n"
+        "smtp.client.message.duration\nsmtp.client.command.duration\nsmtp.client.io\n",
+    ),
+    "prometheus_metrics": Run(
+        extra="prometheus",
+        output="".join(
+            f'smtp_pool_messages_total{{delivery="{verdict}",pool="news"}} {number}.0\n'
+            for verdict, number in (("delivered", 1), ("rejected", 0), ("unknown", 0))
+        )
+        + "".join(
+            f'smtp_command_seconds_count{{command="{verb}",reply="{reply}",server="localhost"}} 1.0\n'
+            for verb, reply in (
+                *(("greeting", "2xx"), ("EHLO", "2xx"), ("MAIL", "2xx")),
+                *(("RCPT", "2xx"), ("DATA", "3xx"), ("content", "2xx")),
+            )
+        ),
+    ),
     "django_mail": Run(extra="django", output="101 sent\n", messages=101),
     "django_backend": Run(
         extra="django",

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -329,3 +331,50 @@ async def test_what_cannot_be_called_is_no_hook(hook: Any) -> None:
     for door in (aiosmtplib.SMTP, SMTPPool):
         with pytest.raises(TypeError, match="on_command"):
             door(on_command=hook)
+
+
+# -- where and what ----------------------------------------------------------------------------------
+
+
+async def test_events_say_where_and_records_have_fields(caplog: pytest.LogCaptureFixture) -> None:
+    events: list[CommandEvent] = []
+    caplog.set_level(logging.DEBUG, logger="aiosmtplib")
+    async with Peer({"RCPT": "550 5.1.1 No"}) as peer:
+        async with client_for(peer, on_command=events.append) as client:
+            with pytest.raises(aiosmtplib.SMTPRecipientsRefused):
+                await client.sendmail(SENDER, RECIPIENTS[:1], MESSAGE)
+        await peer.hung_up()
+    assert {(event.host, event.port) for event in events} == {("127.0.0.1", peer.port)}
+    records: list[Any] = [each for each in caplog.records if each.name.startswith("aiosmtplib")]
+    assert {each.connection for each in records} == {events[0].connection}
+    fields = [(each.getMessage().split("] ")[1][:6], each.verb, each.code) for each in records]
+    assert ("C: RCP", "RCPT", None) in fields
+    assert ("S: 550", "RCPT", 550) in fields
+    assert fields[0] == ("connec", None, None)
+    assert fields[-1] == ("closed", None, None)
+
+
+async def test_a_unix_socket_is_a_host_without_a_port(tmp_path: Path) -> None:
+    events: list[CommandEvent] = []
+    path = str(tmp_path / "smtp.sock")
+    async with Peer(path=path) as peer:
+        options = {"local_hostname": "me.example", "on_command": events.append}
+        async with aiosmtplib.SMTP(socket_path=path, **options):
+            pass
+        await peer.hung_up()
+        sock = socket.socket(socket.AF_UNIX)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, path)
+        async with aiosmtplib.SMTP(sock=sock, **options):
+            pass
+    assert {(event.host, event.port) for event in events} == {(path, None), (None, None)}
+
+
+async def test_the_tag_of_an_envelope_is_that_of_its_result() -> None:
+    async with Peer() as peer, client_for(peer) as client:
+        messages: list[Any] = [
+            email_message(),
+            aiosmtplib.Envelope(SENDER, RECIPIENTS, MESSAGE, tag=("a", 1)),
+        ]
+        tags = [result.tag async for result in client.send_many(messages)]
+    assert tags == [None, ("a", 1)]
