@@ -43,8 +43,8 @@ LAYERS = {
     ],
     "session": within("_session", "__init__ dialogues mail record transaction"),
     "transport": [
-        *within("_transport", "wakeup timers limit exchange writer waiting base_protocol task_protocol"),
-        *within("_transport", "stream_protocol client_protocol tls tls_contexts"),
+        *within("_transport", "wakeup timers limit progress exchange writer waiting base_protocol"),
+        *within("_transport", "task_protocol stream_protocol client_protocol tls tls_contexts"),
         "protocol",
     ],
     "client": [

@@ -18,6 +18,7 @@ from .._trace.transcript import Transcript
 from ..errors import SMTPException, SMTPReadTimeoutError, SMTPServerDisconnected
 from ..status import SMTPStatus
 from .exchange import AwaitedExchange, injected_before_tls
+from .progress import WATCHED_SIZE, WriteProgress
 from .timers import DEFAULT_TIMEOUT, FINAL_TIMEOUT, Deadline
 from .waiting import WaitingExchanges, is_paused
 from .wakeup import wake
@@ -55,6 +56,7 @@ class BaseProtocol(FlowControlMixin):
         self.lost = False
         self._buffer = WriteBuffer(self)
         self._deadline = Deadline(self._on_timeout)
+        self._progress = WriteProgress(self._looked)
         #: The task that pushes content waits here while too much of it is unwritten.
         self._drained: asyncio.Future[None] | None = None
 
@@ -248,7 +250,12 @@ class BaseProtocol(FlowControlMixin):
         if loop is None or (seconds is None and limit is None):
             deadline.at = None
             return
-        at = math.inf if seconds is None else loop.time() + seconds
+        at = math.inf
+        if seconds is not None:
+            at = loop.time() + seconds
+            if exchange.follows and _has_content(exchange):
+                assert self.transport is not None
+                self._progress.watch(loop, self.transport, seconds)
         if limit is not None and limit.at < at:
             at = limit.at
         if at < deadline.timer_at:
@@ -266,10 +273,25 @@ class BaseProtocol(FlowControlMixin):
         assert self.transport is not None
         return self.transport.get_write_buffer_size() <= beyond
 
+    def _looked(self, moved: bool) -> bool:
+        """Give a server that has taken some of the content its time anew.
+
+        :return: whether to go on looking
+        """
+        head = self._session.head
+        if head is None or self._deadline.at is None or not _has_content(head):
+            return False
+        if moved:
+            self._expect_reply(head)
+        return True
+
     def _on_timeout(self) -> None:
         head = self._session.head
         if head is not None and head.limit is not None and head.limit.at == self._deadline.at:
             head.limit.passed = True
+        elif head is not None and self._progress.has_any():
+            self._expect_reply(head)
+            return
         self._lose(SMTPReadTimeoutError("Timed out waiting for server response"))
 
     def _lose(self, error: SMTPException, *, abort: bool = True, level: int = logging.INFO) -> None:
@@ -282,6 +304,7 @@ class BaseProtocol(FlowControlMixin):
         session.out.clear()
         self._buffer.pending.clear()
         self._deadline.stop()
+        self._progress.stop()
         if self.transport is not None:
             if abort:
                 self.transport.abort()
@@ -318,3 +341,8 @@ class BaseProtocol(FlowControlMixin):
         else:
             buffer.written += len(data)
             self.transport.write(data)
+
+
+def _has_content(exchange: Exchange) -> bool:
+    """Whether its last step is large enough for a server to take it piece by piece."""
+    return exchange.end - exchange.start > WATCHED_SIZE

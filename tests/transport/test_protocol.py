@@ -23,6 +23,7 @@ class CommandObserver(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = bytearray()
+        self.buffered = 0
         self.closed = False
 
     def write(self, data: Any) -> None:
@@ -30,6 +31,9 @@ class CommandObserver(asyncio.Transport):
 
     def writelines(self, list_of_data: Any) -> None:
         self.written += b"".join(list_of_data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.buffered
 
     def is_closing(self) -> bool:
         return self.closed
@@ -336,6 +340,22 @@ async def test_transport_can_be_exchanged() -> None:
     assert second.written == b"NOOP\r\n"
     protocol.data_received(b"250 Ok\r\n")
     assert await protocol.read_response(timeout=PATIENCE) == (250, "Ok")
+
+
+async def test_what_goes_just_before_the_time_is_over_counts() -> None:
+    """Between two looks. Then nothing goes any more."""
+    protocol, wire = wired()
+    task = asyncio.ensure_future(protocol.execute_data_command(b"x" * 100_000, timeout=PATIENCE))
+    await turns()
+    protocol.data_received(b"354 go\r\n")
+    wire.buffered = 99_000
+    protocol._on_timeout()
+    await turns()
+    assert not task.done()
+    protocol._progress._look()
+    protocol._on_timeout()
+    with pytest.raises(aiosmtplib.SMTPReadTimeoutError):
+        await task
 
 
 async def test_a_transport_that_pauses_holds_back_the_message() -> None:
