@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -29,7 +29,8 @@ class Envelope:
     :param message: a message object, or header and body as ``str`` (ASCII) or ``bytes``; or a stream of
         ``bytes``, as :meth:`SMTP.sendmail` takes it
     :param mail_options: parameters of MAIL, such as ``"RET=HDRS"``, or values of :mod:`aiosmtplib.parameters`
-    :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461), or such values
+    :param rcpt_options: parameters of every RCPT, such as ``"NOTIFY=NEVER"`` (RFC 3461), or such values. An
+        iterator, of these or of recipients, is read once, when the envelope is made, and kept as a tuple.
     :param tag: anything that tells the program which message it is: the ``tag`` of its result
     """
 
@@ -39,6 +40,13 @@ class Envelope:
     mail_options: Sequence[str] = ()
     rcpt_options: Sequence[str] = ()
     tag: Any = None
+
+    def __post_init__(self) -> None:
+        # A pool may send it more than once, and an iterator can be read only once.
+        for name in ("recipients", "mail_options", "rcpt_options"):
+            value = getattr(self, name)
+            if isinstance(value, Iterator):
+                object.__setattr__(self, name, tuple(value))
 
 
 @dataclass(slots=True)
