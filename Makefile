@@ -20,7 +20,7 @@ QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-pure test-pythons faults annotate sanitize valgrind fuzz interop interop-docs bench \
-  bench-message flames compare compat soak types style docs docs-check clean FORCE
+  bench-message encoded-words flames compare compat soak types style docs docs-check clean FORCE
 
 help:
 	@echo "make demo       send 1,000 messages to an embedded server, on both twins"
@@ -32,6 +32,7 @@ help:
 	@echo "make sanitize   the compiled codec under AddressSanitizer and UBSan"
 	@echo "make valgrind   the compiled codec under memcheck"
 	@echo "make fuzz       the twins against each other, FUZZ_SECONDS=60 for each target"
+	@echo "make encoded-words  random fields in other alphabets beside the standard library, COUNT=1000000 of each kind"
 	@echo "make interop    against Postfix, Exim, OpenSMTPD, chasquid, Dovecot and aiosmtpd, those that can be had"
 	@echo "make interop-docs  the same, and its table into docs/interop.md"
 	@echo "make bench      compiled against pure, side by side"
@@ -75,6 +76,11 @@ FUZZ_SECONDS ?= 60
 fuzz: $(EXTENSION)
 	@$(PY) -c "import atheris" 2>/dev/null || $(PIP) install atheris >/dev/null 2>&1 || echo "No atheris here: mutation without guidance."
 	@$(PY) -m fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
+
+# PYTHON=... with PYTHONPATH=. runs it on another one: it needs nothing else.
+COUNT ?= 20000
+encoded-words: $(EXTENSION)
+	@$(RUN) -m tests.support.encoded_words --count $(COUNT) $(ARGS)
 
 # Servers that are not installed are fetched as packages, and never installed either.
 interop: $(EXTENSION)

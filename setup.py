@@ -21,13 +21,15 @@ PARTS = [
     "content",
     "commands",
     "output",
+    "words",
+    "addresses",
     "fields",
     "serializer",
     "transaction",
     "transcript",
     "session",
 ]
-HEADERS = ["replies", "content"]
+HEADERS = ["replies", "content", "words"]
 
 # The .pyx goes to setuptools as it is: cythonize() would lose ``optional``.
 extension = Extension(

@@ -1,4 +1,5 @@
-# Header fields: those that fit on their line, and those that are folded at plain white space.
+# Header fields: those that fit on their line, those that are folded at plain white space, and those with encoded
+# words in unstructured text and in display names.
 #
 # Each method answers 0 for a field that is none of them; the policy of the standard library folds it then.
 
@@ -23,24 +24,8 @@ cdef inline bint is_name(object name) noexcept:
     return size > 0
 
 
-cdef class Fields(Output):
+cdef class Fields(Addresses):
     """Writer of header fields (RFC 5322 section 2.2)."""
-
-    cdef int start_field(self, object name, Py_ssize_t size) except -1:
-        """Write the name of a field, with room for ``size`` octets after it."""
-        cdef Py_ssize_t length = PyUnicode_GET_LENGTH(name)
-        cdef unsigned char *out = self.reserve(length + size + 5)
-        cdef const unsigned char *text = characters(name)
-        if self.dots and text[0] == c'.':
-            out[0] = c'.'
-            out += 1
-            self.size += 1
-            self.stuffed += 1
-        memcpy(out, text, length)
-        out[length] = c':'
-        out[length + 1] = c' '
-        self.size += length + 2
-        return 0
 
     cdef int add_field(self, bytes field) except -1:
         """Write a field that is ready, with its line end. Returns 1."""
@@ -136,7 +121,7 @@ cdef class Fields(Output):
             return 0
         if lines:
             value = "".join(split_lines(value))
-        return self.fold_words(name, value)
+        return self.fold_text(name, value)
 
     cdef int field(self, object value) except -1:
         """A field whose value is a header object of :mod:`email.headerregistry`."""
@@ -161,50 +146,56 @@ cdef class Fields(Output):
             return 0
         known = found
         if known == ADDRESSES:
-            text = text_of(value._parse_tree, rules)
-        elif known == DATE and not value._parse_tree:
+            return self.address_field(name, value._parse_tree)
+        if known == DATE and not value._parse_tree:
             return 0
         size = PyUnicode_GET_LENGTH(text)
         if size == 0:
             return 0
         if not PyUnicode_IS_ASCII(text):
-            if not rules.utf8:
+            if rules.utf8:
+                # In the value, raw bytes are decoded.
+                return self.utf8_field(name, text_of(value._parse_tree, rules))
+        else:
+            p = characters(text)
+            if memchr(p, c'\n', size) != NULL or memchr(p, c'\r', size) != NULL:
                 return 0
-            text = text_of(value._parse_tree, rules)  # in the value, raw bytes are decoded
-            if "\n" in text or "\r" in text:
-                return 0
-            if PyUnicode_GET_LENGTH(name) + 2 + PyUnicode_GET_LENGTH(text) > self.limit:
-                return 0
-            try:
-                encoded = text.encode("utf-8")
-            except UnicodeEncodeError:
-                return 0
-            self.start_field(name, PyBytes_GET_SIZE(encoded))
-            self.add(<const unsigned char *>PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded))
-            self.newline()
-            return 1
-        p = characters(text)
-        if memchr(p, c'\n', size) != NULL or memchr(p, c'\r', size) != NULL:
-            return 0
-        if PyUnicode_GET_LENGTH(name) + 2 + size <= self.limit:
-            self.start_field(name, size)
-            self.add(p, size)
-            self.newline()
-            return 1
+            if PyUnicode_GET_LENGTH(name) + 2 + size <= self.limit:
+                self.start_field(name, size)
+                self.add(p, size)
+                self.newline()
+                return 1
         if not rules.folds:
             return 0
         tree = value._parse_tree
         if known == PARAMETERS:
-            folded = rules.fold_parameters(name, str.__str__(text))
+            folded = rules.fold_parameters(name, str.__str__(text) if PyUnicode_IS_ASCII(text) else str(tree))
             return 0 if folded is None else self.add_field(folded)
-        if known == ADDRESSES:
-            return self.fold_addresses(name, text, tree) if is_plain_tree(tree, rules) else 0
         if type(tree) is not rules.unstructured:
             return 0
         for token in <list>tree:
             if type(token) not in rules.terminals:
                 return 0
-        return self.fold_words(name, text)
+        return self.fold_text(name, text if PyUnicode_IS_ASCII(text) else "".join(tree))
+
+    cdef int fold_text(self, object name, object text) except -1:
+        """Unstructured text in lines, with encoded words where need be."""
+        cdef Py_ssize_t size = self.size, stuffed = self.stuffed
+        cdef int words
+        if PyUnicode_IS_ASCII(text):
+            if self.fold_words(name, text):
+                return 1
+            if PyUnicode_GET_LENGTH(text) < self.limit:
+                return 0
+        words = self.rules.words
+        if not words:
+            return 0
+        self.start_field(name, 0)
+        if self.add_words(self.size - PyUnicode_GET_LENGTH(name) - 2, text, words, False):
+            return self.newline() + 1
+        self.size = size
+        self.stuffed = stuffed
+        return 0
 
     cdef int fold_words(self, object name, object text) except -1:
         """The field in lines, each as long as can be. 0 if it is not words with one blank between them each,
@@ -257,61 +248,3 @@ cdef class Fields(Output):
             word = p
         self.size += out - start
         return self.newline() + 1
-
-    cdef int fold_addresses(self, object name, object text, tree) except -1:
-        cdef Py_ssize_t limit = self.limit
-        cdef str line, word, blank
-        cdef list lines = []
-        if PyUnicode_GET_LENGTH(text) < limit:
-            return self.add_field(f"{name}:\r\n {text}\r\n".encode())
-        line = f"{name}: "
-        for token in <list>tree:
-            word = text_of(token, self.rules)
-            if len(line) + len(word) <= limit:
-                line += word
-                continue
-            if len(word) >= limit:
-                return 0
-            blank = line[-1] if line.endswith((" ", "\t")) else ""
-            if not blank and not word.startswith((" ", "\t")):
-                return 0
-            lines.append(line[:-1] if blank else line)
-            line = blank + word
-        lines.append(line)
-        lines.append("")
-        return self.add_field("\r\n".join(lines).encode())
-
-
-cdef object text_of(tree, rules):
-    """The text of a parse tree."""
-    cdef list leaves
-    if type(tree) not in rules.lists:
-        return str(tree)
-    leaves = []
-    collect(tree, leaves, rules.terminals, rules.lists)
-    return "".join(leaves)
-
-
-cdef int collect(tree, list leaves, frozenset terminals, frozenset lists) except -1:
-    for token in <list>tree:
-        kind = type(token)
-        if kind in terminals:
-            leaves.append(token)
-        elif kind in lists:
-            collect(token, leaves, terminals, lists)
-        else:
-            leaves.append(str(token))
-    return 0
-
-
-cdef bint is_plain_tree(tree, rules) except -1:
-    """Whether nothing in the tree was encoded, which would have a say in where it is folded."""
-    if type(tree) not in rules.lists:
-        return False
-    for token in <list>tree:
-        kind = type(token)
-        if kind in rules.terminals or kind in rules.quoted:
-            continue
-        if not is_plain_tree(token, rules):
-            return False
-    return True

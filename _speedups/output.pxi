@@ -103,3 +103,30 @@ cdef class Output:
         changed = <bytes>text[:size]
         changed = changed.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         return self.add(<const unsigned char *>PyBytes_AS_STRING(changed), PyBytes_GET_SIZE(changed))
+
+    cdef int start_field(self, object name, Py_ssize_t size) except -1:
+        """Write the name of a field, with room for ``size`` octets after it."""
+        cdef Py_ssize_t length = PyUnicode_GET_LENGTH(name)
+        cdef unsigned char *out = self.reserve(length + size + 5)
+        cdef const unsigned char *text = characters(name)
+        if self.dots and text[0] == c'.':
+            out[0] = c'.'
+            out += 1
+            self.size += 1
+            self.stuffed += 1
+        memcpy(out, text, length)
+        out[length] = c':'
+        out[length + 1] = c' '
+        self.size += length + 2
+        return 0
+
+    cdef int utf8_field(self, object name, object text) except -1:
+        if "\n" in text or "\r" in text or len(name) + 2 + len(text) > self.limit:
+            return 0
+        try:
+            encoded = text.encode("utf-8")
+        except UnicodeEncodeError:
+            return 0
+        self.start_field(name, PyBytes_GET_SIZE(encoded))
+        self.add(<const unsigned char *>PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded))
+        return self.newline() + 1

@@ -16,6 +16,32 @@ class Case(NamedTuple):
 
     build: Callable[[], EmailMessage]
     asked: float
+    asked_pure: float = 2
+
+
+_GERMAN = "Ihre Bestellung Nr. 4711 wurde für Zoë Müller versandt — vielen Dank für Ihren Einkauf bei uns"
+_JAPANESE = "日本語のメールの件名はこのように長くなることがあります、そして続きます"
+
+
+def _letter(subject: str, to: str = "bob@example.com") -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = "Ann Example <ann@example.com>"
+    message["To"] = to
+    message["Subject"] = subject
+    message["Date"] = "Thu, 26 Nov 2026 09:00:00 +0000"
+    message["Message-ID"] = "<1@example.com>"
+    message.set_content("Hello\n" * 300)
+    return message
+
+
+def _names(name: str, count: int) -> str:
+    return ", ".join(f"{name} <name{number}@example.com>" for number in range(count))
+
+
+def _with_file(message: EmailMessage) -> EmailMessage:
+    message.add_attachment(b"x" * 2000, "application", "pdf", filename="Übersicht für Zoë.pdf")
+    message.set_boundary("=_1")
+    return message
 
 
 MESSAGES: Mapping[str, Case] = {
@@ -23,6 +49,14 @@ MESSAGES: Mapping[str, Case] = {
     "plain 100 KiB": Case(corpus.LETTERS["plain 100 KiB"], 15),
     "text, HTML and 30 KB": Case(corpus.LETTERS["text, HTML and 30 KB"], 10),
     "newsletter": Case(corpus.LETTERS["newsletter"], 5),
+    "short subject, Grüße": Case(lambda: _letter("Grüße"), 15),
+    "long subject, German": Case(lambda: _letter(_GERMAN), 10),
+    "long subject, Japanese": Case(lambda: _letter(_JAPANESE), 10),
+    "1 name, Zoë": Case(lambda: _letter("Hello", _names("Zoë Müller", 1)), 15),
+    "5 names, Zoë": Case(lambda: _letter("Hello", _names("Zoë Müller", 5)), 25, 10),
+    "50 names, Zoë": Case(lambda: _letter("Hello", _names("Zoë Müller", 50)), 25, 10),
+    "50 names, Ann": Case(lambda: _letter("Hello", _names("Ann Example", 50)), 10),
+    "file name, Übersicht": Case(lambda: _with_file(_letter("Hello")), 10),
 }
 ADDRESSES = {"bare": "someone@example.com", "named": "Some One <someone@example.com>"}
 ADDRESS_DOORS = ("parse_address", "quote_address")

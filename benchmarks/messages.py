@@ -31,7 +31,7 @@ from .peers.message_functions import measure, seconds
 
 CLIENT = Path(__file__).parent / "peers" / "message_functions.py"
 #: How many times faster than its reference, compiled and pure. Of the latter, addresses have no figure.
-ASKED = {f"flatten_message, {name}": (case.asked, 2.0) for name, case in MESSAGES.items()}
+ASKED = {f"flatten_message, {name}": (case.asked, case.asked_pure) for name, case in MESSAGES.items()}
 ASKED |= {
     f"{door}, {of}": (15.0, 0.0) for door in ("parse_address", "quote_address") for of in ("bare", "named")
 }

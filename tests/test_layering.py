@@ -25,7 +25,10 @@ LAYERS = {
     "values": ["status", "response", "typing", *within("_trace", "transcript redaction observer"), "errors"],
     "codec": [
         *within("_codec", "types constants endings"),
-        *within("_codec.pure", "content replies commands serializer session transaction __init__"),
+        *within(
+            "_codec.pure",
+            "content replies commands words addresses fields serializer session transaction __init__",
+        ),
         "_speedups",
         "_codec",
     ],

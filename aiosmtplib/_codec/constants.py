@@ -17,6 +17,11 @@ DATE: Final = 2  # never so long
 ADDRESSES: Final = 3  # between addresses. The text is the tree's: that of the value is normalised.
 PARAMETERS: Final = 4  # between parameters
 
+#: The rules by which encoded words are folded (RFC 2047): unknown; of Python up to 3.12; of 3.13.1 and later.
+OTHER_WORDS: Final = 0
+OLDER_WORDS: Final = 1
+NEWER_WORDS: Final = 2
+
 #: Forms of a serialised message: that of the generator; for DATA; for BDAT.
 PLAIN: Final = 0
 DATA: Final = 1

@@ -7,7 +7,9 @@ the generator and the policies are slow to import; ``email.py`` asks for it when
 from __future__ import annotations
 
 import functools
+import itertools
 import re
+import sys
 from collections.abc import Callable
 from copy import copy
 from email.errors import HeaderParseError
@@ -19,7 +21,7 @@ from io import BytesIO
 from typing import Any, Final
 
 from .._codec import encode_message, normalize_newlines, plain_addresses, serialize_message
-from .._codec.constants import CHUNK, DATA, PLAIN
+from .._codec.constants import CHUNK, DATA, NEWER_WORDS, OLDER_WORDS, OTHER_WORDS, PLAIN
 from .._codec.types import Data
 from . import samples
 from .phrases import has_bytes, repeated, with_addresses
@@ -89,12 +91,26 @@ class _LegacyPolicy(Compat32):
         return _contain(super().fold_binary(name, value), self.linesep.encode())
 
 
+#: How many fields with encoded words are left to the standard library before it is checked how it folds them,
+#: which takes as long as it takes to fold some dozens: a program that sends one message does not do it.
+_UNCHECKED: Final = 16
+_left_unchecked = itertools.count()
+
+
 class _CheckedRules(Rules):
     """Rules that fold where the running interpreter is seen to fold so."""
 
     @functools.cached_property
     def folds(self) -> bool:  # type: ignore[override]
         return _folds()
+
+    def __getattr__(self, name: str) -> int:
+        if name != "words":
+            raise AttributeError(name)
+        if next(_left_unchecked) < _UNCHECKED:
+            return OTHER_WORDS
+        self.words = _words()
+        return self.words
 
 
 #: Rules by (old-style, utf8, cte_type).
@@ -202,15 +218,27 @@ def _folds() -> bool:
     return _is_known(False) and _agrees(samples.folded)
 
 
-def _agrees(sample: Callable[[], EmailMessage | Message]) -> bool:
-    """Whether this interpreter's generator writes the sample as the codec does, but for what is by chance."""
+@functools.cache
+def _words() -> int:
+    """The rules for encoded words that it follows; asked when there have been some."""
+    known = (NEWER_WORDS, OLDER_WORDS) if sys.version_info >= (3, 13) else (OLDER_WORDS, NEWER_WORDS)
+    return next((words for words in known if _folds() and _agrees(samples.encoded, words)), OTHER_WORDS)
+
+
+def _agrees(sample: Callable[[], EmailMessage | Message], words: int = OTHER_WORDS) -> bool:
+    """Whether this interpreter's generator writes the sample as the codec does, but for what is by chance.
+
+    :param words: the rules for encoded words; without any, the sample is written with UTF-8
+    """
     try:
         message = sample()
-        rules = Rules(rules_for(message, True, "8bit").policy)
+        rules = Rules(rules_for(message, not words, "8bit").policy)
+        rules.words = words
         written = serialize_message(message, rules, PLAIN)
-        return written is not None and _without_digits(written[0]) == _without_digits(
-            generate(message, rules)
-        )
+        expected = generate(message, rules)
+        if written is None or words:  # with them, nothing is by chance
+            return written is not None and written[0] == expected
+        return _without_digits(written[0]) == _without_digits(expected)
     except Exception:  # of any kind: it is not the library that the codec knows
         return False
 

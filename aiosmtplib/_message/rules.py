@@ -89,6 +89,7 @@ class Rules:
     :ivar newline: the line end
     :ivar limit: the longest line of a header field, in characters
     :ivar folds: whether long fields are folded as this interpreter does it; see ``_message/flatten.py``
+    :ivar words: the rules for encoded words that it follows, as ``_codec/constants.py`` names them
     :ivar base: the class that all header objects of the standard library derive from
     :ivar fold: how they fold themselves, if they do not know better
     :ivar kinds: what is known of their classes
@@ -96,11 +97,16 @@ class Rules:
     :ivar terminals: the classes of tokens that are their own text
     :ivar lists: the classes of tokens whose text is that of their parts
     :ivar quoted: the classes of other tokens that do not change how a list is folded
+    :ivar in_quotes: the class of what is between quotation marks
+    :ivar quoted_string: the class of the token around it
+    :ivar nested: the classes of tokens around a mailbox, which is alone in each
+    :ivar named: the classes of the tokens of a mailbox with a display name
     :ivar unstructured: the class of the tokens of unstructured text
     :ivar signed: the rules within a multipart/signed: nothing is folded there (RFC 1847 section 2.1)
     """
 
     folds = True
+    words: int
     base = registry.BaseHeader
     fold = staticmethod(registry.BaseHeader.fold)
     kinds = _KINDS
@@ -115,6 +121,10 @@ class Rules:
         and found.__str__ is parser.TokenList.__str__
     ) - {parser.EncodedWord}
     quoted = frozenset({parser.BareQuotedString, parser.Comment})
+    in_quotes = parser.BareQuotedString
+    quoted_string = parser.QuotedString
+    nested = (parser.Address, parser.Mailbox)
+    named = (parser.DisplayName, parser.AngleAddr)
 
     def __init__(self, policy: _Policy) -> None:
         self.policy = policy
@@ -148,13 +158,17 @@ class Rules:
         return self.policy.fold_binary(name, self.policy.header_store_parse(name, text)[1])
 
     def fold_parameters(self, name: str, text: str) -> bytes | None:
-        """A field that is longer than a line, folded between its parameters; None if that does not do."""
+        """A field that is longer than a line, or not of ASCII, folded between parameters; or None."""
         head, *parameters = text.split("; ")
-        line = f"{name}: {head};"
-        if len(line) > self.limit or not all(map(_is_quoted_parameter, parameters)):
+        line = f"{name}: {head}"
+        if len(line) >= self.limit or not head.isascii():
             return None
         lines = []
-        for parameter in parameters:
+        for text in parameters:
+            found = _match_parameter(text)
+            if found is None or (not self.words and not text.isascii()):
+                return None
+            parameter = text if text.isascii() else f"{found[1]}*=utf-8''{_percent_encoded(found[2])}"
             if line[-1] != ";":
                 line += ";"
             if len(line) + len(parameter) + 1 < self.limit:
@@ -162,13 +176,47 @@ class Rules:
             elif len(parameter) + 2 <= self.limit:
                 lines.append(line)
                 line = " " + parameter
+            elif self.words:
+                lines.append(line)
+                *whole, line = self._sections(found[1], found[2], "" if text.isascii() else "utf-8")
+                lines += whole
             else:
                 return None
-        lines.append(line)
-        return "\r\n".join([*lines, ""]).encode()
+        lines += (line, "")
+        return "\r\n".join(lines).encode()
+
+    def _sections(self, name: str, value: str, charset: str) -> list[str]:
+        """The lines of a parameter that is longer than one (RFC 2231 section 3)."""
+        lines: list[str] = []
+        charset = (charset or "us-ascii") + "''"
+        while value:
+            before = f" {name}*{len(lines)}*={charset}"
+            room = self.limit - len(before) - 1  # for the semicolon
+            count = 0
+            for character in value:
+                room -= len(_percent_encoded(character))
+                if room < 0:
+                    break
+                count += 1
+            lines.append(f"{before}{_percent_encoded(value[:count])};")
+            charset = ""
+            value = value[count:]
+        lines[-1] = lines[-1][:-1]
+        return lines
 
 
-_is_quoted_parameter = re.compile(r'[A-Za-z0-9-]+="[^"\\\x00-\x1f\x7f-\U0010ffff]+"\Z').match
+#: A plain parameter: no escape, no control character, no raw byte.
+_match_parameter = re.compile(r'([A-Za-z0-9-]{1,40})="([^"\\\x00-\x1f\x7f-\x9f\ud800-\udfff]+)"\Z').match
+
+
+@lru_cache(maxsize=256)
+def _percent_encoded(text: str) -> str:
+    """A value of a parameter in the alphabet of RFC 2231 section 7."""
+    return "".join(map(_PERCENT.__getitem__, text.encode()))
+
+
+_UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~")
+_PERCENT: Final = [chr(octet) if octet in _UNRESERVED else f"%{octet:02X}" for octet in range(256)]
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from email.message import EmailMessage, Message
 from typing import Any, Final
 
-__all__ = ("folded", "modern", "old_style")
+__all__ = ("encoded", "folded", "modern", "old_style")
 
 _AT_THE_LIMIT: Final = "w" * 61 + " fills a line"
 _OVER_THE_LIMIT: Final = "w" * 61 + " fills a line and more"
@@ -40,6 +40,69 @@ _LONG: Final = (
     ("Content-Disposition", f'attachment; filename="{"n" * 50}.pdf"; size="1"'),
 )
 _LONG_SOURCE: Final = (("Subject", f"{'word ' * 20}end"), ("X", _WORDS), ("Y", f"a\n {'word ' * 20}end"))
+_LONG_TYPE: Final = "application/" + "x" * 50
+# Each of them shows a difference that no other one does.
+_ENCODED: Final = (
+    (
+        "Subject",
+        f" ~ für of сообщения für  of re: {'é' * 14} {'é' * 12} aca  {'ab' * 18} the a,b  ~ 1%  🎉 語 café",
+    ),
+    (
+        "Subject",
+        "100% über don't 語語 東京都千代田区丸の内 İstanbul the end of it for today and for tomorrow",
+    ),
+    ("Thread-Topic", "日本本 é über  日語  x=1 \t invoice  — 🎉"),
+    ("Thread-Topic", "🎉🎉 café 日本語"),
+    ("Comments", "@)  é"),
+    ("X", f"é{'a' * 57}   é é é"),
+    ("X", f"{'w' * 80} a {'w' * 78}"),
+    (f"X-{'n' * 18}", "für сообщения Donaudampfschifffahrtsgesellschaftskapitän invoice é b- für €uro"),
+    (f"X-{'n' * 34}", "ééééééé invoice メール"),
+    (f"X-{'n' * 34}", "сообщения ~ éé"),
+    (f"X-{'n' * 60}", f"100% naïve 🎉 ! re: 東京都千代田区丸の内 a,b  {'é' * 39} "),
+    (f"X-{'n' * 61}", "é é é"),
+    (f"X-{'n' * 61}", "invoice über İstanbul the ! _under re: пример"),
+    (f"X-{'n' * 72}", "é é é"),
+    ("From", '"Müller, Zoë" <u30864@example.com>'),
+    ("From", "Łukasz <u0@example.com>"),
+    ("From", "Ž Äpfel <u411794@example.com>"),
+    ("To", "山田  Zoë  O_Neill <u44390769@example.com>"),
+    ("To", "u61@example.com, Ann\tJ.\tJürgen\tvan\tder <u5@example.com>, Петров <u86210@example.com>"),
+    ("Cc", "Иван  Jürgen <u4@example.com>, Äpfel\tJ. <u3729@example.com>"),
+    (
+        "Cc",
+        '"Ω… Zoë" <u6933275@example.com> , Петров Äpfel <u6448@example.com> , u10323179@example.com , '
+        '"Müller, Zoë" <u2509499@example.com> , don\'t <u42635988@example.com>',
+    ),
+    ("Resent-To", '"re: a🎉a🎉aa🎉a" <u31317744@example.com>, "é (2)" <u56@example.com>'),
+    (
+        "Resent-To",
+        '"İstanbul é" <u7@example.com>, "Jürgen  株式会社サンプル" <u17@example.com>, '
+        '" é " <u893@example.com>',
+    ),
+    ("Content-Type", 'application/pdf; name="пример"'),
+    ("Content-Type", 'application/pdf; name="! éé ééé Müller of don\'t =q?8b8 x=1.pdf"'),
+    ("Content-Type", f'{_LONG_TYPE}; name="_under"'),
+    ("Content-Type", f'{_LONG_TYPE}; name="don\'t"'),
+    ("Content-Type", f'{_LONG_TYPE}; name="of €uro"'),
+    ("Content-Type", f'{_LONG_TYPE}; name="İstanbul a,b of"'),
+    ("Content-Type", f'{_LONG_TYPE}; name="aaa café сообщения"'),
+    ("Content-Type", f'{_LONG_TYPE}; name="café :[ ! 88b Zoë the don\'t !.pdf"'),
+    ("Content-Disposition", f'attachment; filename="{"w" * 100}"; size="1"'),
+    ("Content-Disposition", 'attachment; filename="übersicht.pdf"; size="1"'),
+    ("Content-Disposition", 'attachment; filename="übersicht ! don\'t.pdf"'),
+    ("Content-Disposition", 'attachment; filename="пример of Müller.pdf"'),
+    ("Content-Disposition", 'attachment; filename="~ 100% x=1 メール сообщения ~ éé a🎉"; creation-date=x'),
+    (
+        "Content-Disposition",
+        'attachment; filename="пример café пример メール don\'t naïve 東京都千代田区丸 <(<.pdf"',
+    ),
+    (
+        "Content-Disposition",
+        'attachment; filename="Müller Müller 東京都千代田区丸の内 🎉 日本語 éééééé „Angebot“ пример.pdf"; '
+        'size="1"',
+    ),
+)
 _EIGHT_BITS: Final = "\udcc3\udca9\nFrom here\r\nno end"
 
 
@@ -69,6 +132,19 @@ def folded() -> EmailMessage:
         message[name] = value
     message._headers += _LONG_SOURCE  # type: ignore[attr-defined]
     message.set_payload([])
+    return message
+
+
+def encoded() -> EmailMessage:
+    """Fields with encoded words (RFC 2047) and encoded parameters (RFC 2231), each in a part of its own."""
+    message = EmailMessage()
+    parts: list[Any] = []
+    for name, value in _ENCODED:
+        parts.append(EmailMessage())
+        parts[-1][name] = value
+        parts[-1].set_payload("")
+    message["Content-Type"] = 'multipart/mixed; boundary="b"'
+    message.set_payload(parts)
     return message
 
 

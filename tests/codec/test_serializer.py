@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 
 from aiosmtplib._codec import encode_message, normalize_newlines
+from aiosmtplib._codec.constants import OTHER_WORDS
 from aiosmtplib._message import flatten as flattening
 from aiosmtplib._message import samples
 from aiosmtplib._message.flatten import flatten, flatten_for
 from aiosmtplib._message.rules import Rules
 
 from ..support.sample_messages import (
+    ENCODED,
     FOLDED,
     GENERATED,
     OURS,
@@ -77,6 +79,15 @@ def test_folded_by_the_standard_library(name: str) -> None:
     assert (tally.generated, tally.folded) == (0, fields)
 
 
+@pytest.mark.parametrize("name", ENCODED)
+def test_encoded_words(name: str) -> None:
+    make, fields = ENCODED[name]
+    tally = Tally()
+    ours, theirs = both_ways(make, tally)
+    assert ours == theirs
+    assert (tally.generated, tally.folded) == (0, 0 if flattening._words() else fields)
+
+
 @pytest.mark.parametrize("name", GENERATED)
 def test_written_by_the_generator(name: str) -> None:
     tally = Tally()
@@ -85,18 +96,19 @@ def test_written_by_the_generator(name: str) -> None:
     assert (tally.messages, tally.generated) == (1, 1)
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", [*OURS, *ENCODED])
 @pytest.mark.parametrize("chunk", [False, True])
 def test_forms_for_the_wire(name: str, chunk: bool) -> None:
+    make = OURS[name] if name in OURS else ENCODED[name][0]
     random.seed(1)
-    content = flatten(OURS[name](), False, "8bit")
+    content = flatten(make(), False, "8bit")
     expected: Any = encode_message(content)
     if chunk:
         content = normalize_newlines(content)
         content += b"" if content.endswith(b"\r\n") else b"\r\n"
         expected = content, len(content)
     random.seed(1)
-    assert flatten_for(OURS[name](), False, "8bit", chunk) == expected
+    assert flatten_for(make(), False, "8bit", chunk) == expected
 
 
 @pytest.mark.parametrize("name", [*FOLDED, *GENERATED])
@@ -185,7 +197,15 @@ def test_a_python_that_writes_differently(monkeypatch: pytest.MonkeyPatch) -> No
     assert flattening._folds()
     tally = Tally()
     for rules in flattening._RULES.values():
+        monkeypatch.setattr(rules, "words", OTHER_WORDS)
+    for make, fields in ENCODED.values():
+        tally = Tally()
+        ours, theirs = both_ways(make, tally)
+        assert ours == theirs
+        assert (tally.generated, tally.folded) == (0, fields)
+    for rules in flattening._RULES.values():
         monkeypatch.setattr(rules, "folds", False)
+    tally = Tally()
     ours, theirs = both_ways(OURS["words"], tally)
     assert ours == theirs
     assert (tally.generated, tally.folded) == (0, 1)

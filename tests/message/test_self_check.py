@@ -4,23 +4,24 @@ Functions of the library are changed a line, a condition and a constant at a tim
 everything that is written has to be what the changed library writes.
 """
 
+import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator
+from email import _encoded_words, _policybase, generator, header, headerregistry, message, policy
 from email import _header_value_parser as parser
-from email import _policybase, generator, header, headerregistry, message, policy
-from email.message import Message
+from email.message import EmailMessage, Message
 from typing import Any
 
 import pytest
 
-from aiosmtplib._codec.constants import PLAIN
+from aiosmtplib._codec.constants import NEWER_WORDS, OTHER_WORDS, PLAIN
 from aiosmtplib._message import flatten as flattening
 from aiosmtplib._message import samples
 
 from .. import corpus
 from ..support.mutants import Mutant, mutants
-from ..support.sample_messages import FOLDED, OURS
-from ..support.serializing import by_generator
+from ..support.sample_messages import ENCODED, FOLDED, OURS
+from ..support.serializing import Tally, by_generator, flatten_counted
 
 GENERATOR = "flatten clone write _write_lines _write _dispatch _write_headers _handle_text _handle_multipart"
 GENERATOR += " _handle_multipart_signed _handle_message_delivery_status _handle_message _make_boundary"
@@ -43,19 +44,33 @@ RELIED_UPON: list[tuple[Any, str]] = [
     (header._Accumulator, "__init__ push pop_from _str is_onlyws part_count"),  # type: ignore[attr-defined]
     (message.Message, MESSAGE),
 ]
-FUNCTIONS = [
-    pytest.param(owner, name, id=f"{owner.__name__}.{name}")
-    for owner, names in RELIED_UPON
-    for name in names.split()
-    # On some Pythons it is not there, or no function.
-    if name in vars(owner) and not isinstance(vars(owner)[name], bool)
+#: What encoded words are folded by.
+OF_WORDS: list[tuple[Any, str]] = [
+    (parser, "_refold_parse_tree _refold_with_ew _refold_without_ew _steal_trailing_WSP_if_exists"),
+    (parser, "_fold_mime_parameters _fold_as_ew get_unstructured get_encoded_word"),
+    (_encoded_words, "encode encode_q len_q encode_b len_b decode decode_q decode_b"),
+    (parser.MimeParameters, "params"),
 ]
 BUILDERS: dict[str, Callable[[], Message]] = {**OURS, **{name: FOLDED[name][0] for name in FOLDED}}
+
+
+def functions_of(relied_upon: list[tuple[Any, str]]) -> list[Any]:
+    return [
+        pytest.param(owner, name, id=f"{owner.__name__}.{name}")
+        for owner, names in relied_upon
+        for name in names.split()
+        # On some Pythons it is not there, or no function.
+        if name in vars(owner) and not isinstance(vars(owner)[name], bool)
+    ]
+
+
+FUNCTIONS = functions_of(RELIED_UPON)
 #: Some of them, of all kinds.
 FEW = (
     "plain,old,old mangled,eight bits,words,addresses,parameters,generated boundary that folds,edges,signed,"
 )
 FEW += "forwarded,status,source,long source,source of parts,old source,old with generated boundary,utf-8"
+needs_known_words = pytest.mark.skipif(not flattening._words(), reason="no rules that the codec knows")
 
 
 def unlike(one: Message, utf8: bool) -> bool:
@@ -82,9 +97,11 @@ def unchecked() -> Iterator[None]:
 def forget() -> None:
     flattening._is_known.cache_clear()
     flattening._folds.cache_clear()
+    flattening._words.cache_clear()
     for rules in flattening._RULES.values():
         for one in (rules, rules.signed):
             vars(one).pop("folds", None)
+            vars(one).pop("words", None)
 
 
 def check() -> None:
@@ -110,6 +127,45 @@ def test_a_changed_library_is_noticed(owner: Any, name: str) -> None:
     few = {name: build for name, build in BUILDERS.items() if name in FEW.split(",")}
     lines = [one for one in mutants(owner, name) if "left out" in one.what]
     assert list(unnoticed(lines, few)) == []
+
+
+def unnoticed_in_words(changes: Iterable[Mutant]) -> Iterator[str]:
+    """The mutants with which encoded words are still thought to be folded as by this Python, and are not."""
+    built = {name: make() for name, (make, _) in ENCODED.items()}
+    known = flattening._words()
+    for mutant in changes:
+        forget()
+        with mutant.applied():
+            if flattening._words() == known:
+                wrong = [name for name, one in built.items() if unlike(one, False)]
+                if wrong:
+                    yield f"{mutant}: {wrong}"
+
+
+@needs_known_words
+def test_a_changed_encoding_is_noticed() -> None:
+    assert list(unnoticed_in_words(mutants(_encoded_words, "len_b"))) == []
+
+
+@pytest.mark.slow
+@needs_known_words
+@pytest.mark.parametrize(("owner", "name"), functions_of(OF_WORDS))
+def test_changed_words_are_noticed(owner: Any, name: str) -> None:
+    assert list(unnoticed_in_words(mutants(owner, name))) == []
+
+
+@needs_known_words
+def test_words_are_checked_when_there_have_been_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flattening, "_left_unchecked", itertools.count())
+    asked: list[Any] = []
+    monkeypatch.setattr(flattening, "_words", lambda: asked.append(1) or NEWER_WORDS)
+    rules = flattening.rules_for(EmailMessage(), False, "8bit")
+    assert [rules.words for _ in range(flattening._UNCHECKED)] == [OTHER_WORDS] * flattening._UNCHECKED
+    assert not asked
+    assert [rules.words, rules.words] == [NEWER_WORDS] * 2
+    assert len(asked) == 1
+    with pytest.raises(AttributeError):
+        rules.other  # noqa: B018 # no such rule
 
 
 @pytest.mark.slow
@@ -162,6 +218,10 @@ def test_a_library_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_the_codec_writes_alone() -> None:
     """What is left to the library tells nothing of it."""
-    for build in (samples.modern, samples.old_style, samples.folded):
+    for build in (samples.modern, samples.old_style, samples.folded, samples.encoded):
         one = build()
+        if build is samples.encoded:
+            tally = Tally()
+            flatten_counted(one, False, "8bit", tally)
+            assert (tally.generated, tally.folded) == (0, 0 if flattening._words() else len(samples._ENCODED))
         assert flattening.serialize(one, flattening.rules_for(one, True, "8bit"), PLAIN) is not None

@@ -178,11 +178,17 @@ registry.map_to_type("x", FoldsItself)
 
 #: What has to be folded by the standard library: builders, and how many fields.
 FOLDED: dict[str, tuple[Callable[[], Message], int]] = {
-    "encoded": (lambda: modern(("Subject", "é"), ("From", "Né <a@b>")), 2),
-    "long word": (lambda: modern(("X", f"a {WIDE}ww")), 1),
-    "long words at the edge": (lambda: modern(("X", f"{WIDE}w {WIDE}")), 1),
-    "double blank": (lambda: modern(("X", f"a  b {WORDS}")), 1),
-    "blank at the end": (lambda: modern(("X", f"{WORDS} ")), 1),
+    "encoded in an address": (lambda: modern(("Subject", "=?utf-8?q?x?= é"), ("From", "é.é <a@b>")), 2),
+    "encoded comment": (
+        lambda: modern(("From", "Né (c) <a@b>"), ("To", '(é) "é" <a@b>'), ("Cc", "g: é <a@b>;")),
+        3,
+    ),
+    "encoded name that fills a line": (
+        lambda: modern(("From", f"{'é' * 40} <a@b>, c@d"), ("To", f"é <{WIDE}@b>")),
+        2,
+    ),
+    "other white space": (lambda: modern(("X", "é \u3000 é")), 1),
+    "long blank": (lambda: modern(("X", f"é {' ' * 90} é")), 1),
     "control character": (lambda: modern(("X", f"\x07{WORDS}")), 1),
     "empty": (lambda: modern(("X", ""), ("Date", "")), 2),
     "no date": (lambda: modern(("Date", "tomorrow")), 1),
@@ -191,7 +197,7 @@ FOLDED: dict[str, tuple[Callable[[], Message], int]] = {
     "a comma at the edge": (lambda: modern(("To", f"{'a' * 33}@{'b' * 40}, c@d, {'e' * 30}@f")), 1),
     "encoded before long": (lambda: modern(("To", f"=?utf-8?q?x?= <a@b>, {TO}")), 1),
     "encoded subject": (lambda: modern(("Subject", f"=?utf-8?q?x?= {WORDS}")), 1),
-    "long parameter": (lambda: modern(("Content-Type", f'a/b; name="{WIDE}"'), body=None), 1),
+    "parameter with raw bytes": (lambda: modern(("Content-Type", 'a/b; name="\udcc3"'), body=None), 1),
     "parameter with quotes": (lambda: modern(("Content-Disposition", f'a; c="\\"{WIDE}"'), body=None), 1),
     "long type": (lambda: modern(("Content-Type", f'a/{WIDE}; b="c"'), body=None), 1),
     "name with a blank": (lambda: named(modern(), "X Y", registry("X Y", "z")), 1),
@@ -201,10 +207,41 @@ FOLDED: dict[str, tuple[Callable[[], Message], int]] = {
     "source in bytes": (lambda: parsed("X: \udcc3\nY: z\n\n"), 1),
     "source with CR": (lambda: parsed("X: a\n\n"), 0),
     "long structured source": (lambda: parsed(f"To: {TO}\nX: =?utf-8?q?x?= {WORDS}\n\n"), 2),
-    "source with long blanks": (lambda: parsed(f"X:  a  {WORDS}\n\n"), 1),
     "old words": (lambda: old(("X", WORDS), ("Y", "a \n b"), ("Z", "a\n \n b"), ("A", " b"), ("B", "c ")), 5),
     "old headers": (lambda: old(("X", Header("é", "utf-8")), ("Y", "é"), ("Z", ""), ("A", "b\r c")), 4),
     "old second line": (lambda: old(("X", f"a\n {WORDS}")), 1),
+}
+
+LONG_WORDS = "Grüße aus Köln, und viel Glück — 日本語のメールの件名はこのように長くなる „wie“ könnte es a  b"
+#: What it writes where encoded words are folded as it knows it, and how many fields are left to the standard
+#: library elsewhere.
+ENCODED: dict[str, tuple[Callable[[], Message], int]] = {
+    "encoded": (lambda: modern(("Subject", "é"), ("From", "Né <a@b>")), 2),
+    "encoded words": (
+        lambda: modern(("Subject", LONG_WORDS), ("X", LONG_WORDS[::-1]), ("Y", "\U0001f389a")),
+        3,
+    ),
+    "encoded behind a long name": (lambda: modern((f"X-{'n' * 60}", LONG_WORDS)), 1),
+    "encoded behind a dot": (lambda: modern((".X", LONG_WORDS)), 1),
+    "encoded names": (
+        lambda: modern(
+            ("To", ", ".join(f"Zoë {n} Müller <{n}@example.com>, {n}@b, J. É <c@d>" for n in range(9)))
+        ),
+        1,
+    ),
+    "encoded names in quotes": (lambda: modern(("To", '"Müller, Zoë" <a@b>, "é \\" (x)" <c@d>, (c) e@f')), 1),
+    "encoded names on a line of their own": (lambda: modern(("X-To", "y"), ("Cc", f"é <{'a' * 50}@b>")), 1),
+    "long word": (lambda: modern(("X", f"a {WIDE}ww")), 1),
+    "long words at the edge": (lambda: modern(("X", f"{WIDE}w {WIDE}")), 1),
+    "double blank": (lambda: modern(("X", f"a  b {WORDS}")), 1),
+    "blank at the end": (lambda: modern(("X", f"{WORDS} ")), 1),
+    "long parameter": (lambda: modern(("Content-Type", f'a/b; name="{WIDE}"; x="y"'), body=None), 1),
+    "encoded parameter": (
+        lambda: modern(("Content-Disposition", 'a; filename="é.pdf"; size="1"'), body=None),
+        1,
+    ),
+    "long encoded parameter": (lambda: modern(("Content-Disposition", f'a; b="{"é" * 90}"'), body=None), 1),
+    "source with long blanks": (lambda: parsed(f"X:  a  {WORDS}\n\n"), 1),
 }
 
 

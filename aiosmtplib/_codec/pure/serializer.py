@@ -12,40 +12,19 @@ What it knows of the standard library is in the ``Rules`` of ``_message/rules.py
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any
 
-from ..constants import (
-    ADDRESSES,
-    BCC_FIELDS,
-    BODY,
-    CHUNK,
-    DATE,
-    DELIVERY_STATUS,
-    MAX_DEPTH,
-    MESSAGE,
-    PARAMETERS,
-    PLAIN,
-    SIGNED,
-)
+from ..constants import BCC_FIELDS, BODY, CHUNK, DELIVERY_STATUS, MAX_DEPTH, MESSAGE, PLAIN, SIGNED
 from .content import encode_data, normalize_newlines
+from .fields import header_field, legacy_field, source_field
 
 __all__ = ("serialize_message",)
-_CRLF = "\r\n"
 
 
 class _UnusualError(Exception):
     """Raised for a message that the standard library's generator has to write."""
 
 
-# No control characters but those that fold: each line of what is folded already starts with white space.
-_match_source = re.compile(r"[\t -~]*(?:\r?\n[\t ][\t -~]*)*\Z").match
-# A line of header that the old way of folding leaves alone: no white space at its end, and not that alone.
-_match_legacy_source = re.compile(r"[!-~](?:[\t -~]*[!-~])?(?:\r?\n[\t ]+[!-~](?:[\t -~]*[!-~])?)*\Z").match
-# White space one at a time, between words.
-_match_words = re.compile(r"[!-~]+(?:[\t ][!-~]+)*\Z").match
-_split_words = re.compile(r"([\t ])").split
-_split_lines = re.compile(r"\r?\n").split
 _mangle_from = re.compile(r"^From ", re.MULTILINE).sub
 
 
@@ -195,11 +174,11 @@ def _write(out: list[bytes], part: _Part, rules: Any, top: bool) -> None:
         if part.generated and name.lower() == "content-type":
             field: bytes | None = rules.with_boundary(name, str.__str__(value), part.boundary)
         elif rules.legacy:
-            field = _legacy_field(name, value, rules)
+            field = legacy_field(name, value, rules)
         elif type(value) is str:
-            field = _source_field(name, value, rules)
+            field = source_field(name, value, rules)
         else:
-            field = _field(value, rules)
+            field = header_field(value, rules)
         out.append(rules.policy.fold_binary(name, value) if field is None else field)
     out.append(newline)
     if part.form == BODY:
@@ -233,128 +212,3 @@ def _write_parts(out: list[bytes], part: _Part, rules: Any, newline: bytes) -> N
             out += (newline, delimiter, newline)
         _write(out, inner, rules, False)
     out += (newline, delimiter, b"--", newline, part.epilogue)
-
-
-@lru_cache(maxsize=1024)
-def _is_name(name: str) -> bool:
-    return name.isascii() and name.isprintable() and " " not in name and ":" not in name and name != ""
-
-
-def _legacy_field(name: str, value: Any, rules: Any) -> bytes | None:
-    """A field of an old-style message; None if it has to be folded."""
-    if type(value) is not str or not _is_name(name) or not _match_legacy_source(value):
-        return None
-    lines = _split_lines(f"{name}: {value}")
-    return "\n".join([*lines, ""]).encode() if max(map(len, lines)) <= rules.limit else None
-
-
-def _source_field(name: str, value: str, rules: Any) -> bytes | None:
-    """A field that a parser took as it was, and that may be folded already."""
-    if not _is_name(name) or not _match_source(value):
-        return None
-    if "\n" in value:
-        lines = _split_lines(value)
-        if len(name) + 2 + len(lines[0]) <= rules.limit and max(map(len, lines)) <= rules.limit:
-            return f"{name}: {_CRLF.join(lines)}\r\n".encode()
-        value = "".join(lines)
-    elif len(name) + 2 + len(value) <= rules.limit:
-        return f"{name}: {value}\r\n".encode()
-    if not rules.folds or name.lower() in rules.structured or "=?" in value or not _match_words(value):
-        return None
-    return _folded(name, value, _split_words(value), rules)
-
-
-def _field(value: Any, rules: Any) -> bytes | None:
-    """A field whose value is a header object of :mod:`email.headerregistry`."""
-    bases = type(value).__bases__
-    if len(bases) != 2 or bases[1] is not rules.base or type(value).fold is not rules.fold:
-        return None
-    kind = rules.kinds.get(bases[0])
-    name: str = value._name
-    if kind is None or not _is_name(name):
-        return None
-    tree = value._parse_tree
-    if kind == ADDRESSES:
-        text = _text(tree, rules)
-    else:
-        text = str.__str__(value)
-        if kind == DATE and not tree:
-            return None
-    if not text or "\n" in text or "\r" in text:
-        return None
-    encoding = "ascii"
-    if not text.isascii():
-        if not rules.utf8:
-            return None
-        text = _text(tree, rules)  # in the value, raw bytes are decoded
-        encoding = "utf-8"
-    if len(name) + 2 + len(text) <= rules.limit:
-        try:
-            return f"{name}: {text}\r\n".encode(encoding)
-        except UnicodeEncodeError:
-            return None
-    if not rules.folds or encoding != "ascii":
-        return None
-    if kind == PARAMETERS:
-        folded: bytes | None = rules.fold_parameters(name, text)
-        return folded
-    if kind == ADDRESSES:
-        words = [_text(token, rules) for token in tree]
-        return _folded(name, text, words, rules) if _is_plain(tree, rules) else None
-    if type(tree) is not rules.unstructured or not _match_words(text):
-        return None
-    if any(type(token) not in rules.terminals for token in tree):
-        return None
-    return _folded(name, text, _split_words(text), rules)
-
-
-def _text(tree: Any, rules: Any) -> str:
-    """The text of a parse tree."""
-    if type(tree) not in rules.lists:
-        return str(tree)
-    leaves: list[str] = []
-    _collect(tree, leaves, rules)
-    return "".join(leaves)
-
-
-def _collect(tree: Any, leaves: list[str], rules: Any) -> None:
-    terminals, lists = rules.terminals, rules.lists
-    for token in tree:
-        kind = type(token)
-        if kind in terminals:
-            leaves.append(token)
-        elif kind in lists:
-            _collect(token, leaves, rules)
-        else:
-            leaves.append(str(token))
-
-
-def _is_plain(tree: Any, rules: Any) -> bool:
-    """Whether nothing in the tree was encoded, which would have a say in where it is folded."""
-    return type(tree) in rules.lists and all(
-        type(token) in rules.terminals or type(token) in rules.quoted or _is_plain(token, rules)
-        for token in tree
-    )
-
-
-def _folded(name: str, text: str, words: list[str], rules: Any) -> bytes | None:
-    """The field in lines, each as long as can be; None where a word is longer than a line."""
-    limit = rules.limit
-    if len(text) < limit:
-        return f"{name}:\r\n {text}\r\n".encode()
-    lines = []
-    line = f"{name}: "
-    for word in words:
-        if len(line) + len(word) <= limit:
-            line += word
-            continue
-        if len(word) >= limit:
-            return None
-        # The blank before the fold goes to the next line.
-        blank = line[-1] if line[-1] in " \t" else ""
-        if not blank and word[0] not in " \t":
-            return None
-        lines.append(line[:-1] if blank else line)
-        line = blank + word
-    lines += (line, "")
-    return "\r\n".join(lines).encode()

@@ -1,0 +1,100 @@
+"""Header fields in pure Python (RFC 5322 section 2.2): the twin of ``_speedups/fields.pxi``.
+
+They fit on their line, are folded at white space, or have encoded words in unstructured text. For all others
+each function answers None: the policy of the standard library folds them then.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from ..constants import ADDRESSES, DATE, PARAMETERS
+from .addresses import address_field, folded, text_of, utf8_field
+from .words import fold_words
+
+__all__ = ("header_field", "legacy_field", "source_field")
+_CRLF = "\r\n"
+
+# No control characters but those that fold: each line of what is folded already starts with white space.
+_match_source = re.compile(r"[\t -~]*(?:\r?\n[\t ][\t -~]*)*\Z").match
+# A line of header that the old way of folding leaves alone: no white space at its end, and not that alone.
+_match_legacy_source = re.compile(r"[!-~](?:[\t -~]*[!-~])?(?:\r?\n[\t ]+[!-~](?:[\t -~]*[!-~])?)*\Z").match
+# White space one at a time, between words.
+_match_words = re.compile(r"[!-~]+(?:[\t ][!-~]+)*\Z").match
+_split_words = re.compile(r"([\t ])").split
+_split_lines = re.compile(r"\r?\n").split
+
+
+@lru_cache(maxsize=1024)
+def _is_name(name: str) -> bool:
+    return name.isascii() and name.isprintable() and " " not in name and ":" not in name and name != ""
+
+
+def legacy_field(name: str, value: Any, rules: Any) -> bytes | None:
+    """A field of an old-style message; None if it has to be folded."""
+    if type(value) is not str or not _is_name(name) or not _match_legacy_source(value):
+        return None
+    lines = _split_lines(f"{name}: {value}")
+    return "\n".join([*lines, ""]).encode() if max(map(len, lines)) <= rules.limit else None
+
+
+def source_field(name: str, value: str, rules: Any) -> bytes | None:
+    """A field that a parser took as it was, and that may be folded already."""
+    if not _is_name(name) or not _match_source(value):
+        return None
+    if "\n" in value:
+        lines = _split_lines(value)
+        if len(name) + 2 + len(lines[0]) <= rules.limit and max(map(len, lines)) <= rules.limit:
+            return f"{name}: {_CRLF.join(lines)}\r\n".encode()
+        value = "".join(lines)
+    elif len(name) + 2 + len(value) <= rules.limit:
+        return f"{name}: {value}\r\n".encode()
+    if not rules.folds or name.lower() in rules.structured or "=?" in value:
+        return None
+    return _folded_text(name, value, rules)
+
+
+def header_field(value: Any, rules: Any) -> bytes | None:
+    """A field whose value is a header object of :mod:`email.headerregistry`."""
+    bases = type(value).__bases__
+    if len(bases) != 2 or bases[1] is not rules.base or type(value).fold is not rules.fold:
+        return None
+    kind = rules.kinds.get(bases[0])
+    name: str = value._name
+    if kind is None or not _is_name(name):
+        return None
+    tree = value._parse_tree
+    if kind == ADDRESSES:
+        return address_field(name, tree, rules)
+    text = str.__str__(value)
+    if not text or "\n" in text or "\r" in text or (kind == DATE and not tree):
+        return None
+    if not text.isascii() and rules.utf8:
+        return utf8_field(name, text_of(tree, rules), rules)  # in the value, raw bytes are decoded
+    if text.isascii() and len(name) + 2 + len(text) <= rules.limit:
+        return f"{name}: {text}\r\n".encode()
+    if not rules.folds:
+        return None
+    if kind == PARAMETERS:
+        written: bytes | None = rules.fold_parameters(name, text if text.isascii() else str(tree))
+        return written
+    if type(tree) is not rules.unstructured or any(type(token) not in rules.terminals for token in tree):
+        return None
+    return _folded_text(name, text if text.isascii() else "".join(tree), rules)
+
+
+def _folded_text(name: str, text: str, rules: Any) -> bytes | None:
+    """Unstructured text in lines, with encoded words where need be."""
+    if text.isascii() and _match_words(text):
+        if len(text) < rules.limit:
+            return f"{name}:\r\n {text}\r\n".encode()
+        words = _split_words(text)
+        written = folded(f"{name}: ", words, [False] * len(words), rules)
+        if written is not None:
+            return written
+    if not rules.words or (text.isascii() and len(text) < rules.limit):
+        return None
+    lines = fold_words(f"{name}: ", text, rules.limit, rules.words, False)
+    return None if lines is None else _CRLF.join([*lines, ""]).encode()
