@@ -27,22 +27,37 @@ BAR_WIDTH = 40
 #: The parameters of SGR (ECMA-48 section 8.3.117) for the colours that are used.
 COLOURS = {"red": 31, "green": 32, "yellow": 33}
 
-if sys.version_info >= (3, 11):
-    run_async = asyncio.run
-else:  # Python 3.10 raises KeyboardInterrupt in the middle of a task, which asyncio then complains about
 
-    def run_async(main: Coroutine[Any, Any, T]) -> T:
-        async def cancel_when_interrupted() -> T:
-            task = asyncio.current_task()
-            assert task is not None
-            with suppress(NotImplementedError):  # on Windows
-                asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
-            return await main
+def run_async(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine. The first two interrupts (SIGINT, Ctrl-C) cancel it, one more ends it wherever it is.
 
-        try:
-            return asyncio.run(cancel_when_interrupted())
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None
+    asyncio cancels it once, and then raises KeyboardInterrupt in whatever is running, which may be the
+    event loop: a wake-up that it was about to deliver is lost then, and the coroutine never ends.
+
+    :raises KeyboardInterrupt: if it was cancelled
+    """
+
+    async def cancel_when_interrupted() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        count = 0
+
+        def interrupt() -> None:
+            nonlocal count
+            count += 1
+            if count == 2:
+                loop.remove_signal_handler(signal.SIGINT)
+            task.cancel()
+
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as shells have it in the background
+            with suppress(NotImplementedError, RuntimeError):  # on Windows, and in other threads
+                loop.add_signal_handler(signal.SIGINT, interrupt)
+        return await main
+
+    try:
+        return asyncio.run(cancel_when_interrupted())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 class Exit(enum.IntEnum):

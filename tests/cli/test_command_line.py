@@ -221,6 +221,19 @@ def test_ctrl_c(argv: list[str]) -> None:
     assert err == b"Interrupted.\n"
 
 
+def test_ctrl_c_is_not_for_what_runs_in_the_background() -> None:
+    async def ask() -> object:
+        return signal.getsignal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert console.run_async(ask()) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert console.run_async(ask()) not in (before, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_reader_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     os.close(reading)
