@@ -93,8 +93,8 @@ class Outgoing(NamedTuple):
                 options.append("BODY=8BITMIME")
             else:
                 content = self.make_object()  # without 8BITMIME (RFC 6152) it has to be written in ASCII
-        if isinstance(content, Joined) and len(content) < whole:
-            content = content.read()
+        if content is self.content and len(self.content) < whole:
+            content = self.content.read()
         return Envelope(self.sender, everyone, content, options, list(args.rcpt_option))
 
 
