@@ -46,6 +46,8 @@ def gives_up(error: BaseException | None) -> bool:
 class HasTranscript(Protocol):
     """A client that has a connection, or had one."""
 
+    _opening_timeout: float | None
+
     def _attach_transcript(self, error: SMTPException) -> None: ...
 
 
@@ -63,6 +65,7 @@ def explain(client: HasTranscript, error: SMTPException) -> None:
                 tls_port=is_tls_port(options),
                 login=options._username is not None,
                 token=options._oauth_token_generator is not None,
+                waited=client._opening_timeout is None or client._opening_timeout > 0,
             ),
         )
 

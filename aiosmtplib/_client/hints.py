@@ -30,6 +30,7 @@ class Setup(NamedTuple):
     :ivar tls_port: whether its port is that of TLS from the first byte, 465
     :ivar login: whether there is a user name to log in with
     :ivar token: whether there is an access token to log in with
+    :ivar waited: whether the server had any time to answer, which a timeout of 0 does not give it
     """
 
     server: str
@@ -38,6 +39,7 @@ class Setup(NamedTuple):
     tls_port: bool = False
     login: bool = False
     token: bool = False
+    waited: bool = True
 
 
 class Hint(NamedTuple):
@@ -271,8 +273,9 @@ HINTS: Final = (
     ),
     Hint(
         "no answer",
-        lambda error, _: (
+        lambda error, setup: (
             error.phase == "connect"
+            and setup.waited
             and (isinstance(error, SMTPConnectTimeoutError) or getattr(error.__cause__, "errno", 0) in _AWAY)
         ),
         "Nothing answers there: a wrong host, or a firewall. Many networks let nothing out to port 25: use "

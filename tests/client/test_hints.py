@@ -3,8 +3,8 @@
 import errno
 import pickle
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,19 @@ def free_port() -> int:
         return port
 
 
+@contextmanager
+def silent_address() -> Iterator[tuple[str, int]]:
+    """An address that answers nothing: a full queue of connections that nobody accepts."""
+    with socket.socket() as listener, ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+
+
 @asynccontextmanager
 async def peer_of(name: str, tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
     """What fails as a line of the table has it: the options of a client that sends there."""
@@ -76,7 +89,9 @@ async def peer_of(name: str, tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
     elif name == "no such socket":
         elsewhere = {"socket_path": str(tmp_path / "none")}
     elif name == "no answer":
-        elsewhere = {"hostname": "127.0.0.1", "port": 25, "timeout": 0}
+        with silent_address() as (host, port):
+            yield {"hostname": host, "port": port, "local_hostname": HOST, "timeout": 0.1}
+        return
     elif name == "no greeting":
         actions, more = {"connect": silence}, {"timeout": 0.1}
     elif name == "no TLS":
@@ -226,6 +241,14 @@ async def test_all_recipients_refused_for_want_of_a_login() -> None:
                 await client.sendmail(SENDER, RECIPIENTS, MESSAGE)
     assert caught.value.hint is None
     assert hint_for(aiosmtplib.SMTPRecipientsRefused([]), Setup("", "")) is None
+
+
+async def test_a_timeout_of_zero_says_nothing_about_the_server() -> None:
+    async with Peer() as peer:
+        with pytest.raises(aiosmtplib.SMTPConnectTimeoutError) as caught:
+            await SMTP(**options_for(peer, timeout=0)).connect()
+    assert caught.value.hint is None
+    assert str(caught.value) == f"Timed out connecting to 127.0.0.1 on port {peer.port}"
 
 
 @pytest.mark.parametrize("number", [errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT])
