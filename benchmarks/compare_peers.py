@@ -21,7 +21,7 @@ from tests.support import mta
 
 from . import bench_loopback
 from .bench_loopback import ROOT, WORK
-from .compare_servers import Missing
+from .compare_servers import CAFILE, Missing
 from .loopback_client import message
 
 __all__ = ("MESSAGE_DOORS", "Contestant", "Order", "Sample", "contestants")
@@ -46,12 +46,14 @@ class Order:
     recipients: int
     times: int
     warm_up: int
+    tls: bool = False
 
     def arguments(self) -> list[str]:
         """The options that the clients in ``peers/`` share."""
         names = ("port", "connections", "recipients", "times")
         options = [f"--{name}={getattr(self, name)}" for name in names]
-        return [*options, f"--warm-up={self.warm_up}", f"--message={text_file(self.octets)}"]
+        options += [f"--warm-up={self.warm_up}", f"--message={text_file(self.octets)}"]
+        return [*options, f"--cafile={CAFILE}"] if self.tls else options
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,8 @@ def smtplib_threads(door: str) -> Contestant:
     command = [sys.executable, str(CLIENTS / "smtplib_client.py")]
     if door == "sendmail":
         return Contestant("smtplib threads", "smtplib", command)
-    return Contestant(f"smtplib threads {door}", "smtplib", [*command, "--messages"], door=door)
+    option = {"send": "--each", "send_message": "--messages"}[door]
+    return Contestant(f"smtplib threads {door}", "smtplib", [*command, option], door=door)
 
 
 def nodemailer() -> Contestant:
@@ -257,6 +260,11 @@ def contestants() -> tuple[list[Contestant], dict[str, str]]:
     wanted |= {f"aiosmtplib pure asyncio {door}": (ours, "pure", "asyncio", door) for door in MESSAGE_DOORS}
     wanted |= {f"stock {loop} send_message": (stock, loop, "send_message") for loop in LOOPS}
     wanted["smtplib threads send_message"] = (smtplib_threads, "send_message")
+    # A connection for each message.
+    wanted |= {f"aiosmtplib {loop} send": (ours, "compiled", loop, "send") for loop in LOOPS}
+    wanted["aiosmtplib pure asyncio send"] = (ours, "pure", "asyncio", "send")
+    wanted |= {f"stock {loop} send": (stock, loop, "send") for loop in LOOPS}
+    wanted["smtplib threads send"] = (smtplib_threads, "send")
     wanted |= {
         "smtplib threads": (smtplib_threads, "sendmail"),
         "nodemailer pool": (nodemailer,),

@@ -4,6 +4,7 @@ import contextlib
 import os
 import select
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -14,9 +15,12 @@ import pytest
 
 from tests.support import mta
 
-from .bench_loopback import ROOT
+from .bench_loopback import ROOT, WORK
 
-__all__ = ("Missing", "postfix", "relay", "round_trip", "sink")
+__all__ = ("CAFILE", "Missing", "postfix", "relay", "round_trip", "sink", "tls_sink")
+
+#: The certificate of the authority that signs that of :func:`tls_sink`.
+CAFILE = WORK / "tls-sink-ca.pem"
 
 #: How long a server may take to start, in seconds.
 PATIENCE = 10
@@ -57,6 +61,27 @@ def sink() -> Iterator[int]:
             yield port
         finally:
             server.kill()
+
+
+@contextlib.contextmanager
+def tls_sink() -> Iterator[int]:
+    """The port of a sink of our own that speaks TLS from the first byte, which smtp-sink cannot.
+
+    :raises Missing: if it does not start
+    """
+    WORK.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "benchmarks.compare_tls_sink", str(CAFILE)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line.strip():
+                raise Missing("the sink with TLS does not start")
+            yield int(line)
+        finally:
+            process.kill()
 
 
 @contextlib.contextmanager
@@ -111,14 +136,16 @@ def relay(port: int, delay: float) -> Iterator[int]:
             process.kill()
 
 
-def round_trip(port: int) -> float:
+def round_trip(port: int, *, tls: bool = False) -> float:
     """The time from a NOOP to its reply, in seconds: the relay's timers add a little to its delay."""
     taken = []
-    with (
-        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as sock,
-        sock.makefile("rb") as replies,
-    ):
+    with contextlib.ExitStack() as stack:
+        sock = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            context = ssl.create_default_context(cafile=str(CAFILE))
+            sock = stack.enter_context(context.wrap_socket(sock, server_hostname="127.0.0.1"))
+        replies = stack.enter_context(sock.makefile("rb"))
         replies.readline()
         for command in [b"EHLO client\r\n", *[b"NOOP\r\n"] * 11, b"QUIT\r\n"]:
             started = time.perf_counter()

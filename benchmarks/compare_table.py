@@ -2,10 +2,14 @@
 
 from typing import Any
 
-__all__ = ("ON_POSTFIX", "by_round_trip", "markdown", "table")
+__all__ = ("AGAIN", "DOORS", "SERVERS", "by_round_trip", "markdown", "table")
 
-#: Our send_many over BDAT, among those that send to smtp-sink.
-ON_POSTFIX = "aiosmtplib asyncio send_many, CHUNKING (Postfix)"
+#: The door of stock that a group is compared with, where it is not sendmail.
+DOORS = {"message": "send_message", "each": "send", "tls-each": "send"}
+#: What the servers of the cases are called.
+SERVERS = {"sink": "smtp-sink", "postfix": "Postfix, with CHUNKING"}
+#: Behind the name of a client whose rounds differed by more than a quarter, so that it was measured again.
+AGAIN = "*"
 
 Document = dict[str, Any]
 
@@ -15,11 +19,14 @@ def table(document: Document) -> str:
     parts = []
     sends = [case for case in document["cases"] if case["group"] not in ("rtt", "postfix")]
     parts += [_sending(case) for case in sends]
-    if road := [case for case in document["cases"] if case["group"] == "rtt"]:
-        parts.append(_road(road))
+    road = [case for case in document["cases"] if case["group"] == "rtt"]
+    parts += [_road(road, server) for server in SERVERS if any(case["server"] == server for case in road)]
     parts += [_postfix(case) for case in document["cases"] if case["group"] == "postfix"]
     facts = ", ".join(f"{name} {value}" for name, value in document["machine"].items())
-    parts.append(f"Median of {document['rounds']}. {facts}.")
+    parts.append(
+        f"Median of {document['rounds']}. {AGAIN}: its rounds differed by more than a quarter, and it was "
+        f"measured again. {facts}."
+    )
     if document["skipped"]:
         parts.append("\n".join(f"- without {name}: {why}" for name, why in document["skipped"].items()))
     return "\n\n".join(parts)
@@ -36,7 +43,7 @@ def _sending(case: Document) -> str:
     def of(name: str, figure: str) -> float | None:
         return results[name][figure] if name in results else None
 
-    door = "send_message" if case["group"] == "message" else "sendmail"
+    door = DOORS.get(case["group"], "sendmail")
     rows = [
         (
             "client",
@@ -46,48 +53,46 @@ def _sending(case: Document) -> str:
             "than smtp-source",
             "messages/s",
             "times stock",
+            "spread",
         )
     ]
-    for name, result in results.items():
+    for name, result in sorted(results.items(), key=lambda item: item[1]["cpu_us"]):
         loop = "uvloop" if "uvloop" in name else "asyncio"
         stock = f"stock {loop} {door}"
         cpu, rate, stock_rate = result["cpu_us"], result["rate"], of(stock, "rate")
         rows.append(
             (
-                name,
+                name + (AGAIN if result.get("measured_again") else ""),
                 f"{cpu:.1f}",
                 _times(of(stock, "cpu_us"), cpu),
                 _times(of("Go net/smtp", "cpu_us"), cpu),
                 _times(of("smtp-source", "cpu_us"), cpu),
                 f"{rate:.0f}",
                 f"{rate / stock_rate:.2f}" if stock_rate else "-",
+                f"{result.get('spread', 0):.0%}",
             )
         )
     return f"{case['name']}\n\n{markdown(rows)}"
 
 
-def by_round_trip(cases: list[Document]) -> tuple[list[float], dict[str, list[float | None]]]:
-    """The round-trip times in ms, and for each client its rates at these.
-
-    Against Postfix there is only what smtp-sink cannot show, because it has no CHUNKING.
-    """
-    on_sink = [case for case in cases if case["server"] == "sink"]
-    on_postfix = {case["rtt"]: case["results"] for case in cases if case["server"] == "postfix"}
-    rates: dict[str, list[float | None]] = {}
-    for name in dict.fromkeys(name for case in on_sink for name in case["results"]):
-        rates[name] = [case["results"].get(name, {}).get("rate") for case in on_sink]
-    if on_postfix:
-        found = [on_postfix.get(case["rtt"], {}) for case in on_sink]
-        rates[ON_POSTFIX] = [next((one["rate"] for one in results.values()), None) for results in found]
-    return [case["measured_rtt_ms"] for case in on_sink], rates
+def by_round_trip(
+    cases: list[Document], server: str
+) -> tuple[list[float], dict[str, list[dict[str, Any] | None]]]:
+    """The round-trip times to a server in ms, and for each client its results at these."""
+    found = [case for case in cases if case["server"] == server]
+    names = dict.fromkeys(name for case in found for name in case["results"])
+    results = {name: [case["results"].get(name) for case in found] for name in names}
+    return [case["measured_rtt_ms"] for case in found], results
 
 
-def _road(cases: list[Document]) -> str:
-    trips, all_rates = by_round_trip(cases)
+def _road(cases: list[Document], server: str) -> str:
+    trips, results = by_round_trip(cases, server)
     rows = [("messages/s, 1 connection", *(f"{trip:.2g} ms" for trip in trips))]
-    for name, rates in all_rates.items():
-        rows.append((name, *("-" if rate is None else f"{rate:.1f}" for rate in rates)))
-    return f"Rate against round-trip time, smtp-sink unless said\n\n{markdown(rows)}"
+    for name, each in results.items():
+        again = any(one.get("measured_again") for one in each if one is not None)
+        rates = ("-" if one is None else f"{one['rate']:.1f}" for one in each)
+        rows.append((name + (AGAIN if again else ""), *rates))
+    return f"Rate against round-trip time, {SERVERS[server]}\n\n{markdown(rows)}"
 
 
 def _postfix(case: Document) -> str:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
 
 EXTENSIONS = b"250-localhost\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-8BITMIME\r\n250 SIZE\r\n"
 REPLIES = {
@@ -94,10 +97,13 @@ class Sink(asyncio.Protocol):
         replies.append(TAKEN)
 
 
-async def serve(stdin: IO[str], stdout: IO[str]) -> None:
-    """Serve until the end of ``stdin``. Write the port, and at the end how many messages came."""
+async def serve(stdin: IO[str], stdout: IO[str], tls: ssl.SSLContext | None = None) -> None:
+    """Serve until the end of ``stdin``. Write the port, and at the end how many messages came.
+
+    :param tls: for TLS from the first byte
+    """
     before = Sink.messages
-    server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0, ssl=tls)
     async with server:
         print(server.sockets[0].getsockname()[1], file=stdout, flush=True)
         await asyncio.to_thread(stdin.read)

@@ -31,6 +31,9 @@ class Doors:
             "start_tls": False,
             "local_hostname": "client",
         }
+        if given.cafile:
+            del self.common["start_tls"]
+            self.common |= {"use_tls": True, "cert_bundle": given.cafile}
         if given.no_chunking:
             self.common["chunking"] = False
 
@@ -68,6 +71,24 @@ class Doors:
                 assert not refused
 
         return await self._each(one)
+
+    async def send(self) -> tuple[Send, Any]:
+        """A connection for each message, so many of them at a time."""
+
+        async def worker(times: int) -> None:
+            for _ in range(times):
+                refused, _ = await aiosmtplib.send(
+                    self.text, sender=SENDER, recipients=self.recipients, **self.common
+                )
+                assert not refused
+
+        async def send(times: int) -> None:
+            await asyncio.gather(*(worker(times) for _ in range(self.connections)))
+
+        async def end() -> None:
+            pass
+
+        return send, end
 
     async def send_many(self) -> tuple[Send, Any]:
         """One ``send_many`` on each connection."""
@@ -158,7 +179,8 @@ async def measure(given: argparse.Namespace) -> None:
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
-    doors = ["sendmail", "send_many", "send_message", "send_many_messages", "pool_send_many", "pool_sendmail"]
+    doors = ["sendmail", "send", "send_many", "send_message", "send_many_messages"]
+    doors += ["pool_send_many", "pool_sendmail"]
     parser.add_argument("--door", choices=doors, default="sendmail")
     parser.add_argument("--no-chunking", action="store_true", help="never BDAT")
     given = parser.parse_args()

@@ -25,6 +25,7 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--recipients", type=int, required=True)
     parser.add_argument("--times", type=int, required=True, help="messages on each connection that count")
     parser.add_argument("--warm-up", type=int, required=True, help="messages on each connection before them")
+    parser.add_argument("--cafile", help="speak TLS from the first byte, and trust these certificates")
     return parser
 
 
