@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import IO, Any, NamedTuple
 
 from .._client.results import SendResult
-from ..errors import SMTPRecipientsRefused, SMTPSenderRefused
+from ..errors import SMTPException, SMTPRecipientsRefused, SMTPSenderRefused
 from ..status import Delivery
 from .console import UsageError
 from .message import Outgoing
@@ -38,7 +38,9 @@ def record_of(key: str, label: str, result: SendResult[Any]) -> dict[str, Any]:
     error = result.error
     response = result.response
     refused = {each: str(reply) for each, reply in result.refused.items()}
-    text = None if error is None or response is not None else str(error)
+    text = None
+    if error is not None and response is None:  # its message, without the hint to programs
+        text = error.message if isinstance(error, SMTPException) else str(error)
     if isinstance(error, SMTPSenderRefused):
         refused = {f"{envelope.sender or '<>'} (sender)": str(response)}
     elif isinstance(error, SMTPRecipientsRefused):
