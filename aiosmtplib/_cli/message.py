@@ -10,7 +10,8 @@ import mimetypes
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._client.results import Envelope
@@ -22,6 +23,7 @@ from .sources import HEADER_END, Base64, Joined, Part, Source, first_octets
 
 if TYPE_CHECKING:
     from email.message import EmailMessage, Message
+    from email.policy import EmailPolicy
 
 __all__ = ("Outgoing", "prepare")
 
@@ -136,7 +138,8 @@ def _complete(source: Source, head: bytes, args: argparse.Namespace) -> Outgoing
         raise UsageError(f"{source.label} is no message: it does not begin with a header field.")
     added = "".join(f"{name}: {value}\r\n" for name, value in _added_headers(args)).encode()
     fields = email.message_from_bytes(added + given, policy=email.policy.SMTP)
-    header = _encoded(added + BCC_FIELDS.sub(b"", given))
+    header = added + BCC_FIELDS.sub(b"", given)
+    _check_fields(header)
     if args.sender is not None:
         sender = _envelope_sender(args.sender)
     else:
@@ -148,9 +151,16 @@ def _complete(source: Source, head: bytes, args: argparse.Namespace) -> Outgoing
         raise UsageError(f"{_shown(source)} has no recipients: say who gets it with --to.")
     body = source.part.after(end.end() if end else len(head))
 
-    def make_object() -> Message:
-        return email.message_from_bytes(header + b"\r\n" + b"".join(body), policy=email.policy.SMTP)
+    as_given = header
 
+    def make_object() -> Message:
+        message = email.message_from_bytes(as_given + b"\r\n" + b"".join(body), policy=email.policy.SMTP)
+        if not as_given.isascii():
+            _decode_fields(message)
+        return message
+
+    if all(address.isascii() for address in (sender, *recipients)):
+        header = _encoded(header)  # with others the object is sent, whose header may be in UTF-8
     content = Joined([header + b"\r\n", body] if end else [header])
     return Outgoing(source.label, sender, recipients, header, content, body, source.part, make_object)
 
@@ -205,7 +215,9 @@ def _text(source: Source, head: bytes, args: argparse.Namespace) -> Outgoing:
         return whole
 
     fill(message, True)
-    written = message.as_bytes()
+    utf8 = not all(address.isascii() for address in (sender, *recipients))
+    with _writing():
+        written = message.as_bytes(policy=_policy(utf8))
     pieces: list[bytes | Base64] = []
     for mark, stream in streams.items():
         before, _, written = written.partition(mark + b"\r\n")
@@ -248,12 +260,20 @@ def _attached(path: str) -> Part:
     return Part(path)
 
 
-def _empty() -> EmailMessage:
-    import email.message
+def _policy(utf8: bool = False) -> EmailPolicy[EmailMessage]:
+    """A policy that encodes text that is not ASCII: not every server has 8BITMIME.
+
+    :param utf8: whether header fields may be in UTF-8 (RFC 6532)
+    """
     import email.policy
 
-    # With this policy, text that is not ASCII is encoded: not every server has 8BITMIME.
-    return email.message.EmailMessage(policy=email.policy.SMTP.clone(cte_type="7bit"))
+    return email.policy.SMTP.clone(cte_type="7bit", utf8=utf8)
+
+
+def _empty() -> EmailMessage:
+    import email.message
+
+    return email.message.EmailMessage(policy=_policy())
 
 
 def _addressed(args: argparse.Namespace, sender: str) -> EmailMessage:
@@ -300,14 +320,45 @@ def _encoded_field(match: re.Match[bytes]) -> bytes:
 
     if match[0].isascii():
         return match[0]
-    name, _, value = match[0].decode("utf-8", "surrogateescape").partition(":")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise UsageError(f"The {name} header is neither ASCII nor UTF-8.") from None
+    name, _, value = match[0].decode().partition(":")
     policy = email.policy.SMTP
     name, parsed = policy.header_store_parse(name.strip(), re.sub(r"[\r\n]+", "", value).strip())
-    return policy.fold_binary(name, parsed)
+    with _writing():
+        return policy.fold_binary(name, parsed)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """While header fields are written, an error is one that the user can correct."""
+    import email.errors
+
+    try:
+        yield
+    except email.errors.MessageError as exc:  # pragma: no cover - from Python 3.15 on, for addresses in UTF-8
+        raise UsageError(f"A header cannot be written in ASCII: {exc}") from exc
+
+
+def _check_fields(header: bytes) -> None:
+    """:raises UsageError: if a field is neither ASCII nor UTF-8"""
+    for field in FIELD.finditer(header):
+        try:
+            field[0].decode()
+        except UnicodeDecodeError:
+            name = field[0].partition(b":")[0].decode()
+            raise UsageError(f"The {name} header is neither ASCII nor UTF-8.") from None
+
+
+def _decode_fields(message: Message) -> None:
+    """Let the fields in UTF-8 be text, which is written as the server takes it."""
+    fields = list(message.raw_items())
+    for name, _ in fields:
+        del message[name]
+    for name, value in fields:
+        if value.isascii():
+            message.set_raw(name, value)
+        else:
+            text = re.sub(r"[\r\n]+", "", value)
+            message[name] = text.encode("utf-8", "surrogateescape").decode("utf-8")
 
 
 def _envelope_sender(text: str) -> str:

@@ -169,6 +169,17 @@ def test_addresses_beyond_ascii(serve: Serve, run: Run) -> None:
     assert server.messages[1].message["Message-ID"].endswith("@localhost>")
 
 
+def test_header_in_utf8_for_addresses_beyond_ascii(serve: Serve, run: Run) -> None:
+    server = serve()
+    message = EML.replace(b"To: b@", "To: bärbel@".encode()).replace(b"odd", "ödd".encode())
+    assert run(*at(server), stdin=message)[0] == 0
+    received = server.messages[0]
+    assert received.recipients[0] == "bärbel@example.com"
+    assert "To: bärbel@example.com, Carl <c@example.com>\r\n".encode() in received.content
+    assert "ödd".encode() in received.content
+    assert b"Hello\r\n.\r\n" in received.content
+
+
 def test_options_of_the_envelope(run: Run) -> None:
     with in_thread(Peer()) as peer:
         options = ["--mail-option", "RET=HDRS", "--mail-option", "ENVID=1", "--rcpt-option", "NOTIFY=NEVER"]
