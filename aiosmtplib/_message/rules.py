@@ -178,7 +178,7 @@ class Rules:
                 line = " " + parameter
             elif self.words:
                 lines.append(line)
-                *whole, line = self._sections(found[1], found[2], "" if text.isascii() else "utf-8")
+                *whole, line = self._sections(found[1], found[2], "us-ascii" if text.isascii() and not self.utf8 else "utf-8")
                 lines += whole
             else:
                 return None
@@ -188,7 +188,7 @@ class Rules:
     def _sections(self, name: str, value: str, charset: str) -> list[str]:
         """The lines of a parameter that is longer than one (RFC 2231 section 3)."""
         lines: list[str] = []
-        charset = (charset or "us-ascii") + "''"
+        charset += "''"
         while value:
             before = f" {name}*{len(lines)}*={charset}"
             room = self.limit - len(before) - 1  # for the semicolon

@@ -86,6 +86,8 @@ def test_encoded_words(name: str) -> None:
     ours, theirs = both_ways(make, tally)
     assert ours == theirs
     assert (tally.generated, tally.folded) == (0, 0 if flattening._words() else fields)
+    ours, theirs = both_ways(make, Tally(), utf8=True)
+    assert ours == theirs
 
 
 @pytest.mark.parametrize("name", GENERATED)
