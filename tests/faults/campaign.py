@@ -2,6 +2,9 @@
 
 ``make faults`` does all of it and prints a table; ``make faults ARGS="--step 7 --kind LMTP"`` a part.
 
+``make faults ARGS="--seconds 600 --seed 1"`` runs random sessions of ``send_many`` instead, for so long
+(:mod:`tests.faults.many_sessions`).
+
 What has to hold, for whatever happens at whichever byte:
 
 * ``DELIVERED`` is in the ledger once for each recipient that was not refused; ``REJECTED`` and ``NOT_SENT``
@@ -32,6 +35,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count, cycle
 from typing import Any
 
 from aiosmtplib import Delivery
@@ -39,6 +43,7 @@ from aiosmtplib._codec import IMPLEMENTATION
 
 from . import verdicts
 from .faulty_relay import BITS, ENDS, FAULTS, NONE, WAYS, Fault, FaultRelay
+from .many_sessions import ManySession
 from .session_reader import conclusions
 from .sessions import AFTER, EXPECTED, KINDS, Kind, Session
 
@@ -232,13 +237,58 @@ def replies() -> int:
     return len(wrong)
 
 
+async def _random_sessions(seed: int, numbers: Iterator[int], until: float, tally: Tally) -> None:
+    with _complaints(tally):
+        while time.perf_counter() < until:
+            session = ManySession(seed, next(numbers))
+            await session.run()
+            tally.sessions += 1
+            tally.verdicts.update(each.delivery.name for each in session.results)
+            tally.wrong += [f"{session.name}: {text}" for text in session.wrong]
+            if left := await left_over(sys.maxsize):
+                tally.wrong.append(f"{session.name}: {left}")
+
+
+def random_sessions(seconds: float, seed: int, first: int = 0) -> int:
+    """Run random sessions for so many seconds, on each event loop in turn.
+
+    :param first: the number of the first one
+    :return: how many violations there were
+    """
+    total, numbers = Tally(), count(first)
+    until = time.perf_counter() + seconds
+    for name, loop in cycle(list(_loops())):
+        tally, runner = Tally(), loop()
+        # No longer than the others wait for their turn.
+        end = min(until, time.perf_counter() + 10)
+        try:
+            runner.run_until_complete(_random_sessions(seed, numbers, end, tally))
+        finally:
+            runner.close()
+        for text in tally.wrong[:10]:
+            print(f"    {name}: {text}", flush=True)
+        total.add(tally)
+        total.verdicts += tally.verdicts
+        if time.perf_counter() >= until:
+            break
+    said = ", ".join(f"{number:,} {each}" for each, number in total.verdicts.most_common())
+    counts = f"{total.sessions:,} sessions; {said}; {len(total.wrong):,} violations"
+    print(f"{IMPLEMENTATION} twin, seed {seed}: {counts}")
+    return len(total.wrong)
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.campaign")
     parser.add_argument("--step", type=int, default=1, help="every so many bytes (default: every byte)")
     parser.add_argument("--kind", action="append", help="only sessions whose name has this in it")
     parser.add_argument("--fault", action="append", choices=FAULTS, help="only this fault")
     parser.add_argument("--loop", action="append", help="only this event loop")
+    parser.add_argument("--seconds", type=float, help="random sessions instead, for so long")
+    parser.add_argument("--seed", type=int, default=1, help="of those (default: 1)")
+    parser.add_argument("--session", type=int, default=0, help="the number of the first of them (default: 0)")
     args = parser.parse_args(arguments)
+    if args.seconds is not None:
+        return 1 if random_sessions(args.seconds, args.seed, args.session) else 0
     wrong = replies() if not (args.kind or args.fault or args.loop) else 0
     total = Tally()
     columns = "{:24}{:9}{:>8}{:>10}{:>8}{:>7}{:>7}{:>8}  {}"
