@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from ..support.random_calls import call_at_random
+
 
 class Steps:
     """A dialogue of any values."""
@@ -104,3 +106,11 @@ def test_an_exchange_without_replies(compiled: ModuleType) -> None:
     ):
         with pytest.raises(TypeError):
             call(*given)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_calls_raise_at_most(compiled: ModuleType, seed: int) -> None:
+    """``make sanitize`` makes a million of them."""
+    found = call_at_random(compiled, 1500, seed)
+    assert found["TypeError"] > 100
+    assert found["returned"] > 100

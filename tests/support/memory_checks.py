@@ -33,6 +33,8 @@ TESTS = (
     "message/test_flatten",
     "session",
 )
+#: So many calls of every name with values of any type. An environment variable may ask for others.
+RANDOM_CALLS = os.environ.get("RANDOM_CALLS", "1000000")
 #: With these the shared object of the probe, and the extension, are built.
 FLAGS = ("-O1", "-g", "-fno-omit-frame-pointer")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
@@ -179,7 +181,8 @@ def sanitize(options: list[str]) -> str | None:
     command = [sys.executable, "-m", "pytest", *quick, *options]
     with ThreadPoolExecutor() as pool:
         halves = [pool.submit(run, [*command, *tests[i::2]], folder, **plain) for i in range(2)]
-        finished = [half.result() for half in halves]
+        calls = [sys.executable, "-X", "faulthandler", "-m", "tests.support.random_calls", RANDOM_CALLS]
+        finished = [each.result() for each in (*halves, pool.submit(run, calls, folder, **plain))]
     for done in finished:
         failed = done.returncode != 0
         print("\n".join(done.stdout.splitlines()[-60 if failed else -1 - 12 * bool(options) :]))
