@@ -127,6 +127,12 @@ cdef Part plan(message, rules, list lacking, int depth):
         part.form, part.boundary = found
     payload = message._payload
     if part.form == BODY:
+        if PyUnicode_CheckExact(payload) and not PyUnicode_IS_ASCII(payload) and not rules.eight_bit:
+            message = rules.recoded(message)
+            if message is None:
+                raise Unusual
+            part.headers = message._headers
+            payload = message._payload
         if payload is not None:
             part.text = body(payload, rules)
         return part
@@ -165,23 +171,20 @@ cdef object body(text, rules):
 
 cdef int add_boundaries(Part part, list lacking, rules) except -1:
     """Generate the boundaries that are lacking, the inner ones first, as the generator does."""
-    cdef list taken = []
+    cdef list found = []
+    cdef set taken
     cdef Part lacked
-    look_for_boundaries(part, taken)
+    look_for_boundaries(part, found)
+    boundary = rules.new_boundary()
+    taken = {one[:len(boundary)] for one in found}  # all that are generated have one length
     for lacked in lacking:
-        boundary = rules.new_boundary()
-        while starts_one_of(boundary, taken):
+        while boundary in taken:
             boundary = rules.new_boundary()
         lacked.boundary = boundary
-        taken.append(boundary)
+        taken.add(boundary)
+        if lacked is not lacking[-1]:
+            boundary = rules.new_boundary()
     return 0
-
-
-cdef bint starts_one_of(str boundary, list taken) except -1:
-    for one in taken:
-        if (<str>one).startswith(boundary):
-            return True
-    return False
 
 
 cdef int look_for_boundaries(Part part, list taken) except -1:

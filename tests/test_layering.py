@@ -35,7 +35,7 @@ LAYERS = {
     "messages and logins": [
         *within("_sasl", "secret saslprep base mechanisms scram channel_binding"),
         "auth",
-        *within("_message", "domains rules samples phrases specs flatten addresses fields"),
+        *within("_message", "domains recoding rules samples phrases specs flatten addresses fields"),
         "email",
     ],
     "envelopes": [

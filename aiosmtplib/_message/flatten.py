@@ -104,6 +104,10 @@ class _CheckedRules(Rules):
     def folds(self) -> bool:  # type: ignore[override]
         return _folds()
 
+    @functools.cached_property
+    def decodes(self) -> bool | None:  # type: ignore[override]
+        return _decodes(self.legacy)
+
     def __getattr__(self, name: str) -> int:
         if name != "words":
             raise AttributeError(name)
@@ -223,6 +227,23 @@ def _words() -> int:
     """The rules for encoded words that it follows; asked when there have been some."""
     known = (NEWER_WORDS, OLDER_WORDS) if sys.version_info >= (3, 13) else (OLDER_WORDS, NEWER_WORDS)
     return next((words for words in known if _folds() and _agrees(samples.encoded, words)), OTHER_WORDS)
+
+
+@functools.cache
+def _decodes(legacy: bool) -> bool | None:
+    """Whether it decodes a body with 8-bit bytes before it encodes it anew; asked before the first one."""
+    return next((decodes for decodes in (False, True) if _agrees_on_bytes(legacy, decodes)), None)
+
+
+def _agrees_on_bytes(legacy: bool, decodes: bool) -> bool:
+    try:
+        message = samples.eight_bit(legacy)
+        rules = Rules(rules_for(message, False, "7bit").policy)
+        rules.decodes = decodes
+        written = serialize_message(message, rules, PLAIN)
+        return written is not None and written[0] == generate(message, rules)
+    except Exception:  # of any kind: it is not the library that the codec knows
+        return False
 
 
 def _agrees(sample: Callable[[], EmailMessage | Message], words: int = OTHER_WORDS) -> bool:

@@ -29,6 +29,7 @@ from .._codec.constants import (
     SIGNED,
     TEXT,
 )
+from .recoding import recoded
 
 __all__ = ("Rules",)
 
@@ -55,7 +56,7 @@ _METHODS = (
     *("__contains__", "__getattribute__", "__getitem__", "__iter__", "__len__", "_get_params_preserve"),
     *("get", "get_all", "get_boundary", "get_content_charset", "get_content_maintype", "get_content_subtype"),
     *("get_content_type", "get_default_type", "get_param", "get_params", "get_payload", "is_multipart"),
-    *("items", "raw_items", "replace_header", "set_boundary", "set_payload"),
+    *("items", "raw_items", "replace_header", "set_boundary"),
 )
 _ATTRIBUTES = (
     "__getattr__",
@@ -72,9 +73,12 @@ _PARAMETER = (
     r""";[ \t]*(?:\r?\n[ \t]+)?([A-Za-z0-9-]+)=(?:"([^"\\\x00-\x1f\x7f-\U0010ffff]*)"|([A-Za-z0-9._+-]+))"""
 )
 _match_type = re.compile(r"([A-Za-z0-9]+)/([A-Za-z0-9.+-]+)(?:;|\Z)").match
-_match_content_type = re.compile(rf"([A-Za-z0-9]+/[A-Za-z0-9.+-]+)((?:{_PARAMETER})*)\Z").match
+_match_content_type = re.compile(
+    rf"([A-Za-z0-9]+/[A-Za-z0-9.+-]+)((?:{_PARAMETER})*)(?P<end>;?[ \t]*)\Z"
+).match
 _find_parameters = re.compile(_PARAMETER).findall
-_match_boundary = re.compile(r"[A-Za-z0-9'()+_,./:=-]{1,70}\Z").match
+# Not what is written as an address or a quoted string: it would be taken out of its brackets.
+_match_boundary = re.compile(r"(?=[^< ])(?:[ -~](?<![\"\\])){0,199}[!-~](?<![\"\\])\Z").match
 
 _BOUNDARY_FORMAT = f"%0{len(repr(sys.maxsize - 1))}d"
 
@@ -90,6 +94,7 @@ class Rules:
     :ivar limit: the longest line of a header field, in characters
     :ivar folds: whether long fields are folded as this interpreter does it; see ``_message/flatten.py``
     :ivar words: the rules for encoded words that it follows, as ``_codec/constants.py`` names them
+    :ivar decodes: whether it decodes a body before it encodes it anew; None if that is not known
     :ivar base: the class that all header objects of the standard library derive from
     :ivar fold: how they fold themselves, if they do not know better
     :ivar kinds: what is known of their classes
@@ -107,6 +112,7 @@ class Rules:
 
     folds = True
     words: int
+    decodes: bool | None = None
     base = registry.BaseHeader
     fold = staticmethod(registry.BaseHeader.fold)
     kinds = _KINDS
@@ -137,6 +143,13 @@ class Rules:
 
     accepts: Callable[[type], bool]
     content_type: Callable[[str], tuple[int, str | None] | None]
+
+    def recoded(self, message: Message) -> Message | None:
+        """A part whose 8-bit body has been encoded, for a policy that allows none; or None."""
+        if self.decodes is None:
+            return None
+        found: Message | None = recoded(message, self.policy, self.decodes)
+        return found
 
     @staticmethod
     def new_boundary() -> str:
@@ -178,7 +191,9 @@ class Rules:
                 line = " " + parameter
             elif self.words:
                 lines.append(line)
-                *whole, line = self._sections(found[1], found[2], "us-ascii" if text.isascii() and not self.utf8 else "utf-8")
+                *whole, line = self._sections(
+                    found[1], found[2], "us-ascii" if text.isascii() and not self.utf8 else "utf-8"
+                )
                 lines += whole
             else:
                 return None
@@ -238,8 +253,8 @@ def _content_type(text: str) -> tuple[int, str | None] | None:
     if main == "message":
         return DELIVERY_STATUS if sub == "delivery-status" else MESSAGE, None
     boundary = dict(parameters).get("boundary")
-    if boundary is not None and not _match_boundary(boundary):
-        return None
+    if found["end"] if boundary is None else not _match_boundary(boundary):
+        return None  # a semicolon at the end is no place for a boundary of ours
     return SIGNED if sub == "signed" else MULTIPART, boundary
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from email.message import EmailMessage, Message
 from typing import Any, Final
 
-__all__ = ("encoded", "folded", "modern", "old_style")
+__all__ = ("eight_bit", "encoded", "folded", "modern", "old_style")
 
 _AT_THE_LIMIT: Final = "w" * 61 + " fills a line"
 _OVER_THE_LIMIT: Final = "w" * 61 + " fills a line and more"
@@ -143,6 +143,23 @@ def encoded() -> EmailMessage:
         parts.append(EmailMessage())
         parts[-1][name] = value
         parts[-1].set_payload("")
+    message["Content-Type"] = 'multipart/mixed; boundary="b"'
+    message.set_payload(parts)
+    return message
+
+
+def eight_bit(legacy: bool) -> Any:
+    """Bodies with 8-bit bytes, with charsets that have them encoded in either way."""
+    message: Any = Message() if legacy else EmailMessage()
+    parts = []
+    for charset, encoding in (("utf-8", "8bit"), ("ISO-8859-1", "8bit"), ("utf-8", None)):
+        part = type(message)()
+        part["Content-Type"] = f'text/plain; charset="{charset}"; format=flowed'
+        part["X"] = "y"
+        if encoding:
+            part["Content-transfer-encoding"] = encoding
+        part.set_payload(_EIGHT_BITS)
+        parts.append(part)
     message["Content-Type"] = 'multipart/mixed; boundary="b"'
     message.set_payload(parts)
     return message

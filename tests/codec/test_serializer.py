@@ -8,7 +8,8 @@ import contextlib
 import importlib
 import random
 from collections.abc import Callable
-from email.message import Message
+from email.message import EmailMessage, Message
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -28,6 +29,7 @@ from ..support.sample_messages import (
     OURS,
     WORDS,
     Own,
+    OwnPayload,
     Reading,
     modern,
     multipart,
@@ -145,7 +147,55 @@ def test_seven_bits() -> None:
     ours, theirs = both_ways(OURS["eight bits"], tally, cte="7bit")
     assert ours == theirs
     assert b"base64" in ours
+    assert tally.generated == (0 if flattening._decodes(False) is not None else 1)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("charset", ["utf-8", "ISO-8859-1", "us-ascii", "x-unknown", None, "koi8-r"])
+@pytest.mark.parametrize("encoding", ["8bit", "7bit", "quoted-printable", None])
+def test_bodies_for_a_server_without_8bitmime(
+    legacy: bool, charset: str | None, encoding: str | None
+) -> None:
+    def make(text: str) -> Message:
+        message: Any = OwnPayload() if legacy else EmailMessage()
+        message["Subject"] = "s"
+        if encoding:
+            message["content-Transfer-encoding"] = encoding
+        message["content-type"] = f'text/plain; charset="{charset}"' if charset else "text/plain"
+        message._payload = text
+        return message
+
+    for text in ("\udcc3\udca9\nFrom here\r\n no end", "\udcc3\udca9\n\udce9", "é"):
+        for build in (make, lambda text: nest(multipart(boundary="b"), make(text))):
+            ours, theirs = both_ways(partial(build, text), Tally(), cte="7bit")
+            assert ours == theirs
+
+
+def test_a_python_that_encodes_bodies_differently(monkeypatch: pytest.MonkeyPatch) -> None:
+    tally = Tally()
+    for rules in flattening._RULES.values():
+        monkeypatch.setattr(rules, "decodes", None)
+    ours, theirs = both_ways(OURS["eight bits"], tally, cte="7bit")
+    assert ours == theirs
     assert tally.generated == 1
+
+
+def test_it_is_noticed_that_bodies_are_encoded_differently(monkeypatch: pytest.MonkeyPatch) -> None:
+    flattening._decodes.cache_clear()
+    original = flattening.generate
+    monkeypatch.setattr(flattening, "generate", lambda *args: original(*args).replace(b"=C3", b"=c3"))
+    assert flattening._decodes(False) is None
+    monkeypatch.setattr(flattening, "generate", lambda *args: 1 / 0)
+    flattening._decodes.cache_clear()
+    assert flattening._decodes(True) is None
+    flattening._decodes.cache_clear()
+
+
+def test_many_boundaries_are_generated_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same are drawn as by the generator, however many there are."""
+    message = nest(multipart(), *(multipart() for _ in range(200)))
+    ours, theirs = both_ways(lambda: message, Tally())
+    assert ours == theirs
 
 
 @pytest.mark.parametrize("text", ["é", "\udcc3\udca9"])
@@ -188,7 +238,9 @@ def test_nothing_is_left_behind() -> None:
         assert held(message) == before
 
 
-@pytest.mark.parametrize(("kind", "ours"), [(Own, True), (Reading, False), (Message, True), (dict, False)])
+@pytest.mark.parametrize(
+    ("kind", "ours"), [(Own, True), (OwnPayload, True), (Reading, False), (Message, True), (dict, False)]
+)
 def test_whose_messages_they_are(kind: type, ours: bool) -> None:
     assert Rules.accepts(kind) is ours
 

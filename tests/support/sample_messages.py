@@ -112,6 +112,13 @@ OURS: dict[str, Callable[[], Message]] = {
     "source of parts": lambda: parsed(
         "Content-Type: multipart/mixed;\n\tboundary=b\n\npre\n--b\n\nx\n--b--\nepi\n"
     ),
+    "semicolon at the end": lambda: semicolon('multipart/mixed; boundary="b";'),
+    "semicolon and blank at the end": lambda: semicolon('multipart/mixed; boundary="b"; '),
+    "odd boundary": lambda: semicolon('multipart/mixed; boundary="=_? a#$%&*;<b>@x!"'),
+    "old with a semicolon": lambda: old(
+        ("Content-Type", 'multipart/mixed; charset="utf-8"; boundary="a b?c;";'), body=[old(("X", "y"))]
+    ),
+    "set_payload of its own": lambda: own_payload(),
     "old": lambda: old(("From", "A <a@b>"), ("X", "a\n b\r\n\tc"), ("bcc", "x@y"), ("Y", "(z)")),
     "old mangled": lambda: old(("X", "y"), body="From me\nand\r\nFrom you\rFrom him\r"),
     "old source": lambda: old_parsed(
@@ -152,6 +159,27 @@ class Own(EmailMessage):
     """Overrides nothing that counts."""
 
     kept = 1
+
+
+class OwnPayload(Message):
+    """Has a way of its own to take its text, as the messages of Django have."""
+
+    def set_payload(self, payload: Any, charset: Any = None) -> None:
+        super().set_payload(payload, charset)
+        self["X-Charset"] = str(charset)
+
+
+def own_payload() -> Message:
+    message = OwnPayload()
+    message["Subject"] = "s"
+    message.set_payload("text\n", "us-ascii")
+    return message
+
+
+def semicolon(content_type: str) -> EmailMessage:
+    message = parsed(f"Content-Type: {content_type}\n\n")
+    message.set_payload([modern(body="x\n")])
+    return message
 
 
 class Reading(EmailMessage):
@@ -268,9 +296,13 @@ GENERATED: dict[str, Callable[[], Message]] = {
         "Content-Type: multipart/mixed; boundary=a; boundary=b\n\n--a\n\n--a--"
     ),
     "empty parameter": lambda: parsed('Content-Type: multipart/mixed; boundary=""\n\n--a\n\n--a--'),
-    "blank in the boundary": lambda: parsed(
-        'Content-Type: multipart/mixed; boundary="a b"\n\n--a b\n\nx\n--a b--\n'
+    "blank at the end of the boundary": lambda: parsed(
+        'Content-Type: multipart/mixed; boundary="a b "\n\n--a b\n\nx\n--a b--\n'
     ),
+    "boundary in brackets": lambda: parsed(
+        'Content-Type: multipart/mixed; boundary="<b>"\n\n--b\n\nx\n--b--\n'
+    ),
+    "semicolon and no boundary": lambda: semicolon("multipart/mixed;"),
     "other default type": lambda: defaulting(modern(body=None)),
     "list for text": lambda: with_payload([modern()], "text/plain"),
     "one part and no list": lambda: with_payload(modern(("X", "y")), "multipart/mixed; boundary=b"),

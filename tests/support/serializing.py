@@ -40,6 +40,9 @@ class _CountingPolicy:
         self._policy = policy
         self._tally = tally
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._policy, name)
+
     def fold_binary(self, name: str, value: Any) -> bytes:
         self._tally.folded += 1
         folded: bytes = self._policy.fold_binary(name, value)

@@ -102,6 +102,11 @@ def _plan(message: Any, rules: Any, lacking: list[_Part], depth: int) -> _Part:
         part = _Part(headers, *found)
     payload = message._payload
     if part.form == BODY:
+        if type(payload) is str and not payload.isascii() and not rules.eight_bit:
+            message = rules.recoded(message)
+            if message is None:
+                raise _UnusualError
+            part.headers, payload = message._headers, message._payload
         if payload is not None:
             part.text = _body(payload, rules)
         return part
@@ -145,14 +150,17 @@ def _body(text: Any, rules: Any) -> bytes:
 
 def _add_boundaries(part: _Part, lacking: list[_Part], rules: Any) -> None:
     """Generate the boundaries that are lacking, the inner ones first, as the generator does."""
-    taken: list[str] = []
-    _look_for_boundaries(part, taken)
+    found: list[str] = []
+    _look_for_boundaries(part, found)
+    boundary = rules.new_boundary()
+    taken = {one[: len(boundary)] for one in found}  # all that are generated have one length
     for lacked in lacking:
-        boundary = rules.new_boundary()
-        while any(one.startswith(boundary) for one in taken):
+        while boundary in taken:
             boundary = rules.new_boundary()
         lacked.boundary = boundary
-        taken.append(boundary)
+        taken.add(boundary)
+        if lacked is not lacking[-1]:
+            boundary = rules.new_boundary()
 
 
 def _look_for_boundaries(part: _Part, taken: list[str]) -> None:
