@@ -20,7 +20,7 @@ QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-pure test-pythons faults annotate sanitize valgrind fuzz interop interop-docs bench \
-  bench-message encoded-words flames compare compat soak types style docs docs-check clean FORCE
+  bench-message encoded-words flames compare compat contrib soak types style docs docs-check clean FORCE
 
 help:
 	@echo "make demo       how much CPU a message takes: smtplib, and both twins"
@@ -40,6 +40,7 @@ help:
 	@echo "make flames     flame graphs of sending, before and after"
 	@echo "make compare    beside stock aiosmtplib and other clients, with charts"
 	@echo "make compat     suites that others wrote: of stock aiosmtplib, and of packages that use it"
+	@echo "make contrib    Django's own tests of its backend, and the programs under examples/, in clean environments"
 	@echo "make soak       a gigabyte streamed, a million messages, a thousand tasks, a moody server"
 	@echo "make types      mypy --strict, pyright, stubtest"
 	@echo "make style      ruff"
@@ -110,6 +111,9 @@ compare: $(EXTENSION) $(VENV)/group-compare
 # ARGS="--python PATH" tests on another interpreter.
 compat: $(VENV)/group-test
 	@$(PY) -m tests.compat $(ARGS)
+
+contrib: $(EXTENSION)
+	@$(RUN) -m pytest -m slow tests/contrib $(ARGS)
 
 soak: $(EXTENSION)
 	@$(RUN) -m benchmarks.soak $(ARGS)

@@ -212,9 +212,27 @@ def test_build_without_the_extension(unpacked: Path, tmp_path: Path, run: Run) -
 
 def test_build_without_a_compiler_gives_a_working_install(unpacked: Path, tmp_path: Path, run: Run) -> None:
     wheel = build(run, "wheel", unpacked, **no_compiler(tmp_path))
+    # pip keeps it, and must not install it in place of one with the extension, nor only here.
+    assert wheel.name == "aiosmtplib-5.2.0-py3-none-any.whl"
     python = install(run, wheel, tmp_path)
     assert run(python, "-c", WHICH) == "python\n"
     assert "send" in run(python, "-m", "aiosmtplib", "--help")
+
+
+def test_the_extension_is_small(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (size,) = (each.file_size for each in archive.infolist() if each.filename.endswith((".so", ".pyd")))
+    assert size <= 700_000
+
+
+@pytest.mark.slow
+def test_the_same_sources_make_the_same_wheel(sdist: Path, tmp_path: Path, run: Run) -> None:
+    """Whoever wants to know whether a wheel is made of what is published can make it again."""
+    made = [
+        build(run, "wheel", unpack(sdist, tmp_path / folder), SOURCE_DATE_EPOCH="1700000000")
+        for folder in ("first", "second")
+    ]
+    assert made[0].read_bytes() == made[1].read_bytes()
 
 
 def test_required_extension_without_a_compiler_fails_the_build(
