@@ -34,7 +34,7 @@ async def main() -> None:
                 pass  # the span says so
 
     data = reader.get_metrics_data()
-    for metric in data.resource_metrics[0].scope_metrics[0].metrics:
+    for metric in sorted(data.resource_metrics[0].scope_metrics[0].metrics, key=lambda each: each.name):
         print(metric.name)
 
 

@@ -72,7 +72,7 @@ LAYERS = {
         *within("_testing", "received failures protocol"),
         "testing",
     ],
-    "contrib": within("contrib", "extras django opentelemetry prometheus"),
+    "contrib": within("contrib", "extras django dkim opentelemetry prometheus"),
     "command line": [
         *within(
             "_cli", "masking console parser verbose credentials options target sources message meter report"

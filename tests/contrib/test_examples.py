@@ -24,6 +24,14 @@ __all__ = ("environment", "serve_embedded")
 EXAMPLES = ROOT / "examples"
 
 
+#: For the example that signs: a key that is nobody's.
+KEY = """\
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f
+-----END PRIVATE KEY-----
+"""
+
+
 @dataclass(frozen=True)
 class Run:
     """How an example is run.
@@ -68,7 +76,7 @@ print(type(send_mail.apply(["me@example.com", ["nobody@example.com"], "x"]).resu
         extra="opentelemetry",
         packages=("opentelemetry-sdk",),
         output="send: delivered\nsend: rejected\n"
-        "smtp.client.message.duration\nsmtp.client.command.duration\nsmtp.client.io\n",
+        "smtp.client.command.duration\nsmtp.client.io\nsmtp.client.message.duration\n",
     ),
     "prometheus_metrics": Run(
         extra="prometheus",
@@ -84,6 +92,7 @@ print(type(send_mail.apply(["me@example.com", ["nobody@example.com"], "x"]).resu
             )
         ),
     ),
+    "dkim_signed": Run(extra="dkim", output="<Signer 2026._domainkey.example.com, ed25519-sha256>\n"),
     "django_mail": Run(extra="django", output="101 sent\n", messages=101),
     "django_backend": Run(
         extra="django",
@@ -110,13 +119,15 @@ def test_every_example_is_on_a_page_and_runs_here() -> None:
 @pytest.mark.slow
 @pytest.mark.packaging
 @pytest.mark.parametrize("name", RUNS)
-def test_example(name: str, environment: Environment, serve: Serve) -> None:
+def test_example(name: str, environment: Environment, serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "dkim.pem").write_text(KEY, encoding="ascii")
     example = RUNS[name]
     server = serve(refuse=["nobody@example.com"])
     python = environment(example.extra, *example.packages)
     program = [str(EXAMPLES / f"{name}.py")] if example.driver is None else ["-c", example.driver]
     done = subprocess.run(
         [python, *program],
+        cwd=tmp_path,
         env={**clean(), "SMTP_PORT": str(server.port), "PYTHONPATH": str(EXAMPLES)},
         capture_output=True,
         text=True,

@@ -158,7 +158,7 @@ def test_wheel_needs_nothing_without_an_extra(wheel: Path) -> None:
     }
     assert set(metadata.get_all("Provides-Extra", [])) == {
         *("cli", "testing", "uvloop"),
-        *("django", "opentelemetry", "prometheus"),
+        *("django", "dkim", "opentelemetry", "prometheus"),
     }
     requirements = metadata.get_all("Requires-Dist", [])
     assert requirements
