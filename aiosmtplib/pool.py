@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ._client.connector import host_and_port
 from ._client.error_context import gives_up
 from ._client.options import DEFAULT_TIMEOUT, FINAL_TIMEOUT, NOT_GIVEN, destination_of
+from ._client.sending import Sending
 from ._client.url import concealed, from_url, revealed
 from ._pool.connection import PoolStats
 from ._pool.manager import ConnectionManager
+from ._pool.messages import WholeMessages
 from ._pool.options import POOL_OPTION_TYPES, PoolOptions
 from ._pool.rate import TokenBucket
 from ._pool.sending import PoolSending
@@ -173,6 +175,9 @@ class SMTPPool(PoolSending):
             max_connections, max_messages=max_messages, max_age=max_age, idle_timeout=idle_timeout
         )
         self._manager = ConnectionManager(state, make, None if rate is None else TokenBucket(rate))
+        self._messages = WholeMessages(self._manager)
+        # Else each message waits for its time, or goes through a program's own method.
+        self._sends_whole = rate is None and client_class.sendmail is Sending.sendmail
 
     @classmethod
     def from_url(cls: type[Self], url: str, **options: Any) -> Self:

@@ -59,8 +59,8 @@ LAYERS = {
         "smtp",
     ],
     "pool": [
-        *within("_pool", "options rate connection limit state manager retry"),
-        *within("_pool", "send_one streams jobs dispatcher sending verification"),
+        *within("_pool", "options rate connection counts limit state manager retry"),
+        *within("_pool", "send_one whole messages streams jobs dispatcher sending verification"),
         "pool",
     ],
     "faces": [
@@ -90,7 +90,7 @@ WITHOUT_IO = {
     for layer in ("values", "codec", "messages and logins", "envelopes", "session")
     for name in LAYERS[layer]
 }
-WITHOUT_IO |= {"_pool.rate", "_pool.connection", "_pool.limit", "_pool.state"}
+WITHOUT_IO |= {"_pool.rate", "_pool.connection", "_pool.counts", "_pool.limit", "_pool.state"}
 
 
 def name_of(path: Path) -> str:

@@ -7,7 +7,16 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-__all__ = ("NO_ACTIONS", "Client", "Condition", "PoolStats", "PooledConnection", "State", "Actions", "Waiter")
+__all__ = (
+    "NO_ACTIONS",
+    "Client",
+    "Condition",
+    "PoolStats",
+    "PooledConnection",
+    "State",
+    "Actions",
+    "Waiter",
+)
 
 Client = TypeVar("Client")
 Waiter = TypeVar("Waiter", bound=Hashable)
@@ -57,6 +66,7 @@ class PooledConnection(Generic[Client]):
     :ivar held_since: when its present holder got it
     :ivar held_from: ``messages`` at that time
     :ivar yielding: whether its present holder was asked to release it
+    :ivar shared: what whole messages have of it, kept from one use to the next, or ``None``
     """
 
     __slots__ = (
@@ -71,6 +81,7 @@ class PooledConnection(Generic[Client]):
         "limit_messages",
         "messages",
         "rcptmax",
+        "shared",
         "state",
         "yielding",
     )
@@ -89,6 +100,7 @@ class PooledConnection(Generic[Client]):
         self.held_since = -math.inf
         self.held_from = 0
         self.yielding = False
+        self.shared: Any = None
 
     def __repr__(self) -> str:
         return f"<PooledConnection {self.state.value}, {self.messages} messages>"
@@ -96,6 +108,10 @@ class PooledConnection(Generic[Client]):
     def begin(self) -> None:
         """Count a mail transaction, before its MAIL is sent: a refused MAIL counts too (RFC 9422)."""
         self.messages += 1
+
+    def is_used_up(self, now: float) -> bool:
+        """Whether no further transaction may begin on it: it had enough of them, or is too old."""
+        return now >= self.expires_at or self.messages >= self.limit_messages
 
 
 class Actions(Generic[Client, Waiter]):

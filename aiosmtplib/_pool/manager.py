@@ -48,7 +48,7 @@ class ConnectionManager:
     """
 
     def __init__(
-        self, state: PoolState[SMTP, Waiter], make: Callable[[], SMTP], rate: TokenBucket | None
+        self, state: PoolState[SMTP, Any], make: Callable[[], SMTP], rate: TokenBucket | None
     ) -> None:
         self.state = state
         self.rate = rate
@@ -195,8 +195,8 @@ class ConnectionManager:
 
     # -- what follows from an event ------------------------------------------------------------------
 
-    def do(self, actions: Actions[SMTP, Waiter]) -> None:
-        """Do what the state decided."""
+    def do(self, actions: Actions[SMTP, Any]) -> None:
+        """Do what the state decided. A waiter is a future, or a message that takes the place of one."""
         for waiter, pooled in actions.grant:
             if not waiter.done():  # else it was cancelled, and its task will say so
                 waiter.set_result(pooled)

@@ -6,19 +6,25 @@ import functools
 from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._client.completion import added_to_octets
 from .._client.compose import envelope_of
 from .._client.connection import Timeout, effective_timeout
-from .._client.content import Content, MessageKind, kind_of
+from .._client.content import Content, MessageKind, kind_of, octets_of
+from .._client.division import check_division
 from .._client.options import destination_of
 from .._client.send_many import SendMany
+from .._client.sending import added_fields
 from .._client.streaming import Progress
+from .._envelope.parameter import option_list
 from .._envelope.recipient import recipient_list
 from .._transport.limit import limit_of, running_limit
 from ..response import SMTPResponse
 from ..typing import Default
 from .dispatcher import Dispatcher
+from .messages import WholeMessages
 from .send_one import ContentSubmission, ObjectSubmission, deliver
 from .streams import Streams
+from .whole import WholeContent, WholeObject
 
 if TYPE_CHECKING:
     import email.message
@@ -35,6 +41,9 @@ class PoolSending:
     _manager: ConnectionManager
     #: A client with the options of the pool.
     _model: SMTP
+    _messages: WholeMessages
+    #: Whether messages can begin at once, and by no method of a program's own.
+    _sends_whole: bool
 
     async def send(
         self,
@@ -132,6 +141,18 @@ class PoolSending:
         :raises SMTPException: and whatever else :meth:`SMTP.connect` and :meth:`SMTP.sendmail` raise
         """
         limit = running_limit(deadline, destination_of(self._model))
+        content = octets_of(message)
+        if content is not None and progress is None and limit is None and self._sends_whole:
+            check_division(divide_recipients)
+            everyone = [recipients] if isinstance(recipients, str) else list(recipients)
+            options = (
+                option_list(mail_options) if mail_options else (),
+                option_list(rcpt_options, "RCPT") if rcpt_options else (),
+            )
+            if self._model.complete_headers:
+                content = added_to_octets(content, sender) + content
+            whole = WholeContent(sender, everyone, content, options, timeout, divide_recipients)
+            return await self._messages.send(whole)
         everyone = recipient_list(recipients)
         submission = ContentSubmission(
             sender,
@@ -176,6 +197,12 @@ class PoolSending:
         """
         limit = running_limit(deadline, destination_of(self._model))
         sender, everyone = envelope_of(message, sender, recipients)
+        if limit is None and self._sends_whole:
+            check_division(divide_recipients)
+            options = option_list(mail_options), option_list(rcpt_options, "RCPT")
+            added = added_fields(self._model, message, sender)
+            whole = WholeObject(sender, everyone, message, options, added, timeout, divide_recipients)
+            return await self._messages.send(whole)
         submission = ObjectSubmission(
             sender, message, mail_options, rcpt_options, timeout, limit, divide_recipients
         )

@@ -31,8 +31,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Generic
 
 from ..errors import SMTPServerDisconnected
-from ..status import Delivery
 from .connection import NO_ACTIONS, Actions, Client, Condition, PooledConnection, PoolStats, State, Waiter
+from .counts import MessageCounts
 from .limit import ConnectionLimit
 
 __all__ = ("MAX_MOVES", "PoolState")
@@ -50,7 +50,7 @@ FAIR_MESSAGES = 16
 FAIR_SECONDS = 1.0
 
 
-class PoolState(Generic[Client, Waiter]):
+class PoolState(MessageCounts, Generic[Client, Waiter]):
     """The connections of a pool, and the callers that wait for one.
 
     A waiter is any hashable object that stands for one caller. Waiters are served first come, first served,
@@ -75,6 +75,7 @@ class PoolState(Generic[Client, Waiter]):
         idle_timeout: float | None = None,
         rand: Callable[[], float] = random.random,
     ) -> None:
+        super().__init__()
         for name, number, least in (
             ("max_connections", max_connections, "at least 1"),
             ("max_messages", max_messages, "at least 1, or None"),
@@ -111,8 +112,7 @@ class PoolState(Generic[Client, Waiter]):
         self.closing = self._aborted = False
         #: How many connections were lost, used up or too old, and have not been replaced yet.
         self._unreplaced = 0
-        self._reconnects = self._bytes = 0
-        self._sent = self._refused = self._unknown = 0
+        self._reconnects = 0
 
     # -- callers
 
@@ -158,6 +158,21 @@ class PoolState(Generic[Client, Waiter]):
         self._waiters.pop(waiter, None)
         return NO_ACTIONS
 
+    def pass_on(
+        self, pooled: PooledConnection[Client], fits: Callable[[Waiter], bool], now: float
+    ) -> Waiter | None:
+        """Assign a busy connection to the first waiter, as :meth:`release` and :meth:`claim` would.
+
+        :return: that waiter; ``None`` if it does not fit, or no message may begin on the connection
+        """
+        waiter = next(iter(self._waiters), None)
+        if waiter is None or not fits(waiter) or not pooled.alive or pooled.is_used_up(now):
+            return None
+        del self._waiters[waiter]
+        pooled.last_used = pooled.held_since = now
+        pooled.held_from = pooled.messages
+        return waiter
+
     def should_yield(self, pooled: PooledConnection[Client], now: float) -> bool:
         """Whether the holder of a connection should release it once the messages in flight are done.
 
@@ -165,7 +180,7 @@ class PoolState(Generic[Client, Waiter]):
         or ``FAIR_SECONDS``. At most as many holders are asked to release one as there are waiters. Call this
         after a transaction has begun, so that each assignment serves at least one message.
         """
-        if pooled.yielding or not pooled.alive or is_used_up(pooled, now):
+        if pooled.yielding or not pooled.alive or pooled.is_used_up(now):
             return True
         if pooled.messages - pooled.held_from < FAIR_MESSAGES and now - pooled.held_since < FAIR_SECONDS:
             return False
@@ -186,7 +201,7 @@ class PoolState(Generic[Client, Waiter]):
         if condition is Condition.LOST or not pooled.alive:
             self._unreplaced += 1
             self._move(pooled, State.GONE)
-        elif condition is Condition.REPLACE or is_used_up(pooled, now):
+        elif condition is Condition.REPLACE or pooled.is_used_up(now):
             self._unreplaced += 1
             self._move(pooled, State.CLOSING)
             return self._rebalance(now, close=[pooled])
@@ -195,14 +210,6 @@ class PoolState(Generic[Client, Waiter]):
             if not self._waiters and not self.closing:
                 return NO_ACTIONS
         return self._rebalance(now)
-
-    def finished(self, delivery: Delivery, octets: int) -> None:
-        """Count a message, once, by verdict and size of content. ``NOT_SENT`` is none: it may be retried."""
-        self._sent += delivery is Delivery.DELIVERED
-        self._refused += delivery is Delivery.REJECTED
-        self._unknown += delivery is Delivery.UNKNOWN
-        if delivery is not Delivery.NOT_SENT:
-            self._bytes += octets
 
     # -- connections
 
@@ -293,6 +300,11 @@ class PoolState(Generic[Client, Waiter]):
         return len(self._opening)
 
     @property
+    def is_crowded(self) -> bool:
+        """Whether somebody waits for whom no connection is on its way, since no more of them are allowed."""
+        return len(self._waiters) > len(self._opening)
+
+    @property
     def can_open(self) -> bool:
         """Whether a connection would be opened for one more waiter."""
         return not self.closing and self._limit.allowed > self._count()
@@ -308,19 +320,10 @@ class PoolState(Generic[Client, Waiter]):
 
     def stats(self) -> PoolStats:
         """The numbers at this moment."""
-        return PoolStats(
-            idle=len(self._idle),
-            busy=len(self._busy),
-            opening=len(self._opening),
-            closing=len(self._being_closed),
-            waiting=len(self._waiters),
-            limit=self._limit.allowed,
-            sent=self._sent,
-            refused=self._refused,
-            unknown=self._unknown,
-            reconnects=self._reconnects,
-            bytes=self._bytes,
-        )
+        sets = self._idle, self._busy, self._opening, self._being_closed, self._waiters
+        idle, busy, opening, closing, waiting = [len(each) for each in sets]
+        results = self.sent, self.refused, self.unknown, self._reconnects, self.bytes
+        return PoolStats(idle, busy, opening, closing, waiting, self._limit.allowed, *results)
 
     def __repr__(self) -> str:
         return f"<PoolState {self.stats()}>"
@@ -393,8 +396,3 @@ class PoolState(Generic[Client, Waiter]):
         pooled.state = state
         if state is not State.GONE:
             self._by_state[state][pooled] = None
-
-
-def is_used_up(pooled: PooledConnection[Client], now: float) -> bool:
-    """Whether no further transaction may begin on a connection: it had enough of them, or is too old."""
-    return now >= pooled.expires_at or pooled.messages >= pooled.limit_messages

@@ -44,6 +44,10 @@ def cancelled_before_sent() -> SMTPServerDisconnected:
     return SMTPServerDisconnected("Cancelled before it was sent")
 
 
+def abandoned() -> SMTPServerDisconnected:
+    return SMTPServerDisconnected("Connection closed: a command was cancelled")
+
+
 def injected_before_tls() -> SMTPResponseException:
     return SMTPResponseException(
         SMTPStatus.invalid_response.value,

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any, TypeVar
 
 from .._session import CHUNKS, Dialogue, Exchange
-from ..errors import SMTPException, SMTPServerDisconnected
+from ..errors import SMTPException
 from .base_protocol import BaseProtocol
-from .exchange import AwaitedExchange, cancelled_before_sent
+from .exchange import AwaitedExchange, abandoned, cancelled_before_sent
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ class TaskProtocol(BaseProtocol):
 
     def abandon(self, exchange: AwaitedExchange) -> None:
         """End an exchange whose task was cancelled. A connection out of step is never used again."""
-        error = SMTPServerDisconnected("Connection closed: a command was cancelled")
+        error = abandoned()
         holder = self if exchange.upgrade else asyncio.current_task()
         if not self.give_up(exchange, error) and self._reserved_for is holder:
             self._lose(error)
@@ -101,6 +101,11 @@ class TaskProtocol(BaseProtocol):
             return False
         return True
 
+    def take_out(self, exchange: Exchange) -> None:
+        """Let an exchange that has not begun wait here no more. Nobody is told."""
+        self._waiting.remove(exchange)
+        exchange.dialogue.close()
+
     # -- pipelines -----------------------------------------------------------------------------------
 
     def withdraw(self, pipeline: object) -> None:
@@ -115,8 +120,7 @@ class TaskProtocol(BaseProtocol):
         """The exchanges of a pipeline that have not begun. They do not wait here any more."""
         exchanges = self._waiting.of(pipeline)
         for exchange in exchanges:
-            self._waiting.remove(exchange)
-            exchange.dialogue.close()
+            self.take_out(exchange)
         return exchanges
 
     def _withdraw(self, exchanges: list[Exchange], error: SMTPException | None = None) -> None:

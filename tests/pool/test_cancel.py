@@ -82,7 +82,7 @@ async def test_alone(pace: dict[str, Any]) -> None:
             assert copies(peer)["b"] <= 1
             assert text is None or copies(peer)["b"] == 1
 
-    assert await each_cancellation(attempt) >= 4
+    assert await each_cancellation(attempt) >= (4 if pace else 2)  # without, its task waits once
 
 
 @pytest.mark.parametrize("pace", PACES)
@@ -109,8 +109,8 @@ async def test_moved_behind_others(pace: dict[str, Any]) -> None:
             del ledger["b"]
             assert ledger == dict.fromkeys(["other0", "other1", "late", "last"], 1)
 
-    assert await each_cancellation(attempt) >= 6
-    assert moved  # some were cancelled while, or after, they waited for another connection
+    assert await each_cancellation(attempt) >= (6 if pace else 2)
+    assert moved or not pace  # some were cancelled while, or after, they waited for another connection
 
 
 @pytest.mark.parametrize("pace", PACES)
@@ -126,7 +126,7 @@ async def test_divided(pace: dict[str, Any]) -> None:
             assert ledger["c"] <= ledger["b"]
             assert result is None or ledger == {"b": 1, "c": 1, "last": 1}
 
-    assert await each_cancellation(attempt) >= 8
+    assert await each_cancellation(attempt) >= (8 if pace else 2)
 
 
 @pytest.mark.parametrize("extensions", [PIPELINING, CHUNKING])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from aiosmtplib._pool.connection import NO_ACTIONS, Actions, Condition, PooledConnection, State
-from aiosmtplib._pool.state import PoolState, is_used_up
+from aiosmtplib._pool.state import PoolState
 from aiosmtplib.errors import SMTPServerDisconnected
 from aiosmtplib.status import Delivery
 
@@ -73,7 +73,7 @@ class PoolMachine(RuleBasedStateMachine):
             assert str(error) == "aborted" if self.aborted else caller.tried
         for caller, slot in todo.grant:
             assert caller is books.waiting.pop(0), "first come, first served"
-            assert slot.state is State.BUSY and not is_used_up(slot, self.now)
+            assert slot.state is State.BUSY and not slot.is_used_up(self.now)
             books.granted[caller] = slot
         for slot in todo.open:
             assert slot.state is State.OPENING
@@ -129,7 +129,7 @@ class PoolMachine(RuleBasedStateMachine):
         slot = self.books.held[pick % len(self.books.held)]
         before = slot.yielding
         if self.pool.should_yield(slot, self.now):
-            assert slot.yielding or not slot.alive or is_used_up(slot, self.now)
+            assert slot.yielding or not slot.alive or slot.is_used_up(self.now)
             assert self.pool.should_yield(slot, self.now)
         if slot.yielding and not before:
             assert sum(each.yielding for each in self.pool.connections(State.BUSY)) <= len(self.books.waiting)

@@ -1,0 +1,339 @@
+"""Whole messages that are sent one by one over a pool: messages wait for connections, and not their tasks.
+
+A message that finds a connection idle begins on it at once. Else it is a waiter of the pool among others, and
+begins as soon as it gets a connection. The end of a message begins the next one that waits on the connection
+that it leaves, without the connection being released, unless it is the turn of something else.
+
+Where no more connections are allowed, two messages share one, as in a pipeline: the commands of the second go
+out with the content of the first (RFC 2920 section 3.1). If the first is cancelled, which ends the
+connection, the second is moved. If the second is cancelled, it ends when the first has its verdict, which is
+not given up for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .._client.bulk import MAX_BYTES
+from .._client.connection import effective_timeout
+from .._client.error_context import explain
+from .._client.results import delivery_of
+from .._client.sending import composer_of
+from .._session import Exchange
+from .._session.mail import PreparedMail
+from .._session.transaction import Outcome, begin
+from .._transport.exchange import abandoned, cancelled_before_sent
+from .._transport.wakeup import wake
+from ..errors import SMTPException, SMTPServerDisconnected
+from ..protocol import SMTPProtocol
+from ..response import SMTPResponse
+from ..status import Delivery
+from .connection import Condition, PooledConnection
+from .retry import condition_of, may_retry
+from .state import MAX_MOVES
+from .whole import WholeMessage
+
+if TYPE_CHECKING:
+    from ..smtp import SMTP
+    from .manager import ConnectionManager
+
+
+class SharedConnection:
+    """A pooled connection on which whole messages are sent, at most two at a time.
+
+    :ivar held: whether it is assigned to them
+    :ivar exchanges: the transactions on it, in the order in which they began
+    :ivar condition: in which condition it is to be released
+    :ivar abandoned: whether it was closed because a message was cancelled
+    :ivar following: a message of which another transaction is to follow there at once, or ``None``
+    :ivar moving: messages to be moved to another one, with the errors that they would have else
+    """
+
+    __slots__ = ("abandoned", "condition", "exchanges", "following", "held", "moving", "pooled")
+
+    def __init__(self, pooled: PooledConnection[SMTP]) -> None:
+        self.pooled = pooled
+        self.held = False
+        self.exchanges: list[WholeExchange] = []
+        self.condition = Condition.KEEP
+        self.abandoned = False
+        self.following: WholeMessage | None = None
+        self.moving: list[tuple[WholeMessage, PreparedMail | None, Exception]] = []
+
+
+class WholeExchange(Exchange):
+    """A transaction on its way."""
+
+    __slots__ = ("mail", "message", "messages", "protocol", "shared")
+
+    def __init__(
+        self,
+        messages: WholeMessages,
+        message: WholeMessage,
+        mail: PreparedMail,
+        protocol: SMTPProtocol,
+        shared: SharedConnection,
+    ) -> None:
+        seconds = effective_timeout(shared.pooled.client, message.timeout)
+        super().__init__(begin(mail, protocol.server), seconds, shared)
+        self.messages = messages
+        self.message = message
+        self.mail = mail
+        self.protocol = protocol
+        self.shared = shared
+
+    def on_done(self) -> None:
+        self.messages.over(self)
+
+
+def _is_whole(waiter: object) -> bool:
+    return isinstance(waiter, WholeMessage)
+
+
+def _may_come_second(waiter: object) -> bool:
+    """Whether this may share a connection. What was moved may not: it could be again, for the same reason."""
+    return isinstance(waiter, WholeMessage) and not waiter.moved
+
+
+class WholeMessages:
+    """The whole messages of a pool that wait or are on their way."""
+
+    def __init__(self, manager: ConnectionManager) -> None:
+        self._manager = manager
+        self._state = manager.state
+        #: Connections with one message, which may take a second one, the first of them first.
+        self._roomy: dict[SharedConnection, None] = {}
+        #: The clock of the loop, once there is one.
+        self._time: Callable[[], float] = self._manager.now
+        #: How many messages may share a connection.
+        self._depth = 2
+
+    async def send(self, message: WholeMessage) -> tuple[dict[str, SMTPResponse], str]:
+        """Send a message.
+
+        :return: the recipients that were refused with the replies to them, and the text of the final reply
+        :raises SMTPServerDisconnected: if the pool is closed
+        :raises SMTPException: if no connection could be opened, or it was not accepted
+        """
+        loop = self._manager.loop
+        self._time = loop.time
+        message.messages = self
+        message.future = loop.create_future()
+        now = loop.time()
+        pooled = self._state.take(now)
+        if pooled is None:
+            self._wait(message)
+            if self._roomy and self._state.is_crowded:
+                shared = next(iter(self._roomy))
+                del self._roomy[shared]
+                self._go_on(shared)
+        else:
+            self._go_on(self._hold(pooled), message)
+        try:
+            await message.future
+        except asyncio.CancelledError:
+            self._cancel(message)
+            raise
+        if message.error is not None:
+            raise message.error
+        refused, response = message.outcome
+        return refused, response.message
+
+    # -- waiting -------------------------------------------------------------------------------------
+
+    def _wait(self, message: WholeMessage, *, again: bool = False) -> None:
+        self._manager.do(self._state.wait(message, self._time(), again=again))
+
+    def granted(self, message: WholeMessage) -> None:
+        """A message that waited has a connection."""
+        pooled = self._state.claim(message)
+        self._go_on(self._hold(pooled), message)
+
+    def failed(self, message: WholeMessage, error: Exception) -> None:
+        """There is no connection for a message that waited."""
+        self._settle(None, message, None, error)
+
+    def _cancel(self, message: WholeMessage) -> None:
+        exchange = message.exchange
+        if exchange is None:
+            self._manager.do(self._state.cancel(message, self._time()))
+        else:
+            self._abandon(exchange.shared)
+            self._go_on(exchange.shared)
+
+    # -- on connections ------------------------------------------------------------------------------
+
+    def _hold(self, pooled: PooledConnection[SMTP]) -> SharedConnection:
+        shared: SharedConnection | None = pooled.shared
+        if shared is None:
+            shared = pooled.shared = SharedConnection(pooled)
+        shared.held = True
+        return shared
+
+    def _go_on(self, shared: SharedConnection, message: WholeMessage | None = None) -> None:
+        """Begin messages on a connection as long as it has room, and give it back if none is on its way.
+
+        :param message: the first of them, if that is in hand
+        """
+        exchanges = shared.exchanges
+        try:
+            while shared.held:
+                if message is None:
+                    message = self._next(shared)
+                    if message is None:
+                        break
+                self._begin(shared, message)
+                message = None
+        finally:
+            if len(exchanges) == 1 and shared.condition is Condition.KEEP:
+                self._roomy[shared] = None
+            else:
+                self._roomy.pop(shared, None)
+                if shared.held and not exchanges:
+                    self._release(shared)
+
+    def _release(self, shared: SharedConnection) -> None:
+        shared.held = False
+        protocol = shared.pooled.client.protocol
+        lost = protocol is None or protocol.lost  # the state of the pool need not have heard of it
+        self._manager.release(shared.pooled, Condition.LOST if lost else shared.condition)
+
+    def _is_free(self, shared: SharedConnection) -> bool:
+        """Whether a message may begin on a connection, with nothing else there."""
+        pooled = shared.pooled
+        if shared.exchanges or pooled.is_used_up(self._time()):
+            return False
+        return condition_of(pooled, None) is shared.condition is Condition.KEEP
+
+    def _next(self, shared: SharedConnection) -> WholeMessage | None:
+        """The message that may begin on a connection now, which waits no more."""
+        following, shared.following = shared.following, None
+        if following is not None:
+            return following
+        exchanges = shared.exchanges
+        fits = _is_whole
+        if exchanges:
+            first = exchanges[0]
+            if len(exchanges) >= self._depth or not self._state.is_crowded or first.message.done():
+                return None
+            if not first.mail.pipelined or first.message.size >= MAX_BYTES:
+                return None
+            fits = _may_come_second
+        protocol = shared.pooled.client.protocol
+        if shared.condition is not Condition.KEEP or protocol is None or not protocol.is_connected:
+            return None
+        message: WholeMessage | None = self._state.pass_on(shared.pooled, fits, self._time())
+        return message
+
+    def _begin(self, shared: SharedConnection, message: WholeMessage) -> None:
+        """Begin a message; or note why not."""
+        pooled = shared.pooled
+        client = pooled.client
+        protocol = client.protocol
+        try:
+            if protocol is None or not protocol.is_connected:  # the state has not been told yet
+                raise SMTPServerDisconnected("Connection lost")
+            mail = message.compose(composer_of(client), pooled.rcptmax)
+            exchange = WholeExchange(self, message, mail, protocol, shared)
+            if not protocol.is_connected:  # lost, as an object of the caller's was written
+                raise SMTPServerDisconnected("Connection lost")
+        except Exception as error:
+            self._not_accepted(shared, message, None, error)
+            return
+        except BaseException:  # the program ends
+            self._settle(None, message, None, cancelled_before_sent())
+            raise
+        pooled.begin()
+        message.exchange = exchange
+        shared.exchanges.append(exchange)
+        protocol.submit(exchange)
+
+    def over(self, exchange: WholeExchange) -> None:
+        """A transaction is over."""
+        shared, message = exchange.shared, exchange.message
+        shared.exchanges.remove(exchange)
+        message.exchange = None
+        if exchange.error is None:
+            self._settle(shared, message, exchange.mail, exchange.result)
+        else:
+            assert isinstance(exchange.error, Exception)
+            self._not_accepted(shared, message, exchange.mail, exchange.error)
+        if shared.exchanges:
+            self._abandon(shared)
+        self._go_on(shared)
+
+    def _not_accepted(
+        self, shared: SharedConnection, message: WholeMessage, mail: PreparedMail | None, error: Exception
+    ) -> None:
+        pooled = shared.pooled
+        condition = condition_of(pooled, error)
+        blamed = shared.condition is not Condition.LOST and not shared.abandoned
+        if condition is not Condition.KEEP:
+            shared.condition = condition
+        unknown = isinstance(error, SMTPServerDisconnected) and error.delivery is Delivery.UNKNOWN
+        if unknown and shared.exchanges:
+            # Some servers lose what comes behind content, and their reply with it: not again with this one.
+            self._depth = 1
+        if not message.done() and message.moves < MAX_MOVES and may_retry(pooled, error):
+            message.moves += blamed
+            message.moved = True
+            shared.moving.append((message, mail, error))
+        else:
+            self._fail(shared, message, mail, error)
+        if condition is Condition.LOST and shared.exchanges:
+            return  # those end as well, now
+        while shared.moving:  # each before those that began later
+            message, mail, error = shared.moving.pop()
+            try:
+                # Before the connection is released, lest the pool count as drained in between.
+                self._wait(message, again=True)
+            except SMTPServerDisconnected:  # the pool was closed at once
+                self._fail(shared, message, mail, error)
+
+    def _fail(
+        self, shared: SharedConnection, message: WholeMessage, mail: PreparedMail | None, error: Exception
+    ) -> None:
+        if isinstance(error, SMTPException):
+            explain(shared.pooled.client, error)
+        self._settle(shared, message, mail, error)
+
+    def _settle(
+        self,
+        shared: SharedConnection | None,
+        message: WholeMessage,
+        mail: PreparedMail | None,
+        result: Outcome | Exception,
+    ) -> None:
+        """Note what became of a transaction, and let the task know, or have the next one sent."""
+        if not message.is_over(mail, result):
+            if message.done():
+                return
+            if shared is not None and self._is_free(shared) and not self._state.stats().waiting:
+                shared.following = message
+                return
+            try:
+                self._wait(message, again=self._state.closing)
+                return
+            except SMTPServerDisconnected as closed:
+                while not message.is_over(None, closed):
+                    pass
+        error = message.error
+        self._state.finished(Delivery.DELIVERED if error is None else delivery_of(error), message.size)
+        wake(message.future)
+
+    def _abandon(self, shared: SharedConnection) -> None:
+        """End the transactions of cancelled messages, as far as no other loses its verdict by that."""
+        first, *others = shared.exchanges
+        for exchange in others:
+            if exchange.message.done() and not exchange.end:  # it waits there still
+                shared.exchanges.remove(exchange)
+                exchange.message.exchange = None
+                shared.pooled.messages -= 1
+                exchange.protocol.take_out(exchange)
+        if first.message.done() and not any(
+            other.end and other.mail.chunked for other in shared.exchanges[1:]
+        ):
+            shared.abandoned = True
+            first.protocol.give_up(first, abandoned())
