@@ -120,7 +120,7 @@ async def test_a_server_that_replies_to_each_command_just_in_time(pipelining: bo
     async with Peer({"RCPT": each_recipient_late}, extensions=PIPELINING) as peer:
         error, _ = await fails_in("rcpt", door, peer)
     assert error.delivery is Delivery.NOT_SENT
-    assert 1 < len(error.replies) < 400
+    assert len(error.replies) < 400
 
 
 @pytest.mark.parametrize(
@@ -250,9 +250,11 @@ class Source:
     """A source that yields a piece and then waits for ever."""
 
     def __init__(self) -> None:
+        self.begun = False
         self.closed = asyncio.Event()
 
     async def pieces(self) -> AsyncIterator[bytes]:
+        self.begun = True
         try:
             yield MESSAGE
             await asyncio.Event().wait()
@@ -273,7 +275,7 @@ async def test_a_source_that_waits(
 
     async with Peer(extensions=extensions) as peer:
         error, _ = await fails_in("body", call, peer)
-        assert sources[-1].closed.is_set()
+        assert sources[-1].closed.is_set() is sources[-1].begun
         await peer.hung_up()
         assert error.delivery is Delivery.NOT_SENT
         assert not peer.accepted
