@@ -24,7 +24,7 @@ cdef class Addresses(Words):
                 return 0
             size += PyUnicode_GET_LENGTH(word)
             words.append(word)
-        if size == 0:
+        if size == 0 or not leaves.plain:
             return 0
         if encoded and rules.utf8:
             return self.utf8_field(name, "".join(words))
@@ -32,7 +32,7 @@ cdef class Addresses(Words):
             self.start_field(name, size)
             self.add_texts(words)
             return self.newline() + 1
-        if not leaves.plain or not rules.folds:
+        if not rules.folds:
             return 0
         if not encoded:
             if size < self.limit:

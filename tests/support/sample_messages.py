@@ -207,6 +207,10 @@ registry.map_to_type("x", FoldsItself)
 #: What has to be folded by the standard library: builders, and how many fields.
 FOLDED: dict[str, tuple[Callable[[], Message], int]] = {
     "encoded in an address": (lambda: modern(("Subject", "=?utf-8?q?x?= é"), ("From", "é.é <a@b>")), 2),
+    "decoded specials": (
+        lambda: modern(("To", "=?utf-8?q?a=2Cb?= <x@y>"), ("From", "=?utf-8?q?a=2Eb?= <x@y>")),
+        2,
+    ),
     "encoded comment": (
         lambda: modern(("From", "Né (c) <a@b>"), ("To", '(é) "é" <a@b>'), ("Cc", "g: é <a@b>;")),
         3,

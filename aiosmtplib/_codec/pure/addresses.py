@@ -68,14 +68,14 @@ def address_field(name: str, tree: Any, rules: Any) -> bytes | None:
         plain = _collect((token,), leaves, rules) and plain
         words.append("".join(leaves))
     text = "".join(words)
-    if not text or "\n" in text or "\r" in text:
+    if not plain or not text or "\n" in text or "\r" in text:
         return None
     if not text.isascii() and rules.utf8:
         return utf8_field(name, text, rules)
     encoded = [not word.isascii() for word in words]
     if True not in encoded and len(name) + 2 + len(text) <= rules.limit:
         return f"{name}: {text}\r\n".encode()
-    if not rules.folds or not plain:
+    if not rules.folds:
         return None
     if True in encoded:
         if not rules.words:
