@@ -122,11 +122,9 @@ cdef class Words(Output):
                         continue
             if believed < 0:
                 if newer and after_word:
-                    count = start
                     while self.steal_blank(line):
                         start -= 1
-                    if start < count:
-                        self.add(b" ", 1)
+                    self.add(b" ", 1)
             elif believed == begins:
                 start = held
                 self.size = line + believed
@@ -135,17 +133,8 @@ cdef class Words(Output):
             begins = self.size - line
             held = start
             if not newer and is_blank(PyUnicode_READ(kind, data, start)):
-                if begins == limit:
-                    stolen = self.steal_blank(line)
-                    lines += 1
-                    line = self.new_line(stolen)
-                    self.size = line + (1 if stolen else 0)
-                    begins = self.size - line
                 self.add_characters(kind, data, start, start + 1)
                 start += 1
-                if believed < 0:
-                    begins = self.size - line
-                    held = start
             if believed < 0:
                 believed = self.size - line
             while start < position:

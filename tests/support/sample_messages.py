@@ -3,6 +3,7 @@
 import email
 import email.policy
 from collections.abc import Callable
+from email import _header_value_parser as parser
 from email.header import Header
 from email.headerregistry import Address, HeaderRegistry, UniqueUnstructuredHeader
 from email.message import EmailMessage, Message, MIMEPart
@@ -207,6 +208,7 @@ registry.map_to_type("x", FoldsItself)
 #: What has to be folded by the standard library: builders, and how many fields.
 FOLDED: dict[str, tuple[Callable[[], Message], int]] = {
     "encoded in an address": (lambda: modern(("Subject", "=?utf-8?q?x?= é"), ("From", "é.é <a@b>")), 2),
+    "another parse tree": (lambda: with_tree("To", parser.EncodedWord), 1),
     "decoded specials": (
         lambda: modern(("To", "=?utf-8?q?a=2Cb?= <x@y>"), ("From", "=?utf-8?q?a=2Eb?= <x@y>")),
         2,
@@ -275,6 +277,13 @@ ENCODED: dict[str, tuple[Callable[[], Message], int]] = {
     "long encoded parameter": (lambda: modern(("Content-Disposition", f'a; b="{"é" * 90}"'), body=None), 1),
     "source with long blanks": (lambda: parsed(f"X:  a  {WORDS}\n\n"), 1),
 }
+
+
+def with_tree(name: str, kind: Any) -> EmailMessage:
+    message = modern((name, "a@b"))
+    header: Any = message[name]
+    header._parse_tree = kind(header._parse_tree)
+    return message
 
 
 class FoldsOtherwise(str):

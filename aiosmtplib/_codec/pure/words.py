@@ -74,9 +74,8 @@ def fold_words(head: str, text: str, limit: int, words: int, quoted: bool) -> li
         if believed < 0:
             if newer and after_word:
                 bare = line.rstrip(" \t")
-                if bare != line:
-                    start -= len(line) - len(bare)
-                    line = bare + " "
+                start -= len(line) - len(bare)
+                line = bare + " "
         elif believed == begins:
             start = held
             line = line[:believed]
@@ -84,15 +83,8 @@ def fold_words(head: str, text: str, limit: int, words: int, quoted: bool) -> li
             return None
         begins, held = len(line), start
         if not newer and text[start] in " \t":
-            if len(line) == limit:
-                line, stolen = _without_blank(line)
-                lines.append(line)
-                line = stolen
-                begins = len(line)
             line += text[start]
             start += 1
-            if believed < 0:
-                begins, held = len(line), start
         if believed < 0:
             believed = len(line)
         while start < position:
