@@ -55,7 +55,7 @@ class ConnectionManager:
         self._make = make
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._making: set[SMTP] = set()
+        self._making: dict[SMTP, asyncio.Task[Any]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._drained: asyncio.Future[None] | None = None
@@ -208,6 +208,9 @@ class ConnectionManager:
         for pooled in actions.close:
             self._spawn(self._say_goodbye(pooled.client), functools.partial(self._left, pooled))
         self._watch_until(self.state.next_deadline())
+        if self.state.closing and self._making and not (self._in_line or self.state.stats().waiting):
+            for task in self._making.values():  # a server that does not greet keeps nobody waiting
+                task.cancel()
         if self.state.drained:
             self._cancel_timer()
             if self._abort_timer is not None:
@@ -223,7 +226,7 @@ class ConnectionManager:
 
     async def _open(self) -> SMTP:
         client = self._make()
-        self._making.add(client)
+        self._making[client] = cast("asyncio.Task[Any]", asyncio.current_task())
         try:
             await client.connect()
             await introduced_protocol(client)
@@ -231,7 +234,7 @@ class ConnectionManager:
             client.close()
             raise
         finally:
-            self._making.remove(client)
+            del self._making[client]
         return client
 
     def _opened(self, pooled: Pooled, task: asyncio.Task[SMTP]) -> None:

@@ -29,6 +29,7 @@ from ..support.deadlines import (
     Door,
     by_pool,
     by_pool_of_many,
+    by_send_many,
     fails,
     fails_in,
     pieces,
@@ -160,3 +161,12 @@ async def test_those_that_wait_for_a_caller_who_is_away() -> None:
         assert isinstance(found[-1].error, SMTPTimeoutError)
         delivered = [each for each in found if each.delivery is Delivery.DELIVERED]
         assert len(peer.accepted) == len(delivered)
+
+
+@pytest.mark.parametrize("door", [by_pool, by_pool_of_many, by_send_many])
+async def test_a_pool_that_is_closed_does_not_wait_for_a_connection_for_nobody(door: Door) -> None:
+    """A server that never greets cannot keep a program, whose message has long been over."""
+    async with Peer({"connect": silence}) as peer:
+        begin = time.monotonic()
+        await fails(door(peer, SOON))
+        assert time.monotonic() - begin < PATIENCE

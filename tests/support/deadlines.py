@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -66,14 +65,9 @@ async def by_send_message(peer: Peer, deadline: float) -> Any:
         return await client.send_message(email_message(), deadline=deadline)
 
 
-@asynccontextmanager
-async def pool_for(peer: Peer, **options: Any) -> AsyncIterator[SMTPPool]:
-    """A pool that does not wait for a connection which the server holds up."""
-    pool = SMTPPool(**no_timeouts(peer), **options)
-    try:
-        yield pool
-    finally:
-        await pool.aclose(0)
+def pool_for(peer: Peer, **options: Any) -> SMTPPool:
+    """A pool whose end waits for nothing that a server holds up, but for what is sent."""
+    return SMTPPool(**no_timeouts(peer), **options)
 
 
 async def by_pool(peer: Peer, deadline: float, message: Any = MESSAGE) -> Any:
