@@ -132,6 +132,7 @@ class SMTPPool:
     send = _of_pool(pool.SMTPPool.send)
     sendmail = _of_pool(pool.SMTPPool.sendmail)
     send_message = _of_pool(pool.SMTPPool.send_message)
+    verify = _of_pool(pool.SMTPPool.verify)
 
     def send_many(
         self, messages: Iterable[Item], *, window: int = 256, timeout: Timeout = Default.token

@@ -51,6 +51,7 @@ def test_the_pool_sends_what_the_asynchronous_one_does(serve: Serve) -> None:
     message = EmailMessage()
     message["From"], message["To"] = ME, YOU
     with pool_to(server) as pool:
+        assert pool.verify().port == server.port
         pool.send(message)
         pool.send_message(message)
         assert pool.sendmail(ME, YOU, TEXT) == ({}, "2.0.0 Ok")
