@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._client.connection import introduced_protocol
+from .._client.hints import for_command_line
 from .._client.results import Envelope, SendResult, failed
 from ..errors import (
     SMTPDataError,
@@ -104,6 +105,8 @@ def _print(result: SendResult[Envelope], console: Console) -> None:
                 console.verdict("accepted", recipient)
         assert result.response is not None
         console.say(f"message   accepted: {result.response.message}")
+    if isinstance(error, SMTPException) and error.hint is not None:
+        console.say(f"hint      {for_command_line(error.hint)}")
 
 
 async def rehearse(

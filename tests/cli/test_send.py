@@ -243,6 +243,14 @@ def test_sender_refused(sender: str, shown: str, run: Run) -> None:
     assert peer.accepted == []
 
 
+def test_a_refusal_comes_with_what_to_do_about_it(run: Run) -> None:
+    with in_thread(Peer({"MAIL": "530 5.7.0 Authentication required"})) as peer:
+        _, out, _ = run(*at(peer), *TEXT, stdin=EML)
+    hint = next(line for line in out.splitlines() if line.startswith("hint      "))
+    assert "--user" in hint
+    assert f"port {peer.port}" in hint
+
+
 def test_message_refused(serve: Serve, run: Run) -> None:
     code, out, _ = run(*at(serve(reply="554 5.7.1 Spam")), stdin=EML)
     assert (code, out.splitlines()) == (1, ["message   refused: 554 5.7.1 Spam"])
