@@ -24,6 +24,7 @@ from .. import __version__
 from .._client.connector import host_and_port
 from .._client.results import Envelope, delivery_of
 from .._client.sending import Sending
+from .._pool.sending import PoolSending
 from .._trace.observer import CommandEvent, CommandHook
 from ..pool import SMTPPool, server_of
 from ..smtp import SMTP
@@ -127,7 +128,7 @@ def instrument(tracer_provider: Any = None, meter_provider: Any = None) -> None:
 _INSTRUMENTED: dict[type, tuple[str, ...]] = {
     Sending: ("sendmail", "send_message"),
     SMTP: ("send_many",),
-    SMTPPool: ("sendmail", "send_message", "send_many"),
+    PoolSending: ("sendmail", "send_message", "send_many"),
 }
 
 
