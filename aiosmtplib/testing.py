@@ -162,6 +162,7 @@ class Server:
     async def wait_for(self, count: int = 1, timeout: float = PATIENCE) -> list[ReceivedMessage]:
         """Wait until there are so many messages.
 
+        :param count: how many
         :param timeout: how long, in seconds
         :return: all messages
         :raises TimeoutError: if there are fewer by then
@@ -171,6 +172,8 @@ class Server:
     def wait_for_sync(self, count: int = 1, timeout: float = PATIENCE) -> list[ReceivedMessage]:
         """:meth:`wait_for` for code that is not asynchronous, with a server in a thread of its own.
 
+        :param count: how many
+        :param timeout: how long, in seconds
         :raises RuntimeError: if called in the event loop in which the server runs, which would stand still
         """
         try:

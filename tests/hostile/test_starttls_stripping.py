@@ -33,7 +33,7 @@ from ..support.scripted_server import CHUNKING, PATIENCE, Peer
 
 LOGIN: dict[str, Any] = {"username": "user", "password": "pass word"}
 REFUSED = r"not encrypted, and allow_plaintext_auth forbids to log in over it"
-NOT_OFFERED = r"^SMTP STARTTLS extension not supported by server\.$"
+NOT_OFFERED = r"^SMTP STARTTLS extension not supported by server\. .* offers no encryption here: "
 
 
 async def token() -> str:
