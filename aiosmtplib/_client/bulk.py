@@ -104,7 +104,7 @@ class MessageExchange(Exchange):
         """What became of the message, once the exchange is over."""
         message = self.message
         if isinstance(self.error, Exception):
-            if isinstance(self.error, SMTPException):
+            if isinstance(self.error, SMTPException):  # pragma: no branch - the rules of SMTP raise no other
                 pipeline: Any = self.pipeline
                 explain(pipeline.client, self.error)
             return failed(message.index, message.item, self.error)

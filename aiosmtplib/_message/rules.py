@@ -174,7 +174,7 @@ class Rules:
         """A field that is longer than a line, or not of ASCII, folded between parameters; or None."""
         head, *parameters = text.split("; ")
         line = f"{name}: {head}"
-        if len(line) >= self.limit or not head.isascii():
+        if len(line) >= self.limit or not head.isascii() or head.endswith(";"):
             return None
         lines = []
         for text in parameters:
@@ -182,8 +182,7 @@ class Rules:
             if found is None or (not self.words and not text.isascii()):
                 return None
             parameter = text if text.isascii() else f"{found[1]}*=utf-8''{_percent_encoded(found[2])}"
-            if line[-1] != ";":
-                line += ";"
+            line += ";"
             if len(line) + len(parameter) + 1 < self.limit:
                 line += " " + parameter
             elif len(parameter) + 2 <= self.limit:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import socket
 from collections.abc import Iterator
@@ -136,6 +137,14 @@ async def test_all_are_refused(names: NameService) -> None:
     with pytest.raises(SMTPConnectError) as caught:
         await SMTP(NAME, 25, timeout=PATIENCE).connect()
     assert str(caught.value).count(repr(first)) == 1
+
+
+def test_errors_of_one_kind_stay_of_that_kind() -> None:
+    errors: list[OSError] = [ConnectionRefusedError(errno.ECONNREFUSED, text) for text in ("IPv6", "IPv4")]
+    together = happy_eyeballs._together(errors)
+    assert isinstance(together, ConnectionRefusedError)
+    assert "IPv6; IPv4" in str(together)
+    assert type(happy_eyeballs._together([*errors, TimeoutError(errno.ETIMEDOUT, "late")])) is OSError
 
 
 async def test_none_answers(names: NameService) -> None:

@@ -218,6 +218,19 @@ async def test_a_connection_lost_before_the_message_may_go_is_no_move() -> None:
         assert len(peer.conversations) == 2 + MAX_MOVES
 
 
+@pytest.mark.parametrize("complete", [False, True])
+async def test_an_object_that_is_sent_evenly_is_moved_as_it_was(complete: bool) -> None:
+    """With the Message-ID that it was given."""
+    async with (
+        Peer({"DATA": in_turn(cut, "354 Go ahead")}) as peer,
+        pooled(peer, rate=1000.0, complete_headers=complete) as pool,
+    ):
+        await pool.send_message(email_message())
+        assert len(peer.conversations) == 2
+        assert len(peer.accepted) == 1
+        assert (b"Message-ID: " in peer.accepted[0].content) is complete
+
+
 # -- divided -----------------------------------------------------------------------------------------
 
 
