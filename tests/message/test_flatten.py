@@ -104,6 +104,7 @@ RAW = [
     b"Content-Type: multipart/mixed; boundary=x\n\npre\n--x\n\npart\n--x\nContent-Type: text/html;"
     b" charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n\xc3\xa9\n--x--\nepi",
     b"Content-Type: multipart/mixed; boundary=x\n\nbroken",
+    b"Content-Type: multipart/mixed; boundary=x\n\npr\xc3\xa9\n--x\n\npart\n--x--\n\xe9pi",
     b"X: " + b"y" * 2000 + b"\n\nz",
     b"X: " + b"y z " * 500 + b"\nY:\n folded\n\tonly\n\nz",
     b"\nonly a body",

@@ -28,9 +28,7 @@ def utf8_field(name: str, text: str, rules: Any) -> bytes | None:
 
 
 def text_of(tree: Any, rules: Any) -> str:
-    """The text of a parse tree."""
-    if type(tree) not in rules.lists:
-        return str(tree)
+    """The text of a parse tree, or of a leaf."""
     leaves: list[str] = []
     _collect(tree, leaves, rules)
     return "".join(leaves)
