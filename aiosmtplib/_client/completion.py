@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
-from email.utils import formatdate, make_msgid
 from typing import Any, Final
 
 from .._message.addresses import parse_address
@@ -68,6 +67,8 @@ def completed(message: Content, sender: str) -> Content:
 
 
 def _fields(has_date: bool, has_id: bool, sender: str) -> bytes:
+    from email.utils import formatdate, make_msgid  # slow to import
+
     date = "" if has_date else f"Date: {formatdate(localtime=True)}\r\n"
     identifier = "" if has_id else f"Message-ID: {make_msgid(domain=_domain_of(sender))}\r\n"
     return (date + identifier).encode("ascii")

@@ -16,7 +16,6 @@ import ssl
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
-from urllib.parse import unquote_to_bytes
 
 from .._sasl.secret import conceal, reveal
 from .hostnames import is_ipv6
@@ -252,6 +251,8 @@ def _decoded(text: str) -> str:
     """The text without percent-encoding (RFC 3986 section 2.1), in UTF-8."""
     if re.search(r"%(?![0-9A-Fa-f]{2})", text):
         raise _Wrong(f"The URL has a % that two hexadecimal digits do not follow: {_ENCODE}")
+    from urllib.parse import unquote_to_bytes  # slow to import
+
     try:
         decoded = unquote_to_bytes(text).decode("utf-8")
     except UnicodeDecodeError:

@@ -98,3 +98,11 @@ def test_modules_are_attributes_of_the_package(name: str) -> None:
 def test_modules_export_what_they_list(name: str) -> None:
     module = importlib.import_module(f"aiosmtplib.{name}")
     assert [export for export in module.__all__ if not hasattr(module, export)] == []
+
+
+def test_importing_loads_nothing_that_sending_may_not_need() -> None:
+    """What is slow to import, or cannot be imported first by an interpreter with a lock of its own."""
+    names = "email.message", "email.utils", "datetime", "random", "urllib.parse"
+    code = f"import sys, aiosmtplib; print(*[name for name in {names} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
