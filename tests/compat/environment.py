@@ -13,7 +13,15 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".compat-cache"
 
 #: What a wheel is built from.
-SOURCES = ("aiosmtplib", "_speedups", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = (
+    "aiosmtplib",
+    "pytest_aiosmtplib",
+    "_speedups",
+    "setup.py",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
 #: Does the same as ``pip wheel``, without leaving anything in the tree, and without fetching what it has.
 BUILD = "from setuptools import build_meta; build_meta.build_wheel('dist')"
 #: pip says one of these where there is no index, or not the one that has every package.
