@@ -108,6 +108,7 @@ class Sending(Connection):
                     timeout,
                     progress=progress,
                     deadline=limit,
+                    divide_recipients=divide_recipients,
                 )
                 return await within(limit, call)
             envelope = EnvelopeCommands(sender, recipients, mail_options, rcpt_options)

@@ -12,7 +12,7 @@ from aiosmtplib.parameters import Notify
 
 from ..support.actions import at_nth, cut, in_turn, reset, then
 from ..support.clients import MESSAGE, SENDER, client_for, email_message, options_for
-from ..support.scripted_server import PIPELINING, Action, Limits, Peer
+from ..support.scripted_server import PATIENCE, PIPELINING, Action, Limits, Peer
 
 TO = [f"r{number}@example.com" for number in range(5)]
 TOO_MANY = SMTPResponse(452, "4.5.3 too many recipients")
@@ -81,6 +81,25 @@ async def by_send_many_of_files(peer: Peer, recipients: list[str]) -> Result:
     return outcome(result)
 
 
+async def by_sendmail_in_time(peer: Peer, recipients: list[str]) -> Result:
+    async with client_for(peer) as client:
+        return await client.sendmail(SENDER, recipients, MESSAGE, deadline=PATIENCE, divide_recipients=True)
+
+
+async def by_a_file_in_time(peer: Peer, recipients: list[str]) -> Result:
+    async with client_for(peer) as client:
+        return await client.sendmail(
+            SENDER, recipients, io.BytesIO(MESSAGE), deadline=PATIENCE, divide_recipients=True
+        )
+
+
+async def by_send_in_time(peer: Peer, recipients: list[str]) -> Result:
+    options = options_for(peer, start_tls=False)
+    return await aiosmtplib.send(
+        MESSAGE, SENDER, recipients, deadline=PATIENCE, divide_recipients=True, **options
+    )
+
+
 def pool_for(peer: Peer, **options: Any) -> SMTPPool:
     return SMTPPool(**options_for(peer, start_tls=False, max_connections=2, **options))
 
@@ -88,6 +107,11 @@ def pool_for(peer: Peer, **options: Any) -> SMTPPool:
 async def by_a_pool(peer: Peer, recipients: list[str]) -> Result:
     async with pool_for(peer) as pool:
         return await pool.sendmail(SENDER, recipients, MESSAGE)
+
+
+async def by_a_pool_in_time(peer: Peer, recipients: list[str]) -> Result:
+    async with pool_for(peer) as pool:
+        return await pool.sendmail(SENDER, recipients, MESSAGE, deadline=PATIENCE)
 
 
 async def by_a_pool_and_a_file(peer: Peer, recipients: list[str]) -> Result:
@@ -117,6 +141,7 @@ DOORS = [
     *(by_sendmail, by_send_message, by_a_file, with_progress, by_send, by_send_of_an_object),
     *(by_send_many, by_send_many_of_files, by_a_pool, by_a_pool_and_a_file, by_a_pool_and_an_object),
     *(by_send_many_of_a_pool, by_send_many_of_a_pool_and_objects),
+    *(by_sendmail_in_time, by_a_file_in_time, by_send_in_time, by_a_pool_in_time),
 ]
 #: Those with one connection, so that transactions keep their order, and content that stays as it is.
 IN_ORDER = [by_sendmail, by_a_file, by_send, by_send_many, by_send_many_of_files, by_a_pool]
