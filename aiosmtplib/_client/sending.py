@@ -22,7 +22,7 @@ from .division import check_division, divided
 from .error_context import attaches_transcript, explain
 from .options import destination_of
 from .security import is_verified
-from .streaming import Progress, end_by, measure, push_content
+from .streaming import Progress, end_with, measure, push_content
 
 if TYPE_CHECKING:
     import email.message
@@ -263,7 +263,7 @@ async def send_apart(
     """
     exchange = protocol.exchange(begin(mail, protocol.server), timeout, pipeline=client if last else None)
     if limit is not None:
-        limit.end = end_by(limit, protocol, exchange)
+        end_with(limit, protocol, exchange)
     protocol.submit(exchange)
     if last and protocol.is_connected:
         patience = GOODBYE_PATIENCE if timeout is None else min(GOODBYE_PATIENCE, timeout)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from .._codec import DataEncoder
 from .._session.mail import PreparedMail
 from .._session.transaction import Outcome, begin
-from .._transport.exchange import AwaitedExchange
+from .._transport.exchange import AwaitedExchange, cancelled_before_sent
 from .._transport.limit import Limit
 from ..errors import SMTPException, SMTPReadTimeoutError
 from ..protocol import SMTPProtocol
@@ -158,7 +158,7 @@ async def push_content(
     exchange = protocol.exchange(begin(mail, protocol.server), timeout, pipeline=pipeline)
     if limit is not None:
         exchange.limit = limit
-        limit.end = end_by(limit, protocol, exchange)
+        end_with(limit, protocol, exchange)
     protocol.submit(exchange)
     if await protocol.wait_until_wanted(exchange):
         encoder = DataEncoder(dots=not mail.chunked)
@@ -167,7 +167,7 @@ async def push_content(
         pieces = _pieces(message)
         waiting = _WaitForPieces(pieces, exchange.future, isinstance(message, AsyncIterable))
         if limit is not None:
-            limit.end = end_by(limit, protocol, exchange, waiting.interrupt)
+            end_with(limit, protocol, exchange, waiting.interrupt)
         try:
             async for whole in waiting:
                 piece = octets(whole)
@@ -211,23 +211,26 @@ async def push_content(
     return outcome
 
 
-def end_by(
+def end_with(
     limit: Limit,
     protocol: SMTPProtocol,
     exchange: AwaitedExchange,
     then: Callable[[], object] | None = None,
-) -> Callable[[], None]:
-    """How a limit ends a transaction: so that the verdict is known.
+) -> None:
+    """Let a limit end a transaction when it has passed: so that the verdict is known.
 
     :param then: called after that
+    :raises SMTPServerDisconnected: if it has passed, as it may between two transactions of one message
     """
+    if limit.passed:
+        raise cancelled_before_sent()
 
     def end() -> None:
         protocol.give_up(exchange, SMTPReadTimeoutError("The deadline of a message passed"))
         if then is not None:
             then()
 
-    return end
+    limit.end = end
 
 
 def _is_cancelled(otherwise: bool) -> bool:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 import aiosmtplib
-from aiosmtplib import LMTP, SMTP, Delivery, Envelope
+from aiosmtplib import LMTP, SMTP, CommandEvent, Delivery, Envelope
+from aiosmtplib._transport.limit import Limit
 
 from ..support.actions import in_turn
 from ..support.clients import MESSAGE, SENDER, client_for, email_message, options_for
-from ..support.scripted_server import PIPELINING, Conversation, Limits, Peer
+from ..support.scripted_server import PATIENCE, PIPELINING, Conversation, Limits, Peer
 from .test_divided import TO, TOO_MANY, Result, groups, outcome, pool_for
 
 # -- by option ---------------------------------------------------------------------------------------
@@ -185,3 +186,25 @@ async def test_a_pool_that_is_being_closed_sends_the_rest() -> None:
         await closing
         assert outcome(result) == ({}, "Ok")
         assert groups(peer) == [TO[:2], TO[2:4], TO[4:]]
+
+
+@pytest.mark.parametrize("kind", [bytes, io.BytesIO])
+async def test_a_deadline_that_passes_between_two_transactions(kind: Any) -> None:
+    """The second one does not begin, though there is none that it could end."""
+    limit = Limit(PATIENCE, "the server")
+    limit.watch(lambda: None)  # as a call that is bounded does
+
+    def passes(event: CommandEvent) -> None:
+        if event.verb == "content":
+            limit.passed = True
+
+    async with (
+        Peer(extensions=PIPELINING, limits=Limits(rcptmax=2)) as peer,
+        client_for(peer, on_command=passes) as client,
+    ):
+        refused, text = await client.sendmail(
+            SENDER, TO, kind(MESSAGE), deadline=limit, divide_recipients=True
+        )
+        assert (sorted(refused), text) == (sorted(TO[2:]), "2.0.0 Accepted")
+        assert {reply.code for reply in refused.values()} == {-1}
+        assert groups(peer) == [TO[:2]]
