@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -131,13 +130,6 @@ def abort(client: Connection) -> None:
     client.close()
     if transport is not None:
         transport.abort()
-
-
-def server_of(client: Connection) -> tuple[str, int | None]:
-    """The name of the server and its port; or the path of its Unix domain socket, and ``None``."""
-    if client.socket_path is not None:
-        return os.fsdecode(client.socket_path), None
-    return client._server_name, client._effective_port
 
 
 def user_of(client: Connection) -> str | None:

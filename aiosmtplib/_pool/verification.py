@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .._client.lifetime import server_of, user_of
+from .._client.connector import host_and_port
+from .._client.lifetime import user_of
 from .._transport.tls import TLSInfo
 from ..errors import SMTPException
 from .connection import Condition, State
@@ -48,7 +49,8 @@ async def verify(manager: ConnectionManager) -> PoolVerification:
         client = pooled.client
         try:
             await client.noop()
-            host, port = server_of(client)
+            host, port = host_and_port(client)
+            assert host is not None  # no pool is given a socket
             return PoolVerification(host, port, user_of(client), client.tls, dict(client.esmtp_extensions))
         except SMTPException:
             # An older one may have been dead for long, and another has to show whether mail can be sent.
