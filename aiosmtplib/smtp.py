@@ -12,7 +12,13 @@ from typing import Any, Literal, TypeVar
 
 from ._client.authentication import Authentication
 from ._client.commands import Commands
-from ._client.connection import Timeout, effective_timeout, forget_closed_loop, introduced_protocol
+from ._client.connection import (
+    Timeout,
+    effective_timeout,
+    forget_closed_loop,
+    introduced_protocol,
+    running_limit_of,
+)
 from ._client.error_context import attach_transcript
 from ._client.lifetime import connect, part
 from ._client.options import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
@@ -24,7 +30,7 @@ from ._client.url import CLIENT_CLASSES, concealed, from_url, revealed
 from ._client.variant import SMTP_VARIANT
 from ._sasl.secret import conceal
 from ._trace.observer import CommandHook
-from ._transport.limit import Limit, limit_of, running_limit, within
+from ._transport.limit import Limit, limit_of, within
 from .errors import SMTPException
 from .response import SMTPResponse
 from .typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
@@ -306,7 +312,7 @@ class SMTP(Sending, Commands, Authentication):
         self, method: Callable[..., Awaitable[T]], *args: Any, deadline: float | None = None, **kwargs: Any
     ) -> T:
         """Connect, call a method that sends, and say goodbye, all of it within ``deadline`` seconds."""
-        limit = self._limit = running_limit(deadline, destination_of(self))
+        limit = self._limit = running_limit_of(self, deadline)
         if limit is not None:
             kwargs["deadline"] = limit
         async with contextlib.AsyncExitStack() as stack:

@@ -67,6 +67,8 @@ def completed(message: Content, sender: str) -> Content:
 
 
 def _fields(has_date: bool, has_id: bool, sender: str) -> bytes:
+    if has_date and has_id:
+        return b""
     from email.utils import formatdate, make_msgid  # slow to import
 
     date = "" if has_date else f"Date: {formatdate(localtime=True)}\r\n"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 from .._sasl.secret import conceal_arguments, reply_without, secrets_of, withhold_from
 from .._session import Dialogue, dialogues
 from .._trace.transcript import EMPTY_TRANSCRIPT
+from .._transport.limit import Limit, running_limit
 from .._transport.tls import TLSInfo
 from ..errors import SMTPException, SMTPHeloError, SMTPServerDisconnected
 from ..protocol import SMTPProtocol
@@ -20,7 +21,7 @@ from .capabilities import Capabilities
 from .connector import create_connection, read_greeting, upgrade
 from .error_context import attach_transcript, attaches_transcript, in_phase
 from .hostnames import begin_lookup, given_name, own_name
-from .options import check_timeout, destination_of, store_options
+from .options import Options, check_timeout, destination_of, store_options
 from .security import check_may_authenticate, check_tls_version, tls_of
 
 if TYPE_CHECKING:
@@ -342,6 +343,15 @@ def effective_timeout(client: Connection, timeout: Timeout) -> float | None:
         return client._opening_timeout if client._opening else client.timeout
     check_timeout(timeout)
     return timeout
+
+
+def running_limit_of(options: Options, deadline: float | None) -> Limit | None:
+    """The limit of a call that begins now.
+
+    :raises TypeError: if ``deadline`` is neither a number of seconds nor ``None``
+    :raises ValueError: if it is not positive
+    """
+    return None if deadline is None else running_limit(deadline, destination_of(options))
 
 
 def connected_protocol(client: Connection) -> SMTPProtocol:

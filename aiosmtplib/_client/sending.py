@@ -10,17 +10,16 @@ from .._envelope.parameter import option_list
 from .._session import dialogues
 from .._session.transaction import Outcome, begin
 from .._transport.exchange import cancelled_before_sent
-from .._transport.limit import Limit, running_limit, within
+from .._transport.limit import Limit, within
 from ..errors import SMTPException
 from ..response import SMTPResponse
 from ..typing import Default
 from .completion import added_to_object, added_to_octets, completed
 from .compose import Composer, envelope_of
-from .connection import Connection, Timeout, effective_timeout, introduced_protocol
+from .connection import Connection, Timeout, effective_timeout, introduced_protocol, running_limit_of
 from .content import Content, octets_of, rewinder_of
 from .division import check_division, divided
 from .error_context import attaches_transcript, explain
-from .options import destination_of
 from .security import is_verified
 from .streaming import Progress, end_with, measure, push_content
 
@@ -96,7 +95,7 @@ class Sending(Connection):
         :raises TypeError: if an argument is of the wrong type; nothing has been sent
         """
         try:
-            limit = None if deadline is None else running_limit(deadline, destination_of(self))
+            limit = running_limit_of(self, deadline)
             if limit is not None and not limit.watched:
                 call = Sending.sendmail(
                     self,
@@ -168,7 +167,7 @@ class Sending(Connection):
         :raises ValueError: if the message has no sender or no recipient; nothing has been sent
         :raises SMTPException: and whatever else :meth:`sendmail` raises
         """
-        limit = None if deadline is None else running_limit(deadline, destination_of(self))
+        limit = running_limit_of(self, deadline)
         sender, recipients = envelope_of(message, sender, recipients)
         options = option_list(mail_options)
         rcpt_options = option_list(rcpt_options, "RCPT")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._client.completion import added_to_octets
 from .._client.compose import envelope_of
-from .._client.connection import Timeout, effective_timeout
+from .._client.connection import Timeout, effective_timeout, running_limit_of
 from .._client.content import Content, MessageKind, kind_of, octets_of
 from .._client.division import check_division
 from .._client.options import destination_of
@@ -17,7 +17,7 @@ from .._client.sending import added_fields
 from .._client.streaming import Progress
 from .._envelope.parameter import option_list
 from .._envelope.recipient import recipient_list
-from .._transport.limit import limit_of, running_limit
+from .._transport.limit import limit_of
 from ..response import SMTPResponse
 from ..typing import Default
 from .dispatcher import Dispatcher
@@ -140,7 +140,7 @@ class PoolSending:
         :raises SMTPNotSupported: if it takes several transactions, and is a stream that can be read only once
         :raises SMTPException: and whatever else :meth:`SMTP.connect` and :meth:`SMTP.sendmail` raise
         """
-        limit = running_limit(deadline, destination_of(self._model))
+        limit = running_limit_of(self._model, deadline)
         content = octets_of(message)
         if content is not None and progress is None and limit is None and self._sends_whole:
             check_division(divide_recipients)
@@ -195,7 +195,7 @@ class PoolSending:
         :raises SMTPTimeoutError: after ``deadline``, with the verdict in ``delivery``
         :raises SMTPException: and whatever else :meth:`SMTP.connect` and :meth:`SMTP.send_message` raise
         """
-        limit = running_limit(deadline, destination_of(self._model))
+        limit = running_limit_of(self._model, deadline)
         sender, everyone = envelope_of(message, sender, recipients)
         if limit is None and self._sends_whole:
             check_division(divide_recipients)
