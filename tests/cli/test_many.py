@@ -16,17 +16,6 @@ from ..support.scripted_server import PATIENCE, PIPELINING, Conversation, Peer
 from ..support.threaded_servers import Run, Serve, at, in_thread, run_send, serve_embedded  # noqa: F401
 
 
-@pytest.fixture
-def outbox(tmp_path: Path) -> Path:
-    """A directory with four messages, of which two are alike."""
-    directory = tmp_path / "outbox"
-    directory.mkdir()
-    for name, text in (("1", "one"), ("2", "two"), ("3", "same"), ("4", "same")):
-        message = f"From: a@example.com\nTo: b@example.com, c@example.com\n\n{text}\n"
-        (directory / f"{name}.eml").write_text(message)
-    return directory
-
-
 def records(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 

@@ -13,7 +13,7 @@ from aiosmtplib._transport.limit import Limit
 
 from ..support.actions import in_turn
 from ..support.clients import MESSAGE, SENDER, client_for, email_message, options_for
-from ..support.scripted_server import PATIENCE, PIPELINING, Conversation, Limits, Peer
+from ..support.scripted_server import PATIENCE, PIPELINING, Action, Conversation, Limits, Peer
 from .test_divided import TO, TOO_MANY, Result, groups, outcome, pool_for
 
 # -- by option ---------------------------------------------------------------------------------------
@@ -139,17 +139,24 @@ async def test_others_in_between(kind: str) -> None:
         assert sorted(served) == sorted(to.encode() for each in envelopes for to in each.recipients or ())
 
 
-@pytest.mark.parametrize("kind", ["client", "pool"])
-async def test_who_leaves_gets_what_is_known(kind: str) -> None:
-    """After the caller has left, no further transaction begins: its recipients are still those refused."""
-    asked, go_on = asyncio.Event(), asyncio.Event()
+def accept_when_told(asked: asyncio.Event, go_on: asyncio.Event) -> Action:
+    """Say that the end of a message is there, and take it when told."""
 
-    async def wait(conversation: Conversation) -> str:
+    async def action(conversation: Conversation) -> str:
         asked.set()
         await go_on.wait()
         return await conversation.perform("250 Ok")
 
-    async with Peer({".": wait}, extensions=PIPELINING, limits=Limits(rcptmax=2)) as peer:
+    return action
+
+
+@pytest.mark.parametrize("kind", ["client", "pool"])
+async def test_who_leaves_gets_what_is_known(kind: str) -> None:
+    """After the caller has left, no further transaction begins: its recipients are still those refused."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    async with Peer(
+        {".": accept_when_told(asked, go_on)}, extensions=PIPELINING, limits=Limits(rcptmax=2)
+    ) as peer:
         async with client_for(peer) as client, pool_for(peer) as pool:
             sender = client if kind == "client" else pool
             results = sender.send_many([Envelope(SENDER, TO, MESSAGE)])
@@ -167,13 +174,9 @@ async def test_who_leaves_gets_what_is_known(kind: str) -> None:
 
 async def test_a_pool_that_is_being_closed_sends_the_rest() -> None:
     asked, go_on = asyncio.Event(), asyncio.Event()
-
-    async def wait(conversation: Conversation) -> str:
-        asked.set()
-        await go_on.wait()
-        return await conversation.perform("250 Ok")
-
-    async with Peer({".": wait}, extensions=PIPELINING, limits=Limits(rcptmax=2)) as peer:
+    async with Peer(
+        {".": accept_when_told(asked, go_on)}, extensions=PIPELINING, limits=Limits(rcptmax=2)
+    ) as peer:
         pool = pool_for(peer)
         results = pool.send_many([Envelope(SENDER, TO, MESSAGE)])
         waiting = asyncio.ensure_future(anext(results))

@@ -1,11 +1,9 @@
 """A host with several addresses: one that does not answer costs a moment, not the timeout (RFC 8305)."""
 
 import asyncio
-import contextlib
 import errno
 import gc
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,29 +12,10 @@ from aiosmtplib import SMTP, SMTPConnectError, SMTPConnectTimeoutError
 from aiosmtplib._client import happy_eyeballs
 
 from ..support.clients import client_for, each_cancellation
+from ..support.dead_addresses import refusing_address, silent_address
 from ..support.scripted_server import PATIENCE, Peer
 
 NAME = "mail.example.com"
-
-
-@contextlib.contextmanager
-def dead() -> Iterator[tuple[str, int]]:
-    """An address that answers nothing: a full queue of connections that nobody accepts."""
-    with socket.socket() as listener, contextlib.ExitStack() as stack:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        yield listener.getsockname()
-
-
-def refused() -> tuple[str, int]:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        address: tuple[str, int] = sock.getsockname()
-    return address
 
 
 class NameService:
@@ -71,7 +50,7 @@ def named(peer: Peer, **options: Any) -> SMTP:
 
 @pytest.mark.parametrize("source", [None, ("127.0.0.1", 0)])
 async def test_the_second_of_two_addresses(names: NameService, source: Any) -> None:
-    with dead() as nowhere:
+    with silent_address() as nowhere:
         async with Peer() as peer:
             names.know(nowhere, (peer.host, peer.port))
             begun = asyncio.get_running_loop().time()
@@ -85,21 +64,21 @@ async def test_one_that_is_refused_is_waited_for_no_longer(
 ) -> None:
     monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", PATIENCE * 10)
     async with Peer() as peer:
-        names.know(refused(), refused(), (peer.host, peer.port))
+        names.know(refusing_address(), refusing_address(), (peer.host, peer.port))
         async with named(peer):
             pass
 
 
 async def test_one_that_is_refused_while_another_is_tried(names: NameService) -> None:
-    with dead() as nowhere:
-        names.know(nowhere, refused())
+    with silent_address() as nowhere:
+        names.know(nowhere, refusing_address())
         client = SMTP(NAME, 25, timeout=3 * happy_eyeballs.ATTEMPT_DELAY)
         with pytest.raises(SMTPConnectTimeoutError):
             await client.connect()
 
 
 async def test_what_is_no_failure_to_connect_is_raised_at_once(names: NameService) -> None:
-    names.know(refused(), refused())
+    names.know(refusing_address(), refusing_address())
     with pytest.raises(SMTPConnectError, match="0-65535"):
         await SMTP(NAME, 25, timeout=PATIENCE, source_address=("127.0.0.1", 70000)).connect()
 
@@ -127,7 +106,7 @@ async def test_what_is_reached_second_is_closed(names: NameService, monkeypatch:
 
 
 async def test_all_are_refused(names: NameService) -> None:
-    first, second = refused(), refused()
+    first, second = refusing_address(), refusing_address()
     names.know(first, second)
     with pytest.raises(SMTPConnectError) as caught:
         await SMTP(NAME, 25, timeout=PATIENCE).connect()
@@ -148,7 +127,7 @@ def test_errors_of_one_kind_stay_of_that_kind() -> None:
 
 
 async def test_none_answers(names: NameService) -> None:
-    with dead() as nowhere:
+    with silent_address() as nowhere:
         names.know(nowhere, nowhere)
         with pytest.raises(SMTPConnectTimeoutError, match=f"Timed out connecting to {NAME} on port 25"):
             await SMTP(NAME, 25, timeout=0.4).connect()
@@ -158,7 +137,7 @@ async def test_cancelled_at_any_time(names: NameService, monkeypatch: pytest.Mon
     monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0.001)
 
     async def attempt(run: Any) -> None:
-        with dead() as nowhere:
+        with silent_address() as nowhere:
             async with Peer() as peer:
                 names.know(nowhere, (peer.host, peer.port))
                 sock = await run(happy_eyeballs.connect_socket(NAME, 25, None))

@@ -3,8 +3,8 @@
 import errno
 import pickle
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from aiosmtplib.cli import main
 from ..support import certs
 from ..support.actions import silence
 from ..support.clients import HOST, MESSAGE, RECIPIENTS, SENDER, email_message, options_for
+from ..support.dead_addresses import silent_address
 from ..support.scripted_server import PATIENCE, Peer
 from ..support.threaded_servers import EML, in_thread
 
@@ -57,19 +58,6 @@ def free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
         return port
-
-
-@contextmanager
-def silent_address() -> Iterator[tuple[str, int]]:
-    """An address that answers nothing: a full queue of connections that nobody accepts."""
-    with socket.socket() as listener, ExitStack() as stack:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        yield listener.getsockname()
 
 
 @asynccontextmanager

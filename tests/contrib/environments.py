@@ -4,8 +4,6 @@ The wheel is built once, without the extension; each environment is a new one, w
 what the extra brings along and what is asked for by name.
 """
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -13,30 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from ..support.clean_run import run
+
 ROOT = Path(__file__).parents[2]
 
 #: Returns the interpreter of an environment with these extras and packages.
 Environment = Callable[..., Path]
-
-
-def run(*command: object, **variables: str) -> str:
-    """Run a command without the variables that steer this package, and return what it printed."""
-    env = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("AIOSMTPLIB_", "COVERAGE_", "PYTHON"))
-    }
-    done = subprocess.run(
-        [str(part) for part in command],
-        env={**env, **variables},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 def install(python: object, *what: object) -> None:
@@ -52,7 +32,7 @@ def install(python: object, *what: object) -> None:
         "--quiet",
     ]
     try:
-        run(*pip, *what)
+        run(*pip, *what, timeout=600)
     except AssertionError as error:
         if "Could not find a version" in str(error) or "connection" in str(error).lower():
             pytest.skip(f"the packages cannot be had here: {str(error)[-300:]}")

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from .environments import Environment, environment, run
+from ..support.clean_run import run
+from .environments import Environment, environment
 
 __all__ = ("environment",)
 

@@ -4,9 +4,8 @@ Nothing here sees the checkout: each environment is fresh, and every command run
 none of the variables that steer the extension.
 """
 
-import os
+import functools
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tarfile
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support import toolchain
+from ..support import clean_run, toolchain
 
 pytestmark = pytest.mark.packaging
 
@@ -35,25 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Run a command in an empty folder, with the given variables only added, and return what it printed."""
     folder = tmp_path_factory.mktemp("outside")
 
-    def run(*command: object, cwd: Path = folder, fails: bool = False, **variables: str) -> str:
-        env = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("AIOSMTPLIB_", "COVERAGE_", "PYTHON"))
-        }
-        done = subprocess.run(
-            [str(part) for part in command],
-            cwd=cwd,
-            env={**env, **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert (done.returncode != 0) == fails, done.stdout
-        return done.stdout
-
-    return run
+    return functools.partial(clean_run.run, cwd=folder)
 
 
 @pytest.fixture(scope="session")
