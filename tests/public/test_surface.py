@@ -101,8 +101,15 @@ def test_modules_export_what_they_list(name: str) -> None:
 
 
 def test_importing_loads_nothing_that_sending_may_not_need() -> None:
-    """What is slow to import, or cannot be imported first by an interpreter with a lock of its own."""
+    """What is slow to import, or cannot be imported first by an interpreter with a lock of its own.
+
+    Without `site`: what an environment loads at its start would hide what the package loads.
+    """
+    origin = str(Path(str(aiosmtplib.__file__)).parent.parent)
     names = "email.message", "email.utils", "datetime", "random", "urllib.parse"
-    code = f"import sys, aiosmtplib; print(*[name for name in {names} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = (
+        f"import sys; sys.path.insert(0, {origin!r}); import aiosmtplib; "
+        f"print(*[name for name in {names} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
