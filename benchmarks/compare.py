@@ -112,6 +112,8 @@ def entered(case: Case, found: list[Contestant]) -> list[Contestant]:
 
 #: Rounds that differ by more than this share of their median are measured again.
 MAX_SPREAD = 0.25
+#: A pilot of two messages is not taken at its word beyond this, in messages per second.
+MAX_PILOT_RATE = 20_000.0
 
 
 def spread(samples: list[Sample]) -> float:
@@ -170,8 +172,10 @@ class Comparison:
                 samples[one.name] = [pilot]
                 continue
             if not case.rtt:
-                # The start of a client is slow, and two messages say little about a thousand.
-                times, warm_up = amount(pilot.rate, case.connections, self.options.seconds / 5)
+                # The start of a client is slow, and two messages say little about a thousand, or far too much
+                # where they took no time that could be seen.
+                rate = min(pilot.rate, MAX_PILOT_RATE)
+                times, warm_up = amount(rate, case.connections, self.options.seconds / 5)
                 pilot = self._sample(one, Order(port, *sent, times, warm_up, tls), case) or pilot
             times, warm_up = amount(pilot.rate, case.connections, self.options.seconds)
             if case.fixed and one.door == "send_many":
