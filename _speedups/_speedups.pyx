@@ -44,6 +44,7 @@ __all__ = (
     "pick_fields",
     "plain_address",
     "plain_addresses",
+    "serialize_field",
     "serialize_message",
     "start_transaction",
 )

@@ -57,17 +57,45 @@ cdef bint is_plain(const unsigned char *p, const unsigned char *end) noexcept:
             return False
 
 
+cdef const unsigned char *after_name(const unsigned char *p, const unsigned char *end) noexcept:
+    """Where a display name ends: words as every reader takes them, or a quoted string without a backslash."""
+    while p < end and p[0] == c' ':
+        p += 1
+    if p == end or p[0] != c'"':
+        while p < end and KIND[p[0]] & NAME:
+            p += 1
+        return p
+    p += 1
+    while p < end and 0x20 <= p[0] < 0x7F and p[0] != c'"' and p[0] != c'\\':
+        p += 1
+    if p == end or p[0] != c'"':
+        return end
+    p += 1
+    while p < end and p[0] == c' ':
+        p += 1
+    return p
+
+
 cdef str plain_between(const unsigned char *start, const unsigned char *end):
     """The address of a plain mailbox, with or without a display name; None for any other text."""
     if start == end:
         return None
     if (end - 1)[0] == c'>':
         end -= 1
-        while KIND[start[0]] & NAME:  # "<" and ">" are not in it
-            start += 1
-        if start[0] != c'<':
+        start = after_name(start, end)
+        if start == end or start[0] != c'<':
             return None
         start += 1
+    elif (end - 1)[0] == c')':
+        # The old form of a display name: a comment behind the address.
+        end -= 1
+        while start < end and KIND[(end - 1)[0]] & NAME:
+            end -= 1
+        if start == end or (end - 1)[0] != c'(':
+            return None
+        end -= 1
+        while start < end and (end - 1)[0] == c' ':
+            end -= 1
     if not is_plain(start, end):
         return None
     return PyUnicode_FromStringAndSize(<const char *>start, end - start)
@@ -105,10 +133,11 @@ def plain_addresses(value):
     start = PyUnicode_1BYTE_DATA(text)
     end = start + PyUnicode_GET_LENGTH(text)
     while True:
-        comma = <const unsigned char *>memchr(start, c',', end - start)
-        last = end if comma == NULL else comma
-        while start < last and is_white(start[0]):
+        while start < end and is_white(start[0]):
             start += 1
+        comma = after_name(start, end) if start < end and start[0] == c'"' else start
+        comma = <const unsigned char *>memchr(comma, c',', end - comma)
+        last = end if comma == NULL else comma
         while start < last and is_white((last - 1)[0]):
             last -= 1
         address = plain_between(start, last)

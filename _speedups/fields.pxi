@@ -1,5 +1,5 @@
-# Header fields: those that fit on their line, those that are folded at plain white space, and those with encoded
-# words in unstructured text and in display names.
+# Header fields: those that fit on their line, those that are folded at white space, and those with encoded words
+# in unstructured text and in display names.
 #
 # Each method answers 0 for a field that is none of them; the policy of the standard library folds it then.
 
@@ -35,6 +35,12 @@ cdef class Fields(Addresses):
         else:
             self.add(text, PyBytes_GET_SIZE(field))
         return 1
+
+    cdef int write_field(self, object name, object value) except -1:
+        """Write a field as it is stored in a message; 0 if it is for the policy."""
+        if self.legacy:
+            return PyUnicode_CheckExact(value) and self.legacy_field(name, value)
+        return self.source_field(name, value) if PyUnicode_CheckExact(value) else self.field(value)
 
     cdef int legacy_field(self, object name, object value) except -1:
         """Write a field of an old-style message; 0 if it has to be folded."""
@@ -180,71 +186,26 @@ cdef class Fields(Addresses):
 
     cdef int fold_text(self, object name, object text) except -1:
         """Unstructured text in lines, with encoded words where need be."""
-        cdef Py_ssize_t size = self.size, stuffed = self.stuffed
-        cdef int words
+        cdef const unsigned char *p
+        cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
         if PyUnicode_IS_ASCII(text):
-            if self.fold_words(name, text):
+            if length < self.limit:
+                # Where the first line has no room for all of it, the next one has.
+                p = characters(text)
+                if is_blank(p[0]) or not is_printable(PyUnicode_KIND(text), p, length):
+                    return 0
+                self.start_field(name, 0)
+                return self.on_the_next_line([text])
+            if self.fold_lines(name, text, OTHER_WORDS):
                 return 1
-            if PyUnicode_GET_LENGTH(text) < self.limit:
-                return 0
-        words = self.rules.words
-        if not words:
-            return 0
+        return self.fold_lines(name, text, self.rules.words) if self.rules.words else 0
+
+    cdef int fold_lines(self, object name, object text, int words) except -1:
+        """The field in lines, each as long as can be."""
+        cdef Py_ssize_t size = self.size, stuffed = self.stuffed
         self.start_field(name, 0)
         if self.add_words(self.size - PyUnicode_GET_LENGTH(name) - 2, text, words, False):
             return self.newline() + 1
         self.size = size
         self.stuffed = stuffed
         return 0
-
-    cdef int fold_words(self, object name, object text) except -1:
-        """The field in lines, each as long as can be. 0 if it is not words with one blank between them each,
-        or if one of them is longer than a line."""
-        cdef const unsigned char *p = characters(text)
-        cdef const unsigned char *end = p + PyUnicode_GET_LENGTH(text)
-        cdef const unsigned char *word = p
-        cdef Py_ssize_t size = end - p, length
-        cdef unsigned char *out
-        cdef unsigned char *start
-        while p <= end:
-            if p == end or p[0] == c' ' or p[0] == c'\t':
-                if p == word or p - word >= self.limit:
-                    return 0
-                word = p + 1
-            elif not 0x21 <= p[0] <= 0x7E:
-                return 0
-            p += 1
-        p = word = characters(text)
-        length = PyUnicode_GET_LENGTH(name) + 2
-        self.start_field(name, 3 * size + 4)  # a line for every octet is more than enough
-        start = out = <unsigned char *>PyBytes_AS_STRING(<object>self.buffer) + self.size
-        if size < self.limit:
-            memcpy(out - 1, b"\r\n ", 3)
-            memcpy(out + 2, p, size)
-            self.size += size + 2
-            return self.newline() + 1
-        while True:
-            while p < end and p[0] != c' ' and p[0] != c'\t':
-                p += 1
-            if length + (p - word) > self.limit:
-                # The blank before the fold goes to the next line.
-                (out + 1)[0] = (out - 1)[0]
-                memcpy(out - 1, b"\r\n", 2)
-                out += 2
-                length = 1
-            memcpy(out, word, p - word)
-            out += p - word
-            length += p - word
-            if p == end:
-                break
-            if length == self.limit:
-                memcpy(out, b"\r\n", 2)
-                out += 2
-                length = 0
-            out[0] = p[0]
-            out += 1
-            length += 1
-            p += 1
-            word = p
-        self.size += out - start
-        return self.newline() + 1

@@ -42,19 +42,12 @@ cdef class Writer(Fields):
 
     cdef int write(self, Part part, bint top) except -1:
         cdef object rules = self.rules
-        cdef int written
         for name, value in part.headers:
             if top and is_hidden(name):
                 continue
             if part.generated and is_called(name, "content-type"):
-                written = self.add_field(rules.with_boundary(name, str.__str__(value), part.boundary))
-            elif self.legacy:
-                written = PyUnicode_CheckExact(value) and self.legacy_field(name, value)
-            elif PyUnicode_CheckExact(value):
-                written = self.source_field(name, value)
-            else:
-                written = self.field(value)
-            if not written:
+                self.add_field(rules.with_boundary(name, str.__str__(value), part.boundary))
+            elif not self.write_field(name, value):
                 self.add_field(rules.policy.fold_binary(name, value))
         self.newline()
         if part.form == BODY:
@@ -244,3 +237,8 @@ def serialize_message(message, rules, int form=0):
     if writer.dots:
         writer.add(b".\r\n", 3)
     return writer.finish(), size
+
+
+def serialize_field(name, value, rules):
+    cdef Writer writer = Writer.__new__(Writer, rules, PLAIN)
+    return writer.finish() if writer.write_field(name, value) else None

@@ -1,4 +1,4 @@
-# Encoded words in text (RFC 2047); see ``_codec/pure/words.py``.
+# Folded text and encoded words (RFC 2047); see ``_codec/pure/words.py``.
 
 cdef extern from "Python.h":
     int PyUnicode_KIND(object text)
@@ -17,6 +17,7 @@ cdef extern from "words.h":
     ) nogil
 
 cdef int NEWER_WORDS = parts.NEWER_WORDS
+cdef int OTHER_WORDS = parts.OTHER_WORDS
 cdef Py_ssize_t EMPTY_WORD = 12  # =?utf-8?q??=
 cdef Py_ssize_t LONGEST_LINE = 998
 
@@ -25,8 +26,19 @@ cdef inline bint is_blank(Py_UCS4 c) noexcept nogil:
     return c == c' ' or c == c'\t'
 
 
+cdef bint is_printable(int kind, const void *data, Py_ssize_t size) noexcept:
+    """Whether it is ASCII without control characters, tabs aside."""
+    cdef Py_UCS4 c
+    cdef Py_ssize_t i
+    for i in range(size):
+        c = PyUnicode_READ(kind, data, i)
+        if not 0x20 <= c < 0x7F and c != c'\t':
+            return False
+    return True
+
+
 cdef bint is_usual_text(int kind, const void *data, Py_ssize_t size) noexcept:
-    """Whether it is words with white space between them, to the standard library too."""
+    """Whether it is words with white space between them to the standard library, too, when it encodes some."""
     cdef Py_UCS4 c, before = 0
     cdef Py_ssize_t i
     cdef int blanks = 0
@@ -98,7 +110,9 @@ cdef class Words(Output):
         cdef bint newer = words == NEWER_WORDS, after_word = False, blank
         cdef Py_UCS4 stolen
         cdef unsigned char *out
-        if not self.size - line <= limit <= LONGEST_LINE or not is_usual_text(kind, data, size):
+        if not self.size - line <= limit <= LONGEST_LINE:
+            return 0
+        if not (is_usual_text(kind, data, size) if words else is_printable(kind, data, size)):
             return 0
         while position < size:
             start = position
@@ -120,6 +134,8 @@ cdef class Words(Output):
                         after_word = after_word and blank
                         believed = -1
                         continue
+            if words == OTHER_WORDS:
+                return 0
             if believed < 0:
                 if newer and after_word:
                     while self.steal_blank(line):

@@ -24,6 +24,7 @@ __all__ = (
     "pick_fields",
     "plain_address",
     "plain_addresses",
+    "serialize_field",
     "serialize_message",
     "start_transaction",
 )
@@ -51,6 +52,7 @@ if not TYPE_CHECKING and not _unwanted:
             pick_fields,
             plain_address,
             plain_addresses,
+            serialize_field,
             serialize_message,
             start_transaction,
         )
@@ -77,6 +79,7 @@ if TYPE_CHECKING or _unwanted:
         pick_fields,
         plain_address,
         plain_addresses,
+        serialize_field,
         serialize_message,
         start_transaction,
     )

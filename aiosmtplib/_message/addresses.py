@@ -220,6 +220,8 @@ def _in_quotes(pieces: list[str], named: bool) -> str | None:
     if last[0] != '"' or (name and not named) or any("@" in word for word in name):
         return None
     text = last[1:-1]
+    if text.endswith(")"):
+        return None  # no mailbox, and with a comment it is none that anybody has meant
     return plain_address(text) or (text if re.fullmatch(_WHOLE, text) else None)
 
 

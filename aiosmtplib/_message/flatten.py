@@ -20,7 +20,13 @@ from email.policy import Compat32, EmailPolicy
 from io import BytesIO
 from typing import Any, Final
 
-from .._codec import encode_message, normalize_newlines, plain_addresses, serialize_message
+from .._codec import (
+    encode_message,
+    normalize_newlines,
+    plain_addresses,
+    serialize_field,
+    serialize_message,
+)
 from .._codec.constants import CHUNK, DATA, NEWER_WORDS, OLDER_WORDS, OTHER_WORDS, PLAIN
 from .._codec.types import Data
 from . import samples
@@ -46,7 +52,12 @@ _has_long_name = re.compile(r"(?:\A|[;)\s])[^\s;=\"()]{41}").search
 
 
 class _SMTPPolicy(EmailPolicy):
+    #: For a generator: the rules by which the codec writes the fields that it can.
+    rules: Rules | None = None
+
     def fold_binary(self, name: str, value: Any) -> bytes:
+        if self.rules is not None and (field := _by_codec(self, self.rules, name, value)) is not None:
+            return field
         if isinstance(value, str) and name.lower() in ("content-type", "content-disposition"):
             _check_parameters(name, value)
         if type(value) is str and len(value) > _PARSED and self._is_slow(name, value):
@@ -68,6 +79,15 @@ class _SMTPPolicy(EmailPolicy):
         )
 
 
+def _by_codec(policy: EmailPolicy | Compat32, rules: Rules, name: str, value: Any) -> bytes | None:
+    """A header field written by the codec; None where it is for the policy."""
+    try:
+        # A generator takes the limit away where nothing may be folded.
+        return serialize_field(name, value, rules if policy.max_line_length else rules.signed)
+    except Exception:
+        return None  # of several errors the policy's comes first
+
+
 def _is_received(text: str) -> bool:
     """Whether a field is of ASCII and of 8-bit bytes, which the parsers represent by surrogates."""
     try:
@@ -81,8 +101,11 @@ class _LegacyPolicy(Compat32):
     #: Fields that are there more often than RFC 5322 section 3.6 allows. There is no right way to write them:
     #: they go out as the standard library writes them, and as they always have.
     repeated: frozenset[str] = frozenset()
+    rules: Rules | None = None
 
     def fold_binary(self, name: str, value: Any) -> bytes:
+        if self.rules is not None and (field := _by_codec(self, self.rules, name, value)) is not None:
+            return field
         if isinstance(value, str) and len(value) > _PARSED:
             value = _contain_long(value)
         raw = self.cte_type != "7bit" and isinstance(value, str) and has_bytes(value)
@@ -107,6 +130,12 @@ class _CheckedRules(Rules):
     @functools.cached_property
     def decodes(self) -> bool | None:  # type: ignore[override]
         return _decodes(self.legacy)
+
+    @functools.cached_property
+    def generating(self) -> EmailPolicy | Compat32:
+        if not _is_known(self.legacy):
+            return self.policy
+        return self.policy.clone(rules=self)  # type: ignore[call-arg] # an attribute
 
     def __getattr__(self, name: str) -> int:
         if name != "words":
@@ -167,7 +196,7 @@ def flatten(message: EmailMessage | Message, utf8: bool, cte_type: str) -> bytes
     """The octets of a message; see :func:`aiosmtplib.email.flatten_message`."""
     rules = rules_for(message, utf8, cte_type)
     written = serialize(message, rules, PLAIN)
-    return written[0] if written is not None else generate(message, rules)
+    return written[0] if written is not None else generate(message, rules.generating)
 
 
 def flatten_for(message: EmailMessage | Message, utf8: bool, cte_type: str, chunk: bool) -> tuple[Data, int]:
@@ -179,7 +208,7 @@ def flatten_for(message: EmailMessage | Message, utf8: bool, cte_type: str, chun
     written = serialize(message, rules, CHUNK if chunk else DATA)
     if written is not None:
         return written
-    content = generate(message, rules)
+    content = generate(message, rules.generating)
     if not chunk:
         return encode_message(content)
     content = normalize_newlines(content)
@@ -199,14 +228,14 @@ def serialize(message: EmailMessage | Message, rules: Rules, form: int) -> tuple
         return None  # of several errors the generator's comes first
 
 
-def generate(message: EmailMessage | Message, rules: Rules) -> bytes:
+def generate(message: EmailMessage | Message, policy: EmailPolicy | Compat32) -> bytes:
     """A message as the standard library's generator writes it, without Bcc and Resent-Bcc."""
     # The generator leaves boundaries behind, and for a while its policy: in copies that nobody else sees.
     message = _copied(message)
     del message["Bcc"]
     del message["Resent-Bcc"]
     buffer = BytesIO()
-    BytesGenerator(buffer, policy=rules.policy).flatten(message)
+    BytesGenerator(buffer, policy=policy).flatten(message)
     return buffer.getvalue()
 
 
@@ -241,7 +270,7 @@ def _agrees_on_bytes(legacy: bool, decodes: bool) -> bool:
         rules = Rules(rules_for(message, False, "7bit").policy)
         rules.decodes = decodes
         written = serialize_message(message, rules, PLAIN)
-        return written is not None and written[0] == generate(message, rules)
+        return written is not None and written[0] == generate(message, rules.policy)
     except Exception:  # of any kind: it is not the library that the codec knows
         return False
 
@@ -256,7 +285,7 @@ def _agrees(sample: Callable[[], EmailMessage | Message], words: int = OTHER_WOR
         rules = Rules(rules_for(message, not words, "8bit").policy)
         rules.words = words
         written = serialize_message(message, rules, PLAIN)
-        expected = generate(message, rules)
+        expected = generate(message, rules.policy)
         if written is None or words:  # with them, nothing is by chance
             return written is not None and written[0] == expected
         return _without_digits(written[0]) == _without_digits(expected)

@@ -87,6 +87,7 @@ class Rules:
     """Rules by which the running interpreter's generator writes messages with one policy.
 
     :ivar policy: folds the fields that the serialiser does not
+    :ivar generating: the same policy for a generator, which writes by the codec the fields that it can
     :ivar legacy: whether it is the policy of old-style messages
     :ivar utf8: whether header fields may hold UTF-8 (RFC 6532)
     :ivar eight_bit: whether bodies may hold 8-bit bytes
@@ -140,6 +141,10 @@ class Rules:
         self.newline = policy.linesep.encode()
         self.limit = policy.max_line_length or sys.maxsize
         self.signed = type(self)(policy.clone(max_line_length=0)) if policy.max_line_length else self
+
+    @property
+    def generating(self) -> _Policy:
+        return self.policy
 
     accepts: Callable[[type], bool]
     content_type: Callable[[str], tuple[int, str | None] | None]

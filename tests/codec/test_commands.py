@@ -93,6 +93,10 @@ def test_every_character_at_every_place(codec: ModuleType) -> None:
             f"N{c} <a@b>",
             f"{c}N <a@b>",
             f"N <a@b{c}>",
+            f'"N{c}" <a@b>',
+            f'"N"{c}<a@b>',
+            f"a@b (N{c})",
+            f"a@b{c}(N)",
         ):
             address = codec.plain_address(value)
             assert address is None or address == parseaddr(value)[1]
@@ -120,7 +124,10 @@ def test_address_is_text(codec: ModuleType, value: Any) -> None:
 
 
 pieces = st.lists(
-    st.sampled_from([*"aZ9.@<>-_'+=? ,;:\"\\()[]\t\n\0é", "a@b", "<a@b>", "A <", "b.c", "=?"]), max_size=12
+    st.sampled_from(
+        [*"aZ9.@<>-_'+=? ,;:\"\\()[]\t\n\0é", "a@b", "<a@b>", "A <", '"A" <', " (A)", "b.c", "=?"]
+    ),
+    max_size=12,
 )
 
 

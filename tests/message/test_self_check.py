@@ -102,6 +102,7 @@ def forget() -> None:
         for one in (rules, rules.signed):
             vars(one).pop("folds", None)
             vars(one).pop("words", None)
+            vars(one).pop("generating", None)
 
 
 def check() -> None:

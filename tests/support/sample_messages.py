@@ -70,6 +70,12 @@ TO = ", ".join(f'"{name}, B." <{name}@example.com>, {name}@example.org' for name
 
 #: What the codec writes alone: builders of a message.
 OURS: dict[str, Callable[[], Message]] = {
+    "double blank": lambda: modern(("X", f"a  b {WORDS}")),
+    "blank at the end": lambda: modern(("X", f"{WORDS} ")),
+    "source with long blanks": lambda: parsed(f"X:  a  {WORDS}\n\n"),
+    "source folded by a table": lambda: parsed(f"Received: from {WORDS} by\n        {WORDS}\n\t\tfor x\n\n"),
+    "many blanks on the next line": lambda: parsed(f"X-{'n' * 40}: from        {WORDS[:60]}\n\n"),
+    "blanks to the end of the line": lambda: parsed(f"X: {' ' * 20}a{' ' * 70}{WORDS}\n\n"),
     "nothing": EmailMessage,
     "nothing old": Message,
     "plain": lambda: modern(("From", "A <a@b>"), ("To", "c@d"), ("Subject", "s")),
@@ -207,6 +213,8 @@ registry.map_to_type("x", FoldsItself)
 
 #: What has to be folded by the standard library: builders, and how many fields.
 FOLDED: dict[str, tuple[Callable[[], Message], int]] = {
+    "blanks longer than a line": (lambda: parsed(f"X: a{' ' * 90}b {WORDS}\n\n"), 1),
+    "a blank before what fits on a line": (lambda: modern(("X" * 30, f" {WORDS[:60]}")), 1),
     "encoded in an address": (lambda: modern(("Subject", "=?utf-8?q?x?= é"), ("From", "é.é <a@b>")), 2),
     "another parse tree": (lambda: with_tree("To", parser.EncodedWord), 1),
     "decoded specials": (
@@ -267,15 +275,12 @@ ENCODED: dict[str, tuple[Callable[[], Message], int]] = {
     "encoded names on a line of their own": (lambda: modern(("X-To", "y"), ("Cc", f"é <{'a' * 50}@b>")), 1),
     "long word": (lambda: modern(("X", f"a {WIDE}ww")), 1),
     "long words at the edge": (lambda: modern(("X", f"{WIDE}w {WIDE}")), 1),
-    "double blank": (lambda: modern(("X", f"a  b {WORDS}")), 1),
-    "blank at the end": (lambda: modern(("X", f"{WORDS} ")), 1),
     "long parameter": (lambda: modern(("Content-Type", f'a/b; name="{WIDE}"; x="y"'), body=None), 1),
     "encoded parameter": (
         lambda: modern(("Content-Disposition", 'a; filename="é.pdf"; size="1"'), body=None),
         1,
     ),
     "long encoded parameter": (lambda: modern(("Content-Disposition", f'a; b="{"é" * 90}"'), body=None), 1),
-    "source with long blanks": (lambda: parsed(f"X:  a  {WORDS}\n\n"), 1),
 }
 
 

@@ -77,4 +77,4 @@ def flatten_counted(message: EmailMessage | Message, utf8: bool, cte_type: str, 
 
 def by_generator(message: EmailMessage | Message, utf8: bool, cte_type: str) -> bytes:
     """What ``flatten`` gives, written by the standard library's generator alone."""
-    return generate(message, rules_for(message, utf8, cte_type))
+    return generate(message, rules_for(message, utf8, cte_type).policy)

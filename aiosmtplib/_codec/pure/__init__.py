@@ -7,6 +7,7 @@ It has the names, signatures, results and exceptions of ``aiosmtplib._speedups``
 
 from .commands import encode_command, encode_recipients, pick_fields, plain_address, plain_addresses
 from .content import DataEncoder, encode_data, encode_message, normalize_newlines
+from .fields import serialize_field
 from .replies import ReplyParser
 from .serializer import serialize_message
 from .session import Exchange, Session
@@ -25,6 +26,7 @@ __all__ = (
     "pick_fields",
     "plain_address",
     "plain_addresses",
+    "serialize_field",
     "serialize_message",
     "start_transaction",
 )

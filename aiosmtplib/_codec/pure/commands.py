@@ -13,7 +13,13 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _ADDRESS = rf"({_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*)"
 _match_bare = re.compile(rf"{_ADDRESS}\Z").match
-_match_named = re.compile(rf"[A-Za-z0-9 _.'-]*<{_ADDRESS}>\Z").match
+_NAME = r"[A-Za-z0-9 _.'-]*"
+_QUOTED = r' *"[ !#-[\]-~]*" *'
+_match_named = re.compile(rf"(?:{_NAME}|{_QUOTED})<{_ADDRESS}>\Z").match
+# The old form of a display name: a comment behind the address.
+_match_commented = re.compile(rf"{_ADDRESS} *\({_NAME}\)\Z").match
+# The commas between addresses are not in the quoted string that one may begin with.
+_match_element = re.compile(rf"[ \t\r\n]*((?:{_QUOTED})?[^,]*)").match
 
 
 def encode_command(*args: bytes) -> bytes:
@@ -42,7 +48,7 @@ def plain_address(value: str) -> str | None:
     """
     if not isinstance(value, str):
         raise TypeError(f"expected str, got {type(value).__name__}")
-    match = _match_bare(value) or _match_named(value)
+    match = _match_bare(value) or _match_named(value) or _match_commented(value)
     return match[1] if match else None
 
 
@@ -55,11 +61,15 @@ def plain_addresses(value: str) -> list[str] | None:
     if not isinstance(value, str):
         raise TypeError(f"expected str, got {type(value).__name__}")
     found = []
-    for part in str.split(value, ","):
-        address = plain_address(part.strip(" \t\r\n"))
+    end = -1
+    while end < len(value):
+        element = _match_element(value, end + 1)
+        assert element is not None, "it matches the empty string"
+        address = plain_address(element[1].rstrip(" \t\r\n"))
         if address is None:
             return None
         found.append(address)
+        end = element.end()
     return found
 
 

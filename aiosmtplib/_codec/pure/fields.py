@@ -10,20 +10,19 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from ..constants import ADDRESSES, DATE, PARAMETERS
-from .addresses import address_field, folded, text_of, utf8_field
+from ..constants import ADDRESSES, DATE, OTHER_WORDS, PARAMETERS
+from .addresses import address_field, text_of, utf8_field
 from .words import fold_words
 
-__all__ = ("header_field", "legacy_field", "source_field")
+__all__ = ("serialize_field",)
 _CRLF = "\r\n"
 
 # No control characters but those that fold: each line of what is folded already starts with white space.
 _match_source = re.compile(r"[\t -~]*(?:\r?\n[\t ][\t -~]*)*\Z").match
 # A line of header that the old way of folding leaves alone: no white space at its end, and not that alone.
 _match_legacy_source = re.compile(r"[!-~](?:[\t -~]*[!-~])?(?:\r?\n[\t ]+[!-~](?:[\t -~]*[!-~])?)*\Z").match
-# White space one at a time, between words.
-_match_words = re.compile(r"[!-~]+(?:[\t ][!-~]+)*\Z").match
-_split_words = re.compile(r"([\t ])").split
+# One line of text.
+_match_line = re.compile(r"[!-~][\t -~]*\Z").match
 _split_lines = re.compile(r"\r?\n").split
 
 
@@ -32,7 +31,18 @@ def _is_name(name: str) -> bool:
     return name.isascii() and name.isprintable() and " " not in name and ":" not in name and name != ""
 
 
-def legacy_field(name: str, value: Any, rules: Any) -> bytes | None:
+def serialize_field(name: str, value: Any, rules: Any) -> bytes | None:
+    """Write a header field, with its line end, as the standard library's policy folds it.
+
+    :param rules: of the policy to write it with
+    :return: None if it is for the policy
+    """
+    if rules.legacy:
+        return _legacy_field(name, value, rules)
+    return _source_field(name, value, rules) if type(value) is str else _header_field(value, rules)
+
+
+def _legacy_field(name: str, value: Any, rules: Any) -> bytes | None:
     """A field of an old-style message; None if it has to be folded."""
     if type(value) is not str or not _is_name(name) or not _match_legacy_source(value):
         return None
@@ -40,7 +50,7 @@ def legacy_field(name: str, value: Any, rules: Any) -> bytes | None:
     return "\n".join([*lines, ""]).encode() if max(map(len, lines)) <= rules.limit else None
 
 
-def source_field(name: str, value: str, rules: Any) -> bytes | None:
+def _source_field(name: str, value: str, rules: Any) -> bytes | None:
     """A field that a parser took as it was, and that may be folded already."""
     if not _is_name(name) or not _match_source(value):
         return None
@@ -56,7 +66,7 @@ def source_field(name: str, value: str, rules: Any) -> bytes | None:
     return _folded_text(name, value, rules)
 
 
-def header_field(value: Any, rules: Any) -> bytes | None:
+def _header_field(value: Any, rules: Any) -> bytes | None:
     """A field whose value is a header object of :mod:`email.headerregistry`."""
     bases = type(value).__bases__
     if len(bases) != 2 or bases[1] is not rules.base or type(value).fold is not rules.fold:
@@ -87,14 +97,13 @@ def header_field(value: Any, rules: Any) -> bytes | None:
 
 def _folded_text(name: str, text: str, rules: Any) -> bytes | None:
     """Unstructured text in lines, with encoded words where need be."""
-    if text.isascii() and _match_words(text):
+    head = f"{name}: "
+    lines = None
+    if text.isascii():
         if len(text) < rules.limit:
-            return f"{name}:\r\n {text}\r\n".encode()
-        words = _split_words(text)
-        written = folded(f"{name}: ", words, [False] * len(words), rules)
-        if written is not None:
-            return written
-    if not rules.words or (text.isascii() and len(text) < rules.limit):
-        return None
-    lines = fold_words(f"{name}: ", text, rules.limit, rules.words, False)
+            # Where the first line has no room for all of it, the next one has.
+            return f"{name}:\r\n {text}\r\n".encode() if _match_line(text) else None
+        lines = fold_words(head, text, rules.limit, OTHER_WORDS, False)
+    if lines is None and rules.words:
+        lines = fold_words(head, text, rules.limit, rules.words, False)
     return None if lines is None else _CRLF.join([*lines, ""]).encode()

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..constants import BCC_FIELDS, BODY, CHUNK, DELIVERY_STATUS, MAX_DEPTH, MESSAGE, PLAIN, SIGNED
 from .content import encode_data, normalize_newlines
-from .fields import header_field, legacy_field, source_field
+from .fields import serialize_field
 
 __all__ = ("serialize_message",)
 
@@ -181,12 +181,8 @@ def _write(out: list[bytes], part: _Part, rules: Any, top: bool) -> None:
             continue
         if part.generated and name.lower() == "content-type":
             field: bytes | None = rules.with_boundary(name, str.__str__(value), part.boundary)
-        elif rules.legacy:
-            field = legacy_field(name, value, rules)
-        elif type(value) is str:
-            field = source_field(name, value, rules)
         else:
-            field = header_field(value, rules)
+            field = serialize_field(name, value, rules)
         out.append(rules.policy.fold_binary(name, value) if field is None else field)
     out.append(newline)
     if part.form == BODY:

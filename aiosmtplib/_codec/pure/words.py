@@ -1,4 +1,4 @@
-"""Encoded words (RFC 2047) in pure Python: the twin of ``_speedups/words.pxi``.
+"""Folded text and encoded words (RFC 2047) in pure Python: the twin of ``_speedups/words.pxi``.
 
 The lines are those that the standard library folds, which joins a word to the encoded word before it: it
 takes from the line all that follows the place where it believes that one to begin, decodes it, and encodes it
@@ -12,7 +12,7 @@ import re
 from base64 import b64encode
 from typing import Final
 
-from ..constants import NEWER_WORDS
+from ..constants import NEWER_WORDS, OTHER_WORDS
 
 __all__ = ("fold_words",)
 
@@ -25,6 +25,8 @@ _LONGEST_LINE: Final = 998
 #: encoded word, control characters, raw bytes, other white space behind a blank. More than three blanks are
 #: folded in further ways.
 _is_unusual = re.compile(r"=\?|[\x00-\x08\n-\x1f\x7f\ud800-\udfff]|[ \t](?:[^\S \t]|[ \t]{3})").search
+# All of that matters only where words are encoded.
+_is_unprintable = re.compile(r"[^\t -~]").search
 _find_tokens = re.compile(r"[ \t]+|[^ \t]+").findall
 #: Characters that make the standard library encode a word of a quoted string (RFC 5322 section 3.2.3).
 _has_specials = re.compile(r'[()<>@,:;.\\"\[\]]').search
@@ -37,15 +39,16 @@ _Q: Final = [
 
 
 def fold_words(head: str, text: str, limit: int, words: int, quoted: bool) -> list[str] | None:
-    """Lines of text with encoded words.
+    """Lines of text, each as long as can be, with encoded words where need be.
 
     :param head: what stands on the first line before it
     :param limit: the longest line, in characters
-    :param words: ``OLDER_WORDS`` or ``NEWER_WORDS``, the rules to do it by
+    :param words: ``OLDER_WORDS`` or ``NEWER_WORDS``, the rules to do it by; ``OTHER_WORDS`` to encode none
     :param quoted: whether it is the content of a quoted string
     :return: None where the standard library has to do it
     """
-    if _is_unusual(text) or not len(head) <= limit <= _LONGEST_LINE:
+    is_unusual = _is_unusual if words else _is_unprintable
+    if is_unusual(text) or not len(head) <= limit <= _LONGEST_LINE:
         return None
     newer = words == NEWER_WORDS
     lines: list[str] = []
@@ -71,6 +74,8 @@ def fold_words(head: str, text: str, limit: int, words: int, quoted: bool) -> li
                 after_word = after_word and blank
                 believed = -1
                 continue
+        if words == OTHER_WORDS:
+            return None
         if believed < 0:
             if newer and after_word:
                 bare = line.rstrip(" \t")
