@@ -12,7 +12,7 @@ from . import email as email
 from . import esmtp as esmtp
 from . import parameters as parameters
 from . import protocol as protocol
-from ._client.options import SECURE
+from ._client.defaults import SECURE
 from ._client.results import Envelope, SendResult
 from ._codec import IMPLEMENTATION
 from ._trace.observer import CommandEvent, CommandHook

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._client.compose import envelope_of
 from ._client.content import Content, MessageKind, ascii_octets, kind_of
+from ._client.defaults import NOT_GIVEN
 from ._client.division import check_division
 from ._client.lifetime import expect_no_more
-from ._client.options import DEFAULT_TIMEOUT, FINAL_TIMEOUT, NOT_GIVEN
+from ._client.options import DEFAULT_TIMEOUT, FINAL_TIMEOUT
 from ._client.results import SendResult
 from ._envelope.recipient import recipient_list
 from ._sasl.secret import conceal
@@ -58,6 +59,7 @@ async def send(
     cert_bundle: str | None = None,
     socket_path: SocketPathType | None = None,
     sock: socket.socket | None = None,
+    server_hostname: str | None = None,
     oauth_token_generator: SMTPTokenGenerator | None = None,
     local_hostname: str | None = None,
     pipelining: bool | None = None,
@@ -101,6 +103,8 @@ async def send(
     :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
     :param socket_path: path of a Unix domain socket to connect to
     :param sock: a connected socket to use
+    :param server_hostname: the name that the certificate of the server has to show, and that the server is
+        asked for by SNI; ``None`` means ``hostname``
     :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
         OAUTHBEARER, and once more if the server says that the token has expired
     :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
@@ -162,6 +166,7 @@ async def send(
         cert_bundle=cert_bundle,
         socket_path=socket_path,
         sock=sock,
+        server_hostname=server_hostname,
         oauth_token_generator=oauth_token_generator,
         local_hostname=local_hostname,
         pipelining=pipelining,
@@ -216,6 +221,8 @@ def send_many(
     :param tls_context: a context to use as it is, instead of the four TLS options around it
     :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
     :param socket_path: path of a Unix domain socket to connect to
+    :param server_hostname: the name that the certificate of the server has to show, and that the server is
+        asked for by SNI; ``None`` means ``hostname``
     :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
         OAUTHBEARER, and once more if the server says that the token has expired
     :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which

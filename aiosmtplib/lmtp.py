@@ -47,6 +47,8 @@ class LMTP(SMTP):
     :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
     :param socket_path: path of a Unix domain socket to connect to
     :param sock: a connected socket to use
+    :param server_hostname: the name that the certificate of the server has to show, and that the server is
+        asked for by SNI; ``None`` means ``hostname``
     :param final_timeout: seconds to wait for the reply to a message, once the server has taken its content;
         ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or ``timeout`` where that
         was given, to the client or to the call

@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._client.connector import host_and_port
+from ._client.defaults import NOT_GIVEN
 from ._client.error_context import gives_up
-from ._client.options import DEFAULT_TIMEOUT, FINAL_TIMEOUT, NOT_GIVEN, destination_of
+from ._client.options import DEFAULT_TIMEOUT, FINAL_TIMEOUT, destination_of
 from ._client.sending import Sending
 from ._client.url import concealed, from_url, revealed
 from ._pool.connection import PoolStats
@@ -72,6 +73,8 @@ class SMTPPool(PoolSending):
     :param tls_context: a context to use as it is, instead of the four TLS options around it
     :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
     :param socket_path: path of a Unix domain socket to connect to
+    :param server_hostname: the name that the certificate of the server has to show, and that the server is
+        asked for by SNI; ``None`` means ``hostname``
     :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
         OAUTHBEARER, and once more if the server says that the token has expired
     :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
@@ -120,6 +123,7 @@ class SMTPPool(PoolSending):
         tls_context: ssl.SSLContext | None = None,
         cert_bundle: str | None = None,
         socket_path: SocketPathType | None = None,
+        server_hostname: str | None = None,
         oauth_token_generator: SMTPTokenGenerator | None = None,
         local_hostname: str | None = None,
         pipelining: bool | None = None,
@@ -156,6 +160,7 @@ class SMTPPool(PoolSending):
                 tls_context=tls_context,
                 cert_bundle=cert_bundle,
                 socket_path=socket_path,
+                server_hostname=server_hostname,
                 oauth_token_generator=oauth_token_generator,
                 local_hostname=local_hostname,
                 pipelining=pipelining,

@@ -19,10 +19,11 @@ from ._client.connection import (
     introduced_protocol,
     running_limit_of,
 )
+from ._client.defaults import SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
 from ._client.error_context import attach_transcript
 from ._client.lifetime import connect, part
 from ._client.options import DEFAULT_TIMEOUT as DEFAULT_TIMEOUT
-from ._client.options import SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT, destination_of
+from ._client.options import destination_of
 from ._client.pipeline import Pipeline
 from ._client.send_many import SendMany
 from ._client.sending import Sending
@@ -70,6 +71,8 @@ class SMTP(Sending, Commands, Authentication):
     :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
     :param socket_path: path of a Unix domain socket to connect to
     :param sock: a connected socket to use
+    :param server_hostname: the name that the certificate of the server has to show, and that the server is
+        asked for by SNI; ``None`` means ``hostname``
     :param final_timeout: seconds to wait for the reply to a message, once the server has taken its content;
         ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or ``timeout`` where that
         was given, to the client or to the call
@@ -141,6 +144,7 @@ class SMTP(Sending, Commands, Authentication):
         cert_bundle: str | Literal[Default.token] | None = Default.token,
         socket_path: SocketPathType | Literal[Default.token] | None = Default.token,
         sock: socket.socket | Literal[Default.token] | None = Default.token,
+        server_hostname: str | Literal[Default.token] | None = Default.token,
         final_timeout: float | Literal[Default.token] | None = Default.token,
         oauth_token_generator: SMTPTokenGenerator | Literal[Default.token] | None = Default.token,
         local_hostname: str | Literal[Default.token] | None = Default.token,
@@ -174,6 +178,8 @@ class SMTP(Sending, Commands, Authentication):
         :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
         :param socket_path: path of a Unix domain socket to connect to
         :param sock: a connected socket to use
+        :param server_hostname: the name that the certificate of the server has to show, and that the server
+            is asked for by SNI; ``None`` means ``hostname``
         :param final_timeout: seconds to wait for the reply to a message, once the server has taken its
             content; ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or
             ``timeout`` where that was given, to the client or to the call
@@ -229,6 +235,7 @@ class SMTP(Sending, Commands, Authentication):
             cert_bundle=cert_bundle,
             socket_path=socket_path,
             sock=sock,
+            server_hostname=server_hostname,
             final_timeout=final_timeout,
             oauth_token_generator=oauth_token_generator,
             local_hostname=local_hostname,

@@ -51,8 +51,8 @@ LAYERS = {
         "protocol",
     ],
     "client": [
-        *within("_client", "hints content results division variant hostnames options url capabilities"),
-        *within("_client", "error_context security"),
+        *within("_client", "hints content results division variant hostnames defaults options url"),
+        *within("_client", "capabilities error_context security"),
         *within("_client", "happy_eyeballs connector completion compose"),
         *within("_client", "connection authentication commands lifetime streaming sending bulk"),
         *within("_client", "send_many pipeline"),

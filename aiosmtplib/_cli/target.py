@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from .._client.options import SMTP_TLS_PORT
+from .._client.defaults import SMTP_TLS_PORT
 from .._client.url import from_url, revealed
 from .._sasl.secret import conceal
 from ..lmtp import LMTP

@@ -215,7 +215,7 @@ class Connection(Capabilities):
         if may_upgrade:
             await self._ehlo_or_helo_if_needed()
             if self._must_upgrade or self.supports_extension("starttls"):
-                response = await self._upgrade(self._server_name, context, self._opening_timeout)
+                response = await self._upgrade(self._certificate_name, context, self._opening_timeout)
                 self._auto_starttls_response = response
         return greeting
 
@@ -270,7 +270,7 @@ class Connection(Capabilities):
 
         The TLS options are those of the client, and are stored as those of ``connect`` are.
 
-        :param server_hostname: name to verify the certificate against; by default the one connected to
+        :param server_hostname: name to verify the certificate against; by default that of the client
         :param validate_certs: verify the certificate of the server and its name
         :param client_cert: path of a PEM file with the certificate to present
         :param client_key: path of a PEM file with its key, if ``client_cert`` does not hold it
@@ -301,7 +301,7 @@ class Connection(Capabilities):
         )
         context = await self._get_tls_context() if self._tls_files_named else None
         await self._ehlo_or_helo_if_needed()
-        name = server_hostname or self._server_name
+        name = server_hostname or self._certificate_name
         return await self._upgrade(name, context, effective_timeout(self, timeout))
 
     # -- closing -------------------------------------------------------------------------------------

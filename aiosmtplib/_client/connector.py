@@ -72,7 +72,7 @@ async def _create(
     if tls_context is not None:
         tls = {
             "ssl": tls_context,
-            "server_hostname": name_to_verify(options._server_name),
+            "server_hostname": name_to_verify(options._certificate_name),
             "ssl_handshake_timeout": timeout if timeout is not None and timeout > 0 else None,
         }
     if options.sock is not None:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from ..errors import SMTPException
+from .defaults import SMTP_TLS_PORT
 from .hints import Setup, hint_for
-from .options import SMTP_TLS_PORT, Options, destination_of
+from .options import Options, destination_of
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -147,7 +147,8 @@ HINTS: Final = (
     Hint(
         "other name",
         _verification(_OTHER_NAME),
-        "The certificate of {server} is for another name: connect by the name that is in it",
+        "The certificate of {server} is for another name: connect by the name that is in it, or "
+        "pass that as server_hostname",
     ),
     Hint(
         "not valid now",
@@ -290,6 +291,7 @@ _COMMAND_LINE: Final = {
     "start_tls=False": "--no-starttls",
     "no start_tls": "no --starttls",
     "as cert_bundle": "with --cafile",
+    ", or pass that as server_hostname": "",
     "validate_certs=False": "--no-verify",
     "pass username and password": "pass --user, and the password in AIOSMTPLIB_PASSWORD",
     "check username and password": "check user name and password",

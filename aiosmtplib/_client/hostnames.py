@@ -33,12 +33,13 @@ _MAX_HOST_NAME = 255  # RFC 5321 section 4.5.3.1.2
 # -- the server --------------------------------------------------------------------------------------
 
 
-def check_server_name(name: str) -> None:
+def check_server_name(name: str, option: str) -> None:
     """Check that ``name`` is a name or an address of a host, as far as that can be seen.
 
+    :param option: what the error text calls it
     :raises ValueError: if it is a URL, has a port or brackets, or holds what no name and no address does
     """
-    check_argument(name, "hostname")
+    check_argument(name, option)
     # A URL may hold a password, which no error text shows.
     authority = name.rpartition("://")[2].rpartition("@")[2].partition("/")[0].strip()
     host, port = (authority, "") if is_ipv6(authority) else _split(authority)
@@ -46,11 +47,11 @@ def check_server_name(name: str) -> None:
         host = ""
     if host == name and not re.search(r"\s", name):
         return
-    instead = f"hostname={host!r}" + (f" and port={port}" if port else "") if host else "that"
+    instead = f"{option}={host!r}" + (f" and port={port}" if port else "") if host else "that"
     if host and name.lower().startswith("smtps://"):
         instead += " and use_tls=True"
     raise ValueError(
-        f"The hostname option is the name or address of a host, and nothing else: write {instead}"
+        f"The {option} option is the name or address of a host, and nothing else: write {instead}"
     )
 
 

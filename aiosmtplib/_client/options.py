@@ -13,9 +13,7 @@ import socket
 import ssl
 import sys
 import warnings
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any
 
 from .._sasl.secret import conceal, reveal
 from .._trace.observer import CommandHook, check_hook
@@ -24,33 +22,9 @@ from .._transport.timers import FINAL_TIMEOUT as FINAL_TIMEOUT
 from .._transport.tls_contexts import TLSOptions, shared_tls_context
 from ..errors import SMTPException
 from ..typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
-from .hostnames import check_server_name, given_name
+from .defaults import NOT_GIVEN, SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
+from .hostnames import check_server_name, given_name, name_to_verify
 from .variant import SMTP_VARIANT, Variant
-
-SMTP_PORT = 25
-SMTP_TLS_PORT = 465
-SMTP_STARTTLS_PORT = 587
-
-
-class _NotGiven(int):
-    """The default of ``use_tls``: false, and yet not the same as a ``False`` that the caller wrote."""
-
-    def __repr__(self) -> str:
-        return "False"
-
-
-NOT_GIVEN: Final = cast(bool, _NotGiven(0))
-
-#: Options for those who would rather have no mail go out than have it, or a password, read on the way:
-#: ``SMTP("mail.example.com", **SECURE)``. TLS is required, by STARTTLS or with ``use_tls=True``; at least TLS
-#: 1.2; with a certificate that is verified; and nothing logs in without it. It cannot be changed.
-SECURE: Final[Mapping[str, Any]] = MappingProxyType(
-    {
-        "validate_certs": True,
-        "minimum_tls_version": ssl.TLSVersion.TLSv1_2,
-        "allow_plaintext_auth": False,
-    }
-)
 
 
 class Options:
@@ -80,6 +54,8 @@ class Options:
     :param cert_bundle: path of a PEM file with certificates to trust besides those of the system
     :param socket_path: path of a Unix domain socket to connect to
     :param sock: a connected socket to use
+    :param server_hostname: the name that the certificate of the server has to show, and that the server is
+        asked for by SNI; ``None`` means ``hostname``
     :param minimum_tls_version: give up unless the connection is encrypted, by this version of TLS or a later
         one; without ``use_tls``, STARTTLS is insisted upon. ``None`` if it does not matter
     :param allow_plaintext_auth: whether to log in over a connection that is not encrypted: ``True`` always,
@@ -120,6 +96,7 @@ class Options:
         socket_path: SocketPathType | None = None,
         sock: socket.socket | None = None,
         *,
+        server_hostname: str | None = None,
         final_timeout: float | None = FINAL_TIMEOUT,
         oauth_token_generator: SMTPTokenGenerator | None = None,
         local_hostname: str | None = None,
@@ -146,6 +123,7 @@ class Options:
         self.cert_bundle: str | None = None
         self.socket_path: SocketPathType | None = None
         self.sock: socket.socket | None = None
+        self.server_hostname: str | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.pipelining: bool | None = None
         self.chunking: bool | None = None
@@ -178,6 +156,7 @@ class Options:
             cert_bundle=cert_bundle,
             socket_path=socket_path,
             sock=sock,
+            server_hostname=server_hostname,
             final_timeout=final_timeout,
             oauth_token_generator=oauth_token_generator,
             local_hostname=local_hostname,
@@ -201,7 +180,10 @@ class Options:
             if not issubclass(kind, types):
                 raise TypeError(f"The {name} option cannot be of type {kind.__name__}")
         if self.hostname is not None:
-            check_server_name(self.hostname)
+            check_server_name(self.hostname, "hostname")
+        if self.server_hostname is not None:
+            check_server_name(self.server_hostname, "server_hostname")
+            name_to_verify(self.server_hostname)
         if self.local_hostname is not None:
             self.local_hostname = given_name(self.local_hostname, "local_hostname")
         if self._username in ("", b""):  # as it comes from an environment variable that is not set
@@ -218,7 +200,8 @@ class Options:
             raise ValueError("Either a socket or a socket path must be provided, not both")
         if self.port is not None and (self.sock is not None or self.socket_path is not None):
             raise ValueError("A port makes no sense together with a socket or a socket path")
-        if self.use_tls and self.hostname is None and (self.sock is not None or self.socket_path is not None):
+        named = self.hostname is not None or self.server_hostname is not None
+        if self.use_tls and not named and (self.sock is not None or self.socket_path is not None):
             raise ValueError("TLS on a socket needs the hostname to verify the certificate against")
         if self._oauth_token_generator is not None and self._password is not None:
             raise ValueError("password and oauth_token_generator are mutually exclusive")
@@ -242,8 +225,13 @@ class Options:
 
     @property
     def _server_name(self) -> str:
-        """The name of the server, to resolve and to verify its certificate against."""
+        """The name of the server, to resolve."""
         return self.hostname or "localhost"
+
+    @property
+    def _certificate_name(self) -> str:
+        """The name to verify the certificate of the server against."""
+        return self.server_hostname or self._server_name
 
     @property
     def _effective_port(self) -> int | None:
@@ -366,6 +354,7 @@ OPTION_TYPES: dict[str, tuple[type, ...]] = {
             "cert_bundle": (str, os.PathLike),
             "socket_path": (str, bytes, os.PathLike),
             "sock": (socket.socket,),
+            "server_hostname": (str,),
             "local_hostname": (str,),
             "pipelining": (bool,),
             "chunking": (bool,),

@@ -33,6 +33,7 @@ class PoolOptions(TypedDict, total=False):
     tls_context: ssl.SSLContext | None
     cert_bundle: str | None
     socket_path: SocketPathType | None
+    server_hostname: str | None
     oauth_token_generator: SMTPTokenGenerator | None
     local_hostname: str | None
     pipelining: bool | None

@@ -50,6 +50,11 @@ from ..support.scripted_server import Peer
         {"hostname": "a\0"},
         {"local_hostname": "a\r\nMAIL FROM:<x>"},
         {"local_hostname": "<a>"},
+        {"server_hostname": "a\r\nb"},
+        {"server_hostname": "mail.example.com:465"},
+        {"server_hostname": "smtps://mail.example.com"},
+        {"server_hostname": ".localhost"},
+        {"server_hostname": "a" * 64 + ".example"},
     ],
 )
 def test_what_makes_no_sense_is_a_value_error(options: dict[str, Any]) -> None:
@@ -79,6 +84,8 @@ def test_a_given_socket_is_all_there_is(options: dict[str, Any]) -> None:
         {"cert_bundle": 5},
         {"socket_path": 5},
         {"sock": 5},
+        {"server_hostname": 5},
+        {"server_hostname": b"mail.example.com"},
         {"local_hostname": 5},
         {"source_address": 5},
     ],

@@ -274,6 +274,74 @@ async def test_server_hostname_of_starttls(trusting: ssl.SSLContext) -> None:
 
 
 @TLS
+@pytest.mark.parametrize("way", WAYS)
+async def test_server_hostname_of_a_client(
+    way: str, implicit: bool, trusting: ssl.SSLContext, tmp_path: Path
+) -> None:
+    """It is the name that the certificate shows and SNI asks for; ``hostname`` is where to connect to."""
+    async with server("wrong_host", implicit, way, tmp_path) as peer:
+        options = {"use_tls": implicit, "tls_context": trusting, "hostname": "localhost"}
+        hostname = None if way != "port" else "localhost"
+        options |= {**way_to(peer, way), "hostname": hostname, "server_hostname": "elsewhere.example."}
+        client = client_for(peer, **options)
+        await client.connect()
+        await client.sendmail(SENDER, RECIPIENTS, MESSAGE)
+        await client.quit()
+        assert peer.conversations[0].encrypted
+        assert peer.asked_for == ["elsewhere.example"]
+
+
+@TLS
+async def test_server_hostname_goes_before_the_hostname(implicit: bool, trusting: ssl.SSLContext) -> None:
+    async with Server("server", implicit) as peer:
+        client = client_for(peer, use_tls=implicit, tls_context=trusting, server_hostname="elsewhere.example")
+        with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+            await client.connect()
+        await client.connect(server_hostname=None)
+        await client.quit()
+        await client.connect(server_hostname="127.0.0.1")  # an address is in the certificate, too
+        await client.quit()
+        assert peer.asked_for == ["elsewhere.example", "localhost", None]
+
+
+async def test_server_hostname_where_starttls_is_by_hand(trusting: ssl.SSLContext) -> None:
+    async with Server("wrong_host", False) as peer:
+        options = {"start_tls": False, "server_hostname": "elsewhere.example"}
+        async with session(peer, **options) as client:
+            await client.starttls(tls_context=trusting)
+        assert peer.asked_for == ["elsewhere.example"]
+
+
+@TLS
+@pytest.mark.parametrize("door", ["send", "send_many", "pool", "LMTP", "connect", "URL"])
+async def test_every_door_takes_server_hostname(door: str, implicit: bool, trusting: ssl.SSLContext) -> None:
+    async with Server("wrong_host", implicit, lmtp=door == "LMTP") as peer:
+        options = options_for(peer, use_tls=implicit, tls_context=trusting)
+        options["server_hostname"] = "elsewhere.example"
+        if door == "send":
+            await aiosmtplib.send(MESSAGE, sender=SENDER, recipients=RECIPIENTS, **options)
+        elif door == "send_many":
+            envelope = aiosmtplib.Envelope(SENDER, RECIPIENTS, MESSAGE)
+            (result,) = [each async for each in aiosmtplib.send_many([envelope], **options)]
+            assert result.error is None
+        elif door == "pool":
+            async with aiosmtplib.SMTPPool(**options) as pool:
+                await pool.sendmail(SENDER, RECIPIENTS, MESSAGE)
+        else:
+            client = aiosmtplib.LMTP(**options) if door == "LMTP" else aiosmtplib.SMTP()
+            if door == "connect":
+                await client.connect(**options)
+            elif door == "URL":
+                scheme = "smtps" if implicit else "smtp+starttls"
+                url = f"{scheme}://localhost:{peer.port}?server_hostname=elsewhere.example"
+                client = aiosmtplib.SMTP.from_url(url, tls_context=trusting, local_hostname=HOST)
+            async with client:
+                await client.sendmail(SENDER, RECIPIENTS, MESSAGE)
+        assert len(peer.accepted) >= 1
+        assert peer.asked_for == ["elsewhere.example"]
+
+
+@TLS
 async def test_a_proof_does_not_last(implicit: bool, trusting: ssl.SSLContext) -> None:
     """The same client, the same port, another certificate: whoever has taken the place of the server."""
     async with Server("server", implicit, actions=Gate().actions, extensions=["AUTH PLAIN"]) as peer:

@@ -44,10 +44,13 @@ def _taken(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(inspect.signature(function).parameters)
 
 
+#: What it takes for the one upgrade.
+STARTTLS_OWN = frozenset({"timeout", "server_hostname"})
+
 DOORS = {
     "SMTP": Door(aiosmtplib.SMTP, _taken(Options)),
     "SMTP.connect": Door(aiosmtplib.SMTP.connect, _taken(aiosmtplib.SMTP.connect), frozenset({"timeout"})),
-    "SMTP.starttls": Door(aiosmtplib.SMTP.starttls, _taken(aiosmtplib.SMTP.starttls), frozenset({"timeout"})),
+    "SMTP.starttls": Door(aiosmtplib.SMTP.starttls, _taken(aiosmtplib.SMTP.starttls), STARTTLS_OWN),
     "LMTP": Door(aiosmtplib.LMTP, _taken(Options)),
     "SMTPPool": Door(aiosmtplib.SMTPPool, _taken(aiosmtplib.SMTPPool)),
     "send_many": Door(aiosmtplib.send_many, ("messages", "window", "deadline", *PoolOptions.__annotations__)),
