@@ -15,6 +15,7 @@ from ._client.division import check_division
 from ._client.lifetime import expect_no_more
 from ._client.options import DEFAULT_TIMEOUT, FINAL_TIMEOUT
 from ._client.results import SendResult
+from ._client.ways import SocketFactory
 from ._envelope.recipient import recipient_list
 from ._sasl.secret import conceal
 from ._trace.observer import CommandHook
@@ -60,6 +61,7 @@ async def send(
     socket_path: SocketPathType | None = None,
     sock: socket.socket | None = None,
     server_hostname: str | None = None,
+    socket_factory: SocketFactory | None = None,
     oauth_token_generator: SMTPTokenGenerator | None = None,
     local_hostname: str | None = None,
     pipelining: bool | None = None,
@@ -105,6 +107,9 @@ async def send(
     :param sock: a connected socket to use
     :param server_hostname: the name that the certificate of the server has to show, and that the server is
         asked for by SNI; ``None`` means ``hostname``
+    :param socket_factory: an async function without parameters that returns a connected socket, in place of
+        connecting; called for each connection, whose end closes the socket. ``hostname`` and ``port`` then
+        say to whom it leads
     :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
         OAUTHBEARER, and once more if the server says that the token has expired
     :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
@@ -167,6 +172,7 @@ async def send(
         socket_path=socket_path,
         sock=sock,
         server_hostname=server_hostname,
+        socket_factory=socket_factory,
         oauth_token_generator=oauth_token_generator,
         local_hostname=local_hostname,
         pipelining=pipelining,
@@ -223,6 +229,9 @@ def send_many(
     :param socket_path: path of a Unix domain socket to connect to
     :param server_hostname: the name that the certificate of the server has to show, and that the server is
         asked for by SNI; ``None`` means ``hostname``
+    :param socket_factory: an async function without parameters that returns a connected socket, in place of
+        connecting; called for each connection, whose end closes the socket. ``hostname`` and ``port`` then
+        say to whom it leads
     :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
         OAUTHBEARER, and once more if the server says that the token has expired
     :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which

@@ -49,6 +49,9 @@ class LMTP(SMTP):
     :param sock: a connected socket to use
     :param server_hostname: the name that the certificate of the server has to show, and that the server is
         asked for by SNI; ``None`` means ``hostname``
+    :param socket_factory: an async function without parameters that returns a connected socket, in place of
+        connecting; called for each connection, whose end closes the socket. ``hostname`` and ``port`` then
+        say to whom it leads
     :param final_timeout: seconds to wait for the reply to a message, once the server has taken its content;
         ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or ``timeout`` where that
         was given, to the client or to the call

@@ -12,6 +12,7 @@ from ._client.error_context import gives_up
 from ._client.options import DEFAULT_TIMEOUT, FINAL_TIMEOUT, destination_of
 from ._client.sending import Sending
 from ._client.url import concealed, from_url, revealed
+from ._client.ways import SocketFactory
 from ._pool.connection import PoolStats
 from ._pool.manager import ConnectionManager
 from ._pool.messages import WholeMessages
@@ -75,6 +76,9 @@ class SMTPPool(PoolSending):
     :param socket_path: path of a Unix domain socket to connect to
     :param server_hostname: the name that the certificate of the server has to show, and that the server is
         asked for by SNI; ``None`` means ``hostname``
+    :param socket_factory: an async function without parameters that returns a connected socket, in place of
+        connecting; called for each connection, whose end closes the socket. ``hostname`` and ``port`` then
+        say to whom it leads
     :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
         OAUTHBEARER, and once more if the server says that the token has expired
     :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
@@ -124,6 +128,7 @@ class SMTPPool(PoolSending):
         cert_bundle: str | None = None,
         socket_path: SocketPathType | None = None,
         server_hostname: str | None = None,
+        socket_factory: SocketFactory | None = None,
         oauth_token_generator: SMTPTokenGenerator | None = None,
         local_hostname: str | None = None,
         pipelining: bool | None = None,
@@ -161,6 +166,7 @@ class SMTPPool(PoolSending):
                 cert_bundle=cert_bundle,
                 socket_path=socket_path,
                 server_hostname=server_hostname,
+                socket_factory=socket_factory,
                 oauth_token_generator=oauth_token_generator,
                 local_hostname=local_hostname,
                 pipelining=pipelining,

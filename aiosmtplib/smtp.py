@@ -29,6 +29,7 @@ from ._client.send_many import SendMany
 from ._client.sending import Sending
 from ._client.url import CLIENT_CLASSES, concealed, from_url, revealed
 from ._client.variant import SMTP_VARIANT
+from ._client.ways import SocketFactory
 from ._sasl.secret import conceal
 from ._trace.observer import CommandHook
 from ._transport.limit import Limit, limit_of, within
@@ -73,6 +74,9 @@ class SMTP(Sending, Commands, Authentication):
     :param sock: a connected socket to use
     :param server_hostname: the name that the certificate of the server has to show, and that the server is
         asked for by SNI; ``None`` means ``hostname``
+    :param socket_factory: an async function without parameters that returns a connected socket, in place of
+        connecting; called for each connection, whose end closes the socket. ``hostname`` and ``port`` then
+        say to whom it leads
     :param final_timeout: seconds to wait for the reply to a message, once the server has taken its content;
         ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or ``timeout`` where that
         was given, to the client or to the call
@@ -145,6 +149,7 @@ class SMTP(Sending, Commands, Authentication):
         socket_path: SocketPathType | Literal[Default.token] | None = Default.token,
         sock: socket.socket | Literal[Default.token] | None = Default.token,
         server_hostname: str | Literal[Default.token] | None = Default.token,
+        socket_factory: SocketFactory | Literal[Default.token] | None = Default.token,
         final_timeout: float | Literal[Default.token] | None = Default.token,
         oauth_token_generator: SMTPTokenGenerator | Literal[Default.token] | None = Default.token,
         local_hostname: str | Literal[Default.token] | None = Default.token,
@@ -180,6 +185,9 @@ class SMTP(Sending, Commands, Authentication):
         :param sock: a connected socket to use
         :param server_hostname: the name that the certificate of the server has to show, and that the server
             is asked for by SNI; ``None`` means ``hostname``
+        :param socket_factory: an async function without parameters that returns a connected socket, in place
+            of connecting; called for each connection, whose end closes the socket. ``hostname`` and ``port``
+            then say to whom it leads
         :param final_timeout: seconds to wait for the reply to a message, once the server has taken its
             content; ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or
             ``timeout`` where that was given, to the client or to the call
@@ -236,6 +244,7 @@ class SMTP(Sending, Commands, Authentication):
             socket_path=socket_path,
             sock=sock,
             server_hostname=server_hostname,
+            socket_factory=socket_factory,
             final_timeout=final_timeout,
             oauth_token_generator=oauth_token_generator,
             local_hostname=local_hostname,

@@ -51,7 +51,7 @@ LAYERS = {
         "protocol",
     ],
     "client": [
-        *within("_client", "hints content results division variant hostnames defaults options url"),
+        *within("_client", "hints content results division variant hostnames defaults ways options url"),
         *within("_client", "capabilities error_context security"),
         *within("_client", "happy_eyeballs connector completion compose"),
         *within("_client", "connection authentication commands lifetime streaming sending bulk"),

@@ -232,7 +232,8 @@ class Authentication(Connection):
         :raises SMTPAuthenticationError: if the server refuses; ``reason`` has what it says about the token
         """
         access_token = conceal(access_token)
-        local = self.socket_path is not None or self.sock is not None
+        ready = self.socket_path, self.sock, self.socket_factory
+        local = any(way is not None for way in ready)
         port = None if local else self._effective_port
         return await self._authenticate(
             OAuthBearer(username, access_token, None if local else self._server_name, port), timeout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import socket
 import ssl
@@ -25,6 +26,7 @@ from .error_context import is_tls_port
 from .happy_eyeballs import connect_socket
 from .hostnames import name_to_verify
 from .options import Options, destination_of
+from .ways import SocketFactory
 
 if TYPE_CHECKING:
     from ..protocol import SMTPProtocol
@@ -47,6 +49,8 @@ async def create_connection(
         raise SMTPConnectError(f"Error connecting to {destination}: that port speaks TLS from the first byte")
     try:
         await in_time(_create(options, protocol, tls_context, timeout), timeout)
+    except SMTPException:
+        raise
     except asyncio.TimeoutError as error:
         raise SMTPConnectTimeoutError(f"Timed out connecting to {destination}") from error
     except ssl.SSLError as error:
@@ -81,9 +85,46 @@ async def _create(
         path = os.fspath(options.socket_path)
         await loop.create_unix_connection(lambda: protocol, path, **tls)  # type: ignore[arg-type]
     else:
-        port = cast(int, options._effective_port)  # checked before
-        sock = await connect_socket(options._server_name, port, options.source_address)
-        await _hand_over(sock, protocol, tls)
+        await _hand_over(await _connected_socket(options), protocol, tls)
+
+
+async def _connected_socket(options: Options) -> socket.socket:
+    if options.socket_factory is not None:
+        return await _made_socket(options.socket_factory, destination_of(options))
+    port = cast(int, options._effective_port)  # checked before
+    return await connect_socket(options._server_name, port, options.source_address)
+
+
+async def _made_socket(make: SocketFactory, destination: str) -> socket.socket:
+    """The socket that a ``socket_factory`` makes.
+
+    :raises SMTPConnectError: if it raises
+    :raises TypeError: if it returns anything but a socket for a stream of bytes
+    """
+    made: object = None
+    try:
+        made = make()
+        awaited = inspect.isawaitable(made)
+        if awaited:
+            made = await made
+    except Exception as error:
+        late = isinstance(error, asyncio.TimeoutError | TimeoutError)
+        kind = SMTPConnectTimeoutError if late else SMTPConnectError
+        text = str(error) or type(error).__name__
+        raise kind(f"Error connecting to {destination}: {text}") from error
+    if isinstance(made, socket.socket):
+        try:
+            if awaited and made.type == socket.SOCK_STREAM and not isinstance(made, ssl.SSLSocket):
+                made.getpeername()  # asyncio would not see before the first byte that it is not connected
+                return made
+        except OSError:
+            made.close()
+            raise
+        made.close()
+    raise TypeError(
+        "The socket_factory has to be an async function that returns a connected stream socket without TLS, "
+        f"not {'' if awaited else 'a function that returns '}{type(made).__name__}"
+    )
 
 
 async def _hand_over(sock: socket.socket, protocol: SMTPProtocol, tls: dict[str, Any]) -> None:

@@ -13,7 +13,8 @@ import socket
 import ssl
 import sys
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from .._sasl.secret import conceal, reveal
 from .._trace.observer import CommandHook, check_hook
@@ -25,9 +26,10 @@ from ..typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
 from .defaults import NOT_GIVEN, SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
 from .hostnames import check_server_name, given_name, name_to_verify
 from .variant import SMTP_VARIANT, Variant
+from .ways import SocketFactory, Ways
 
 
-class Options:
+class Options(Ways):
     """The connection options of a client.
 
     :param hostname: name or address of the server; ``None`` means ``"localhost"``
@@ -56,6 +58,9 @@ class Options:
     :param sock: a connected socket to use
     :param server_hostname: the name that the certificate of the server has to show, and that the server is
         asked for by SNI; ``None`` means ``hostname``
+    :param socket_factory: an async function without parameters that returns a connected socket, in place of
+        connecting; called for each connection, whose end closes the socket. ``hostname`` and ``port`` then
+        say to whom it leads
     :param minimum_tls_version: give up unless the connection is encrypted, by this version of TLS or a later
         one; without ``use_tls``, STARTTLS is insisted upon. ``None`` if it does not matter
     :param allow_plaintext_auth: whether to log in over a connection that is not encrypted: ``True`` always,
@@ -97,6 +102,7 @@ class Options:
         sock: socket.socket | None = None,
         *,
         server_hostname: str | None = None,
+        socket_factory: SocketFactory | None = None,
         final_timeout: float | None = FINAL_TIMEOUT,
         oauth_token_generator: SMTPTokenGenerator | None = None,
         local_hostname: str | None = None,
@@ -124,6 +130,7 @@ class Options:
         self.socket_path: SocketPathType | None = None
         self.sock: socket.socket | None = None
         self.server_hostname: str | None = None
+        self.socket_factory: SocketFactory | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.pipelining: bool | None = None
         self.chunking: bool | None = None
@@ -157,6 +164,7 @@ class Options:
             socket_path=socket_path,
             sock=sock,
             server_hostname=server_hostname,
+            socket_factory=socket_factory,
             final_timeout=final_timeout,
             oauth_token_generator=oauth_token_generator,
             local_hostname=local_hostname,
@@ -196,13 +204,7 @@ class Options:
         check_hook(self.on_command)
         if self.client_key is not None and self.client_cert is None:
             raise ValueError("A client_key needs the client_cert that it belongs to")
-        if self.sock is not None and self.socket_path is not None:
-            raise ValueError("Either a socket or a socket path must be provided, not both")
-        if self.port is not None and (self.sock is not None or self.socket_path is not None):
-            raise ValueError("A port makes no sense together with a socket or a socket path")
-        named = self.hostname is not None or self.server_hostname is not None
-        if self.use_tls and not named and (self.sock is not None or self.socket_path is not None):
-            raise ValueError("TLS on a socket needs the hostname to verify the certificate against")
+        self._check_ways()
         if self._oauth_token_generator is not None and self._password is not None:
             raise ValueError("password and oauth_token_generator are mutually exclusive")
 
@@ -235,7 +237,8 @@ class Options:
 
     @property
     def _effective_port(self) -> int | None:
-        if self.port is not None or not self._variant.has_default_port:
+        """The port of the server, ``None`` if it is not known."""
+        if self.port is not None or not self._variant.has_default_port or self.socket_factory is not None:
             return self.port
         if self.use_tls:
             return SMTP_TLS_PORT
@@ -246,7 +249,7 @@ class Options:
         if self.socket_path is not None or self.sock is not None:
             return
         name = self._variant.name
-        if self._effective_port is None:
+        if self._effective_port is None and self.socket_factory is None:
             raise ValueError(f"{name} has no default port: pass socket_path or port")
         if self.port is not None and self.port == self._variant.forbidden_port:
             raise ValueError(
@@ -320,6 +323,8 @@ def destination_of(options: Options) -> str:
     if options.sock is not None:
         return f"{options._server_name} on the given socket"
     port = options._effective_port
+    if port is None and options.socket_factory is not None:
+        return f"{options._server_name} on the socket of the socket_factory"
     return f"{options._server_name} on {'a port not given' if port is None else f'port {port}'}"
 
 
@@ -355,6 +360,7 @@ OPTION_TYPES: dict[str, tuple[type, ...]] = {
             "socket_path": (str, bytes, os.PathLike),
             "sock": (socket.socket,),
             "server_hostname": (str,),
+            "socket_factory": (cast(type, Callable),),
             "local_hostname": (str,),
             "pipelining": (bool,),
             "chunking": (bool,),

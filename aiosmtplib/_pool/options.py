@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, TypedDict
 
+from .._client.ways import SocketFactory
 from .._trace.observer import CommandHook
 from ..typing import PlaintextAuth, SMTPTokenGenerator, SocketPathType
 
@@ -34,6 +35,7 @@ class PoolOptions(TypedDict, total=False):
     cert_bundle: str | None
     socket_path: SocketPathType | None
     server_hostname: str | None
+    socket_factory: SocketFactory | None
     oauth_token_generator: SMTPTokenGenerator | None
     local_hostname: str | None
     pipelining: bool | None

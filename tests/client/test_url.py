@@ -120,7 +120,7 @@ ELSEWHERE = {"hostname", "port", "socket_path", "client_key", "start_tls"}
 def test_every_option_that_can_be_written(name: str) -> None:
     written = [text for kind, text in WRITTEN.items() if kind in OPTION_TYPES[name]]
     if not written:
-        assert name in ("sock", "tls_context")
+        assert name in ("sock", "tls_context", "socket_factory")
         refused(f"smtp://h?{name}=x", f"'{name}' is no option that a URL can have")
     elif name not in ELSEWHERE:
         client = SMTP.from_url(f"smtp://h?{name}={written[0]}")
@@ -329,7 +329,7 @@ def test_every_type_of_an_option_is_known() -> None:
     """Whoever adds an option of another type has to say what it looks like in a URL, or that it cannot."""
     kinds = {kind for types in OPTION_TYPES.values() for kind in types}
     others = {kind.__name__ for kind in kinds - set(WRITTEN)}
-    assert others == {"NoneType", "PathLike", "bytes", "SSLContext", "socket"}
+    assert others == {"NoneType", "PathLike", "bytes", "SSLContext", "socket", "Callable"}
     assert issubclass(SMTP, Options)
 
 
