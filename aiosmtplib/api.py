@@ -62,6 +62,7 @@ async def send(
     sock: socket.socket | None = None,
     server_hostname: str | None = None,
     socket_factory: SocketFactory | None = None,
+    proxy: str | None = None,
     oauth_token_generator: SMTPTokenGenerator | None = None,
     local_hostname: str | None = None,
     pipelining: bool | None = None,
@@ -110,6 +111,8 @@ async def send(
     :param socket_factory: an async function without parameters that returns a connected socket, in place of
         connecting; called for each connection, whose end closes the socket. ``hostname`` and ``port`` then
         say to whom it leads
+    :param proxy: URL of a proxy to connect through, such as ``socks5://user:password@host:1080``, which also
+        resolves ``hostname``: ``socks5`` or ``socks4`` (with python-socks), or ``http``
     :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
         OAUTHBEARER, and once more if the server says that the token has expired
     :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
@@ -139,7 +142,7 @@ async def send(
     :raises SMTPException: whatever :meth:`SMTP.connect`, :meth:`SMTP.send_message` and :meth:`SMTP.sendmail`
         raise. Its ``delivery`` says what became of the message.
     """
-    password = conceal(password)
+    password, proxy = conceal(password), conceal(proxy)
     check_division(divide_recipients)
     content: Any = message
     is_object = kind_of(message) is MessageKind.OBJECT
@@ -173,6 +176,7 @@ async def send(
         sock=sock,
         server_hostname=server_hostname,
         socket_factory=socket_factory,
+        proxy=proxy,
         oauth_token_generator=oauth_token_generator,
         local_hostname=local_hostname,
         pipelining=pipelining,
@@ -232,6 +236,8 @@ def send_many(
     :param socket_factory: an async function without parameters that returns a connected socket, in place of
         connecting; called for each connection, whose end closes the socket. ``hostname`` and ``port`` then
         say to whom it leads
+    :param proxy: URL of a proxy to connect through, such as ``socks5://user:password@host:1080``, which also
+        resolves ``hostname``: ``socks5`` or ``socks4`` (with python-socks), or ``http``
     :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
         OAUTHBEARER, and once more if the server says that the token has expired
     :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
@@ -265,7 +271,7 @@ def send_many(
     """
     from .pool import SMTPPool  # a quarter of the package, which most programs do not need
 
-    options["password"] = conceal(options.get("password"))
+    options["password"], options["proxy"] = conceal(options.get("password")), conceal(options.get("proxy"))
     pool = SMTPPool(**options)
     results = pool.send_many(messages, window=window, deadline=deadline)
 

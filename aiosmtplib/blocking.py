@@ -69,8 +69,9 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
 def _blocking(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        if "password" in kwargs:
-            kwargs["password"] = conceal(kwargs["password"])
+        for name in ("password", "proxy"):
+            if name in kwargs:
+                kwargs[name] = conceal(kwargs[name])
         return loop_thread().run(function(*args, **kwargs))
 
     return run
@@ -112,6 +113,7 @@ class SMTPPool:
 
     def __init__(self, hostname: str | None = None, port: int | None = None, **options: Any) -> None:
         options["password"] = conceal(options.get("password"))
+        options["proxy"] = conceal(options.get("proxy"))
         self._make = functools.partial(pool.SMTPPool, hostname, port, **options)
         self._pool = self._make()
         _pools.add(self)
@@ -211,6 +213,7 @@ def send_many(
     :raises ValueError: if options exclude each other, or a number is not positive
     """
     options["password"] = conceal(options.get("password"))
+    options["proxy"] = conceal(options.get("proxy"))
     pool = SMTPPool(**options)
     results = pool.send_many(messages, window=window)
 

@@ -52,6 +52,8 @@ class LMTP(SMTP):
     :param socket_factory: an async function without parameters that returns a connected socket, in place of
         connecting; called for each connection, whose end closes the socket. ``hostname`` and ``port`` then
         say to whom it leads
+    :param proxy: URL of a proxy to connect through, such as ``socks5://user:password@host:1080``, which also
+        resolves ``hostname``: ``socks5`` or ``socks4`` (with python-socks), or ``http``
     :param final_timeout: seconds to wait for the reply to a message, once the server has taken its content;
         ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or ``timeout`` where that
         was given, to the client or to the call

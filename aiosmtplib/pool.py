@@ -79,6 +79,8 @@ class SMTPPool(PoolSending):
     :param socket_factory: an async function without parameters that returns a connected socket, in place of
         connecting; called for each connection, whose end closes the socket. ``hostname`` and ``port`` then
         say to whom it leads
+    :param proxy: URL of a proxy to connect through, such as ``socks5://user:password@host:1080``, which also
+        resolves ``hostname``: ``socks5`` or ``socks4`` (with python-socks), or ``http``
     :param oauth_token_generator: instead of ``password``: awaited for an access token, for XOAUTH2 or
         OAUTHBEARER, and once more if the server says that the token has expired
     :param local_hostname: what to call this host in EHLO; by default its fully qualified domain name, which
@@ -129,6 +131,7 @@ class SMTPPool(PoolSending):
         socket_path: SocketPathType | None = None,
         server_hostname: str | None = None,
         socket_factory: SocketFactory | None = None,
+        proxy: str | None = None,
         oauth_token_generator: SMTPTokenGenerator | None = None,
         local_hostname: str | None = None,
         pipelining: bool | None = None,
@@ -145,7 +148,7 @@ class SMTPPool(PoolSending):
         rate: float | None = None,
         client_class: type[SMTP] = SMTP,
     ) -> None:
-        password = conceal(password)
+        password, proxy = conceal(password), conceal(proxy)
 
         def make() -> SMTP:
             # A class derived from SMTP may look at its arguments.
@@ -167,6 +170,7 @@ class SMTPPool(PoolSending):
                 socket_path=socket_path,
                 server_hostname=server_hostname,
                 socket_factory=socket_factory,
+                proxy=reveal(proxy),
                 oauth_token_generator=oauth_token_generator,
                 local_hostname=local_hostname,
                 pipelining=pipelining,

@@ -77,6 +77,8 @@ class SMTP(Sending, Commands, Authentication):
     :param socket_factory: an async function without parameters that returns a connected socket, in place of
         connecting; called for each connection, whose end closes the socket. ``hostname`` and ``port`` then
         say to whom it leads
+    :param proxy: URL of a proxy to connect through, such as ``socks5://user:password@host:1080``, which also
+        resolves ``hostname``: ``socks5`` or ``socks4`` (with python-socks), or ``http``
     :param final_timeout: seconds to wait for the reply to a message, once the server has taken its content;
         ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or ``timeout`` where that
         was given, to the client or to the call
@@ -150,6 +152,7 @@ class SMTP(Sending, Commands, Authentication):
         sock: socket.socket | Literal[Default.token] | None = Default.token,
         server_hostname: str | Literal[Default.token] | None = Default.token,
         socket_factory: SocketFactory | Literal[Default.token] | None = Default.token,
+        proxy: str | Literal[Default.token] | None = Default.token,
         final_timeout: float | Literal[Default.token] | None = Default.token,
         oauth_token_generator: SMTPTokenGenerator | Literal[Default.token] | None = Default.token,
         local_hostname: str | Literal[Default.token] | None = Default.token,
@@ -188,6 +191,8 @@ class SMTP(Sending, Commands, Authentication):
         :param socket_factory: an async function without parameters that returns a connected socket, in place
             of connecting; called for each connection, whose end closes the socket. ``hostname`` and ``port``
             then say to whom it leads
+        :param proxy: URL of a proxy to connect through, such as ``socks5://user:password@host:1080``, which
+            also resolves ``hostname``: ``socks5`` or ``socks4`` (with python-socks), or ``http``
         :param final_timeout: seconds to wait for the reply to a message, once the server has taken its
             content; ``None`` for no limit. By default ten minutes (RFC 5321 section 4.5.3.2.6), or
             ``timeout`` where that was given, to the client or to the call
@@ -223,8 +228,9 @@ class SMTP(Sending, Commands, Authentication):
             offer it, or there are credentials and it offers no AUTH, or ``allow_plaintext_auth`` forbids to
             log in
         :raises ValueError: if options exclude each other
+        :raises ImportError: for a SOCKS proxy, if python-socks is not installed
         """
-        password = conceal(password)
+        password, proxy = conceal(password), conceal(proxy)
         return await connect(
             self,
             timeout,
@@ -245,6 +251,7 @@ class SMTP(Sending, Commands, Authentication):
             sock=sock,
             server_hostname=server_hostname,
             socket_factory=socket_factory,
+            proxy=proxy,
             final_timeout=final_timeout,
             oauth_token_generator=oauth_token_generator,
             local_hostname=local_hostname,

@@ -51,9 +51,9 @@ LAYERS = {
         "protocol",
     ],
     "client": [
-        *within("_client", "hints content results division variant hostnames defaults ways options url"),
-        *within("_client", "capabilities error_context security"),
-        *within("_client", "happy_eyeballs connector completion compose"),
+        *within("_client", "hints content results division variant hostnames url_parts proxy_url ways"),
+        *within("_client", "defaults options url capabilities error_context security"),
+        *within("_client", "happy_eyeballs proxy connector completion compose"),
         *within("_client", "connection authentication commands lifetime streaming sending bulk"),
         *within("_client", "send_many pipeline"),
         "smtp",

@@ -147,7 +147,9 @@ class Connection(Capabilities):
             return
         connected_protocol(self)
         with attach_transcript(self), in_phase("auth"):
-            check_may_authenticate(self.transport, self.allow_plaintext_auth, destination_of(self))
+            # Of a proxy on this host, nobody knows where it leads.
+            allowed = self.allow_plaintext_auth if self._proxy is None else self.allow_plaintext_auth is True
+            check_may_authenticate(self.transport, allowed, destination_of(self))
 
     @attaches_transcript
     async def _ehlo_or_helo_if_needed(self) -> None:

@@ -1,4 +1,4 @@
-"""Making a connection by TCP, over a Unix domain socket or a given one; its greeting and its upgrade."""
+"""Making a connection, whichever way the options name; its greeting and its upgrade."""
 
 from __future__ import annotations
 
@@ -47,12 +47,15 @@ async def create_connection(
     if tls_context is None and is_tls_port(options) and (options._must_upgrade or not options._no_tls_asked):
         # The server would wait for a handshake, and the client for its greeting.
         raise SMTPConnectError(f"Error connecting to {destination}: that port speaks TLS from the first byte")
+    make = _factory_of(options)
     try:
-        await in_time(_create(options, protocol, tls_context, timeout), timeout)
+        await in_time(_create(options, protocol, tls_context, timeout, make), timeout)
     except SMTPException:
         raise
     except asyncio.TimeoutError as error:
-        raise SMTPConnectTimeoutError(f"Timed out connecting to {destination}") from error
+        hop = None if options._proxy is None else cast(Any, make).unfinished()
+        text = f"Timed out connecting to {destination}" + (f": {hop}" if hop is not None else "")
+        raise SMTPConnectTimeoutError(text) from hop or error
     except ssl.SSLError as error:
         raise tls_error(f"Error connecting to {destination}", error) from error
     except (OSError, ValueError, OverflowError) as error:  # the last two for what is no name and no port
@@ -68,8 +71,23 @@ def host_and_port(options: Options) -> tuple[str | None, int | None]:
     return options._server_name, options._effective_port
 
 
+def _factory_of(options: Options) -> SocketFactory | None:
+    """What makes the sockets, if not the connector."""
+    if options._proxy is None:
+        return options.socket_factory
+    from .proxy import Tunnel
+    from .proxy_url import proxy_of
+
+    port = cast(int, options._effective_port)  # checked before
+    return Tunnel(proxy_of(options._proxy), options._server_name, port)
+
+
 async def _create(
-    options: Options, protocol: SMTPProtocol, tls_context: ssl.SSLContext | None, timeout: float | None
+    options: Options,
+    protocol: SMTPProtocol,
+    tls_context: ssl.SSLContext | None,
+    timeout: float | None,
+    make: SocketFactory | None,
 ) -> None:
     loop = asyncio.get_running_loop()
     tls: dict[str, Any] = {}
@@ -85,18 +103,16 @@ async def _create(
         path = os.fspath(options.socket_path)
         await loop.create_unix_connection(lambda: protocol, path, **tls)  # type: ignore[arg-type]
     else:
-        await _hand_over(await _connected_socket(options), protocol, tls)
-
-
-async def _connected_socket(options: Options) -> socket.socket:
-    if options.socket_factory is not None:
-        return await _made_socket(options.socket_factory, destination_of(options))
-    port = cast(int, options._effective_port)  # checked before
-    return await connect_socket(options._server_name, port, options.source_address)
+        if make is not None:
+            sock = await _made_socket(make, destination_of(options))
+        else:
+            port = cast(int, options._effective_port)
+            sock = await connect_socket(options._server_name, port, options.source_address)
+        await _hand_over(sock, protocol, tls)
 
 
 async def _made_socket(make: SocketFactory, destination: str) -> socket.socket:
-    """The socket that a ``socket_factory`` makes.
+    """The socket that a ``socket_factory``, or a proxy, makes.
 
     :raises SMTPConnectError: if it raises
     :raises TypeError: if it returns anything but a socket for a stream of bytes

@@ -96,6 +96,11 @@ def _caused_by(kind: type[OSError]) -> Callable[[SMTPException, Setup], bool]:
     return lambda error, _: error.phase == "connect" and isinstance(error.__cause__, kind)
 
 
+def _at_hop(*hops: str) -> Callable[[SMTPException, Setup], bool]:
+    """Whether a proxy did not connect, and it got no further than this."""
+    return lambda error, setup: setup.waited and getattr(error.__cause__, "hop", None) in hops
+
+
 def _lacks(what: str) -> Callable[[SMTPException, Setup], bool]:
     return lambda error, _: type(error) is SMTPException and error.message.startswith(what)
 
@@ -255,6 +260,23 @@ HINTS: Final = (
         "{server} refuses these credentials: check username and password. Many providers want an application "
         "password, or OAuth by oauth_token_generator, in place of the password of the account",
     ),
+    # -- proxies -------------------------------------------------------------------------------------
+    Hint(
+        "no proxy",
+        _at_hop("proxy", "protocol"),
+        "Check scheme, host and port in the proxy option, and that the proxy runs",
+    ),
+    Hint(
+        "proxy login",
+        _at_hop("login"),
+        "Check user name and password in the proxy option, where @ : / % are written %40 %3A %2F %25",
+    ),
+    Hint(
+        "proxy to server",
+        _at_hop("server"),
+        "The proxy was reached, and not {server}: check host and port, and which ports the proxy lets "
+        "through: many only 443",
+    ),
     # -- no server there -----------------------------------------------------------------------------
     Hint(
         "nothing listens",
@@ -296,6 +318,7 @@ _COMMAND_LINE: Final = {
     "pass username and password": "pass --user, and the password in AIOSMTPLIB_PASSWORD",
     "check username and password": "check user name and password",
     "gets no username": "gets no --user",
+    "in the proxy option": "in --proxy",
     "pass oauth_token_generator": "set AIOSMTPLIB_TOKEN",
     "OAuth by oauth_token_generator": "OAuth by AIOSMTPLIB_TOKEN",
 }

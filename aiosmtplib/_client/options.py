@@ -61,6 +61,8 @@ class Options(Ways):
     :param socket_factory: an async function without parameters that returns a connected socket, in place of
         connecting; called for each connection, whose end closes the socket. ``hostname`` and ``port`` then
         say to whom it leads
+    :param proxy: URL of a proxy to connect through, such as ``socks5://user:password@host:1080``, which also
+        resolves ``hostname``: ``socks5`` or ``socks4`` (with python-socks), or ``http``
     :param minimum_tls_version: give up unless the connection is encrypted, by this version of TLS or a later
         one; without ``use_tls``, STARTTLS is insisted upon. ``None`` if it does not matter
     :param allow_plaintext_auth: whether to log in over a connection that is not encrypted: ``True`` always,
@@ -78,6 +80,7 @@ class Options(Ways):
         logged, and changes nothing
     :raises ValueError: if options exclude each other
     :raises TypeError: if an option is of the wrong type
+    :raises ImportError: for a SOCKS proxy, if python-socks is not installed
     """
 
     _variant: Variant = SMTP_VARIANT
@@ -103,6 +106,7 @@ class Options(Ways):
         *,
         server_hostname: str | None = None,
         socket_factory: SocketFactory | None = None,
+        proxy: str | None = None,
         final_timeout: float | None = FINAL_TIMEOUT,
         oauth_token_generator: SMTPTokenGenerator | None = None,
         local_hostname: str | None = None,
@@ -114,7 +118,7 @@ class Options(Ways):
         complete_headers: bool = False,
         on_command: CommandHook | None = None,
     ) -> None:
-        password = conceal(password)
+        password, proxy = conceal(password), conceal(proxy)
         self.hostname: str | None = None
         self.port: int | None = None
         self.local_hostname: str | None = None
@@ -141,6 +145,7 @@ class Options(Ways):
         self.on_command: CommandHook | None = None
         self._username: str | bytes | None = None
         self._password: Any = None  # concealed
+        self._proxy: Any = None  # concealed
         self._oauth_token_generator: SMTPTokenGenerator | None = None
         self._start_tls: bool | None = None
         #: Whether the caller wrote ``use_tls=False`` (the recipe of the 1.1 series; see ``starttls``).
@@ -165,6 +170,7 @@ class Options(Ways):
             sock=sock,
             server_hostname=server_hostname,
             socket_factory=socket_factory,
+            proxy=proxy,
             final_timeout=final_timeout,
             oauth_token_generator=oauth_token_generator,
             local_hostname=local_hostname,
@@ -311,7 +317,7 @@ def store_options(options: Options, **given: Any) -> None:
         options._no_tls_asked = not options.use_tls
     try:
         options._check_options()
-    except (TypeError, ValueError):
+    except Exception:
         vars(options).update(before)
         raise
 
@@ -331,6 +337,7 @@ def destination_of(options: Options) -> str:
 _PRIVATE = {
     "username": "_username",
     "password": "_password",
+    "proxy": "_proxy",
     "oauth_token_generator": "_oauth_token_generator",
     "start_tls": "_start_tls",
 }
@@ -361,6 +368,7 @@ OPTION_TYPES: dict[str, tuple[type, ...]] = {
             "sock": (socket.socket,),
             "server_hostname": (str,),
             "socket_factory": (cast(type, Callable),),
+            "proxy": (str,),
             "local_hostname": (str,),
             "pipelining": (bool,),
             "chunking": (bool,),

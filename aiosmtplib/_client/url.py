@@ -18,8 +18,8 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from .._sasl.secret import conceal, reveal
-from .hostnames import is_ipv6
 from .options import OPTION_TYPES, Options
+from .url_parts import ENCODE, WrongURL, decoded, login_in, place_in
 from .variant import LMTP_VARIANT, SMTP_VARIANT, Variant
 
 __all__ = ("CLIENT_CLASSES", "FromURL", "concealed", "from_url", "revealed")
@@ -52,12 +52,6 @@ _TRUTH: Final = {
 
 #: The types whose values can be written in a URL.
 _WRITABLE: Final = {bool, int, float, str, tuple, ssl.TLSVersion}
-
-_ENCODE: Final = "in a user name, password or value, @ : / ? # % are written %40 %3A %2F %3F %23 %25"
-
-
-class _Wrong(Exception):
-    """The text of an error, on its way out of the frames that have seen the URL."""
 
 
 class FromURL(NamedTuple):
@@ -99,7 +93,7 @@ def from_url(
         raise TypeError(f"A URL is a str, not {kind.__name__}")
     try:
         variant, options = _parsed(reveal(url), {**OPTION_TYPES, **types})
-    except _Wrong as wrong:
+    except WrongURL as wrong:
         text = str(wrong)
     else:
         for name in sorted(options.keys() & given.keys()):
@@ -125,72 +119,28 @@ def _parsed(url: str, types: Types) -> tuple[Variant | None, dict[str, Any]]:
     authority, slash, path = before_query.partition("/")
     user, at, place = authority.rpartition("@")
     if not found or scheme.lower() not in _SCHEMES:
-        raise _Wrong(f"A URL begins with {', '.join(f'{each}://' for each in _SCHEMES)}")
+        raise WrongURL(f"A URL begins with {', '.join(f'{each}://' for each in _SCHEMES)}")
     if not all(char.isprintable() and char != " " for char in url):
-        raise _Wrong("The URL holds a blank or a control character: write %20 for a blank")
+        raise WrongURL("The URL holds a blank or a control character: write %20 for a blank")
     if "#" in rest or "@" in user + path + query:
         # Or else half a password would be taken for a host, a path or the name of an option.
-        raise _Wrong(f"The URL has an @ or # where it can have none: {_ENCODE}")
+        raise WrongURL(f"The URL has an @ or # where it can have none: {ENCODE}")
     variant, implied = _SCHEMES[scheme.lower()]
-    pairs = [*_login(user if at else None), *((name, conceal(value)) for name, value in implied.items())]
+    pairs = [*login_in(user if at else None), *((name, conceal(value)) for name, value in implied.items())]
     if scheme.lower() == "unix":
         if place or len(path) == 0:
-            raise _Wrong("The URL of a Unix domain socket has three slashes: unix:///path")
-        pairs.append(("socket_path", conceal(_decoded(slash + path))))
+            raise WrongURL("The URL of a Unix domain socket has three slashes: unix:///path")
+        pairs.append(("socket_path", conceal(decoded(slash + path))))
     else:
         if path:
-            raise _Wrong("The URL has a path, which means nothing here")
-        pairs.extend(_place(place))
+            raise WrongURL("The URL has a path, which means nothing here")
+        pairs.extend(place_in(place))
     pairs.extend(_query(query, types))
     options = dict(pairs)
     for name, _ in pairs:
         if sum(name == other for other, _ in pairs) > 1:
-            raise _Wrong(f"The {name} option is given twice by the URL")
+            raise WrongURL(f"The {name} option is given twice by the URL")
     return variant, options
-
-
-def _login(user: str | None) -> list[tuple[str, Any]]:
-    if user is None:
-        return []
-    name, colon, password = user.partition(":")
-    if not name or (colon and not password):
-        raise _Wrong(f"The {'password' if name else 'user name'} in the URL is empty")
-    pairs = [("username", conceal(_decoded(name)))]
-    return [*pairs, ("password", conceal(_decoded(password)))] if colon else pairs
-
-
-def _place(text: str) -> list[tuple[str, Any]]:
-    """Host and port (RFC 3986 section 3.2.2)."""
-    literal = re.fullmatch(r"\[([^\[\]]*)\](?::(.*))?", text)
-    if literal:
-        host, port = _decoded(literal[1]), literal[2] or ""
-        valid = is_ipv6(host)
-    else:
-        host, _, port = text.partition(":")
-        if ":" in port:
-            raise _Wrong("An IPv6 address in a URL is in brackets: [::1]")
-        host = _decoded(host)
-        valid = _is_host(host)
-    if not host:
-        raise _Wrong("The URL names no host")
-    if not valid:
-        raise _Wrong("The URL names a host that is neither a name nor an address")
-    pairs = [("hostname", conceal(host))]
-    if port:
-        if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
-            raise _Wrong("The port in the URL is no number from 1 to 65535")
-        pairs.append(("port", conceal(int(port))))
-    return pairs
-
-
-def _is_host(host: str) -> bool:
-    if re.search(r"[\s\0-\x20/?#\[\]@:%\\<>\"]", host):
-        return False
-    try:
-        host.removesuffix(".").encode("idna")  # as the resolver does, and ssl for the certificate
-    except UnicodeError:
-        return False
-    return True
 
 
 def _query(query: str, types: Types) -> list[tuple[str, Any]]:
@@ -202,10 +152,10 @@ def _query(query: str, types: Types) -> list[tuple[str, Any]]:
             # A name that no value follows may be the end of a password that has a question mark in it.
             plain = equals and re.fullmatch(r"\w+", name, re.ASCII)
             shown = repr(name) if plain else "A name in the URL"
-            raise _Wrong(f"{shown} is no option that a URL can have")
+            raise WrongURL(f"{shown} is no option that a URL can have")
         if not equals:
-            raise _Wrong(f"The {name} option in the URL has no value")
-        pairs.append((name, conceal(_typed(name, _decoded(text), of_name))))
+            raise WrongURL(f"The {name} option in the URL has no value")
+        pairs.append((name, conceal(_typed(name, decoded(text), of_name))))
     return pairs
 
 
@@ -232,7 +182,7 @@ def _typed(name: str, text: str, types: tuple[type, ...]) -> Any:
         host = host.removeprefix("[").removesuffix("]")
         if host and re.fullmatch(r"[0-9]{1,5}", port) and int(port) < 65536:
             return (host, int(port))
-    raise _Wrong(f"The {name} option in the URL is to be {_expected(types)}")
+    raise WrongURL(f"The {name} option in the URL is to be {_expected(types)}")
 
 
 def _expected(types: tuple[type, ...]) -> str:
@@ -245,18 +195,3 @@ def _expected(types: tuple[type, ...]) -> str:
     else:
         kind = "a number" if float in types else "a whole number"
     return f"{kind}, or none" if type(None) in types else kind
-
-
-def _decoded(text: str) -> str:
-    """The text without percent-encoding (RFC 3986 section 2.1), in UTF-8."""
-    if re.search(r"%(?![0-9A-Fa-f]{2})", text):
-        raise _Wrong(f"The URL has a % that two hexadecimal digits do not follow: {_ENCODE}")
-    from urllib.parse import unquote_to_bytes  # slow to import
-
-    try:
-        decoded = unquote_to_bytes(text).decode("utf-8")
-    except UnicodeDecodeError:
-        decoded = "\0"
-    if "\0" in decoded:
-        raise _Wrong("What is percent-encoded in the URL is no text in UTF-8")
-    return decoded

@@ -36,6 +36,7 @@ class PoolOptions(TypedDict, total=False):
     socket_path: SocketPathType | None
     server_hostname: str | None
     socket_factory: SocketFactory | None
+    proxy: str | None
     oauth_token_generator: SMTPTokenGenerator | None
     local_hostname: str | None
     pipelining: bool | None

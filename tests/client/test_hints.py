@@ -15,10 +15,11 @@ from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPConnectError, SMTPExce
 from aiosmtplib._client.hints import HINTS, Hint, Setup, for_command_line, hint_for
 from aiosmtplib.cli import main
 
-from ..support import certs
+from ..support import certs, proxies
 from ..support.actions import silence
 from ..support.clients import HOST, MESSAGE, RECIPIENTS, SENDER, email_message, options_for
 from ..support.dead_addresses import silent_address
+from ..support.proxies import Proxy
 from ..support.scripted_server import PATIENCE, Peer
 from ..support.threaded_servers import EML, in_thread
 
@@ -48,6 +49,11 @@ PROVIDERS = {
 }
 CERTIFICATES = {"unknown authority": "untrusted", "other name": "wrong_host", "not valid now": "expired"}
 
+PROXIES = {
+    "proxy login": b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+    "proxy to server": b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
+}
+
 
 async def token() -> str:
     return "expired"
@@ -72,6 +78,12 @@ async def peer_of(name: str, tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
         elsewhere = {"hostname": "mail.example.com", "port": 465}
     elif name == "nothing listens":
         elsewhere = {"hostname": "127.0.0.1", "port": free_port()}
+    elif name == "no proxy":
+        elsewhere = {"hostname": "mail.example.com", "port": 25, "proxy": f"http://127.0.0.1:{free_port()}"}
+    elif name in PROXIES:
+        async with Proxy("http", actions={"connect": PROXIES[name]}) as proxy:
+            yield proxies.options_by(proxy)
+        return
     elif name == "unknown name":
         elsewhere = {"hostname": "nowhere.invalid", "port": 25}
     elif name == "no such socket":

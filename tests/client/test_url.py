@@ -113,7 +113,7 @@ def test_options_are_of_their_own_type() -> None:
 #: What can be written in a URL, by the type of the option.
 WRITTEN = {bool: "true", int: "7", float: "7", str: "x", tuple: "127.0.0.1:0", ssl.TLSVersion: "TLSv1_2"}
 #: What a URL has elsewhere, or what excludes it.
-ELSEWHERE = {"hostname", "port", "socket_path", "client_key", "start_tls"}
+ELSEWHERE = {"hostname", "port", "socket_path", "client_key", "start_tls", "proxy"}
 
 
 @pytest.mark.parametrize("name", sorted(OPTION_TYPES))

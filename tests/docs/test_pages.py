@@ -23,7 +23,7 @@ def test_what_cannot_run_names_what_exists() -> None:
     )
     assert extras is not None
     assert set(re.findall(r"(?m)^(\w+) =", extras[1])) == {
-        *("uvloop", "cli", "testing"),
+        *("uvloop", "cli", "testing", "proxy"),
         *(path.stem for path in (ROOT / "aiosmtplib" / "contrib").glob("[a-z]*.py") if path.stem != "extras"),
     }
     assert "[cli,uvloop,testing]" in PAGES["README"]

@@ -73,6 +73,12 @@ class Wire:
             await self._fill()
         return self._read(size)
 
+    async def read_any(self) -> bytes:
+        """What there is, at least an octet."""
+        if not self._buffer:
+            await self._fill()
+        return self._read(len(self._buffer))
+
     def _read(self, size: int) -> bytes:
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
