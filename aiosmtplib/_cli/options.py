@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from .._client.options import DEFAULT_TIMEOUT
+from .._sasl.secret import conceal
 from .console import UsageError
 from .credentials import Credentials
 
@@ -22,6 +23,9 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
         help="default: 465 with --tls, 587 with --starttls, else 25; 465 implies --tls",
     )
     server.add_argument("--socket-path", metavar="PATH", help="connect to this Unix socket instead")
+    server.add_argument(
+        "--proxy", metavar="URL", help="connect through this proxy: socks5://HOST:PORT, socks4:// or http://"
+    )
     server.add_argument(
         "--timeout",
         type=_seconds,
@@ -58,6 +62,8 @@ def client_options(args: argparse.Namespace, login: Credentials | None = None) -
         raise UsageError("--tls and --starttls exclude each other.")
     if args.socket_path and (args.host or args.port):
         raise UsageError("--socket-path says where to connect: leave out the host and --port.")
+    if args.proxy:
+        _check_proxy(args)
     if args.client_key and not args.client_cert:
         raise UsageError("--client-key needs the --client-cert that it belongs to.")
     for option in ("cafile", "client_cert", "client_key"):
@@ -71,6 +77,7 @@ def client_options(args: argparse.Namespace, login: Credentials | None = None) -
         "hostname": args.host,
         "port": args.port,
         "socket_path": args.socket_path,
+        "proxy": args.proxy,
         "timeout": args.timeout,
         "local_hostname": args.local_hostname,
         "use_tls": args.tls,
@@ -92,8 +99,21 @@ def client_options(args: argparse.Namespace, login: Credentials | None = None) -
     return options
 
 
+def _check_proxy(args: argparse.Namespace) -> None:
+    from .._client.proxy_url import proxy_of
+
+    if args.socket_path:
+        raise UsageError("--socket-path says where to connect: leave out --proxy.")
+    if proxy_of(conceal(args.proxy)).password is not None:
+        raise UsageError(
+            "A password on the command line can be read by every user of this machine: --proxy takes none."
+        )
+
+
 def _is_local(args: argparse.Namespace) -> bool:
     host = args.host or "localhost"
+    if args.proxy:  # which has a localhost of its own
+        return False
     return bool(args.socket_path) or host in ("localhost", "::1") or host.startswith("127.")
 
 
