@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ..support.mta import free_ports
+from ..support.proxies import Proxy
 from ..support.scripted_server import Peer
 from ..support.threaded_servers import Serve, in_thread, serve_embedded
 from .environments import ROOT, Environment, environment
@@ -92,6 +93,7 @@ print(type(send_mail.apply(["me@example.com", ["nobody@example.com"], "x"]).resu
             )
         ),
     ),
+    "through_proxy": Run(extra="proxy", output="connected to localhost\n9 sent\n", messages=10),
     "dkim_signed": Run(extra="dkim", output="<Signer 2026._domainkey.example.com, ed25519-sha256>\n"),
     "django_mail": Run(extra="django", output="101 sent\n", messages=101),
     "django_backend": Run(
@@ -125,16 +127,19 @@ def test_example(name: str, environment: Environment, serve: Serve, tmp_path: Pa
     server = serve(refuse=["nobody@example.com"])
     python = environment(example.extra, *example.packages)
     program = [str(EXAMPLES / f"{name}.py")] if example.driver is None else ["-c", example.driver]
-    done = subprocess.run(
-        [python, *program],
-        cwd=tmp_path,
-        env={**clean(), "SMTP_PORT": str(server.port), "PYTHONPATH": str(EXAMPLES)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    with in_thread(Proxy("socks5", server, login=("user", "p@ssword"))) as proxy:
+        where = {"SMTP_PORT": str(server.port), "SMTP_PROXY": proxy.url("user:p%40ssword@")}
+        done = subprocess.run(
+            [python, *program],
+            cwd=tmp_path,
+            env={**clean(), **where, "PYTHONPATH": str(EXAMPLES)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
     assert (done.returncode, done.stdout) == (0, example.output), done.stderr
     assert len(server.messages) == example.messages
+    assert bool(proxy.asked) == (example.extra == "proxy")
 
 
 def clean() -> dict[str, str]:

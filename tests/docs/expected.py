@@ -150,6 +150,8 @@ EXPECTED = {
         [(ME, [f"{name}@example.com"]) for name in ("anna", "ben", "cleo")],
         also=lambda office: 1 <= office.commands.count("QUIT") <= 2,
     ),
+    "proxy: Any other way 1": Expected([], also=lambda office: office.commands.count("NOOP") == 1),
+    "proxy: A certificate for another name 1": Expected([]),
     "pool: By URL 1": Expected([], also=_one_connection),
     "errors: Errors and verdicts 1": Expected(TO_YOU, also=_one_connection),
     "errors: What became of the message 1": Expected(

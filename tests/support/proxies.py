@@ -35,7 +35,7 @@ class Proxy(Peer):
     """A proxy that leads to ``peer``. Use it as an async context manager.
 
     :param kind: one of :data:`KINDS`
-    :param peer: where it leads to; None if it does not get that far
+    :param peer: the server that it leads to, with ``host`` and ``port``; None if it does not get that far
     :param login: user name and password that it wants
     :param together: send what the peer says first along with the reply, in one segment
     :ivar asked: the hosts and ports that clients have asked for, as they put it
@@ -45,7 +45,7 @@ class Proxy(Peer):
     def __init__(
         self,
         kind: str,
-        peer: Peer | None = None,
+        peer: Any = None,
         actions: Mapping[str, Action] | None = None,
         *,
         login: tuple[str, str] | None = None,
