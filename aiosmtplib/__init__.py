@@ -12,6 +12,7 @@ from . import email as email
 from . import esmtp as esmtp
 from . import parameters as parameters
 from . import protocol as protocol
+from ._client.before_send import ContentHook, blocking_hook
 from ._client.defaults import SECURE
 from ._client.results import Envelope, SendResult
 from ._codec import IMPLEMENTATION
@@ -56,6 +57,7 @@ __copyright__ = "Copyright 2026 aiosmtplib contributors"
 __all__ = (
     "CommandEvent",
     "CommandHook",
+    "ContentHook",
     "Delivery",
     "EnhancedCode",
     "Envelope",
@@ -90,6 +92,7 @@ __all__ = (
     "TLSInfo",
     "TLSVerificationError",
     "Transcript",
+    "blocking_hook",
     "clear_tls_cache",
     "send",
     "send_many",
@@ -104,6 +107,7 @@ for _public in (
     TLSInfo,
     TLSVerificationError,
     Transcript,
+    blocking_hook,
     clear_tls_cache,
 ):
     _public.__module__ = __name__

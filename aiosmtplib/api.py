@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._client.before_send import ContentHook, is_streamed
 from ._client.compose import envelope_of
 from ._client.content import Content, MessageKind, ascii_octets, kind_of
 from ._client.defaults import NOT_GIVEN
@@ -71,6 +72,7 @@ async def send(
     allow_plaintext_auth: PlaintextAuth = True,
     stop_on_auth_failure: bool = False,
     complete_headers: bool = False,
+    before_send: ContentHook | None = None,
     on_command: CommandHook | None = None,
     divide_recipients: bool = False,
 ) -> tuple[dict[str, SMTPResponse], str]:
@@ -130,6 +132,9 @@ async def send(
         another mechanism: some lock an account after a few failures
     :param complete_headers: add Date and Message-ID to what goes out where a message has none, and not to the
         message object: mail without them is refused by some servers, and filed as spam by others
+    :param before_send: called with each message as it is about to go to this server, as ``bytes`` with CRLF;
+        returns the bytes to send, such as those with a signature. It may be asynchronous, and runs in a
+        thread if it is marked by :func:`blocking_hook`. What it raises comes out, and nothing is sent
     :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
         logged, and changes nothing
     :param divide_recipients: whether those that are too many for one transaction get another one, as in
@@ -156,6 +161,8 @@ async def send(
         recipients = recipient_list(recipients)
         if isinstance(message, str):
             content = ascii_octets(message)
+        if before_send is not None and kind_of(message) is MessageKind.STREAM:
+            raise is_streamed()
     client = SMTP(
         hostname=hostname,
         port=port,
@@ -185,6 +192,7 @@ async def send(
         allow_plaintext_auth=allow_plaintext_auth,
         stop_on_auth_failure=stop_on_auth_failure,
         complete_headers=complete_headers,
+        before_send=before_send,
         on_command=on_command,
     )
     expect_no_more(client)
@@ -255,6 +263,9 @@ def send_many(
         another mechanism: some lock an account after a few failures
     :param complete_headers: add Date and Message-ID to what goes out where a message has none, and not to the
         message object: mail without them is refused by some servers, and filed as spam by others
+    :param before_send: called with each message as it is about to go to this server, as ``bytes`` with CRLF;
+        returns the bytes to send, such as those with a signature. It may be asynchronous, and runs in a
+        thread if it is marked by :func:`blocking_hook`. What it raises comes out, and nothing is sent
     :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
         logged, and changes nothing
     :param max_connections: how many connections there may be at most

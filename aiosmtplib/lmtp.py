@@ -74,6 +74,9 @@ class LMTP(SMTP):
         another mechanism: some lock an account after a few failures
     :param complete_headers: add Date and Message-ID to what goes out where a message has none, and not to the
         message object: mail without them is refused by some servers, and filed as spam by others
+    :param before_send: called with each message as it is about to go to this server, as ``bytes`` with CRLF;
+        returns the bytes to send, such as those with a signature. It may be asynchronous, and runs in a
+        thread if it is marked by :func:`blocking_hook`. What it raises comes out, and nothing is sent
     :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
         logged, and changes nothing
     """

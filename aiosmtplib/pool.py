@@ -6,6 +6,7 @@ import ssl
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._client.before_send import ContentHook
 from ._client.connector import host_and_port
 from ._client.defaults import NOT_GIVEN
 from ._client.error_context import gives_up
@@ -98,6 +99,9 @@ class SMTPPool(PoolSending):
         another mechanism: some lock an account after a few failures
     :param complete_headers: add Date and Message-ID to what goes out where a message has none, and not to the
         message object: mail without them is refused by some servers, and filed as spam by others
+    :param before_send: called with each message as it is about to go to this server, as ``bytes`` with CRLF;
+        returns the bytes to send, such as those with a signature. It may be asynchronous, and runs in a
+        thread if it is marked by :func:`blocking_hook`. What it raises comes out, and nothing is sent
     :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
         logged, and changes nothing
     :param max_connections: how many connections there may be at most
@@ -140,6 +144,7 @@ class SMTPPool(PoolSending):
         allow_plaintext_auth: PlaintextAuth = True,
         stop_on_auth_failure: bool = False,
         complete_headers: bool = False,
+        before_send: ContentHook | None = None,
         on_command: CommandHook | None = None,
         max_connections: int = 10,
         max_messages: int | None = None,
@@ -179,6 +184,7 @@ class SMTPPool(PoolSending):
                 allow_plaintext_auth=allow_plaintext_auth,
                 stop_on_auth_failure=stop_on_auth_failure,
                 complete_headers=complete_headers,
+                before_send=before_send,
                 on_command=on_command,
             )
 
@@ -191,8 +197,9 @@ class SMTPPool(PoolSending):
         )
         self._manager = ConnectionManager(state, make, None if rate is None else TokenBucket(rate))
         self._messages = WholeMessages(self._manager)
-        # Else each message waits for its time, or goes through a program's own method.
-        self._sends_whole = rate is None and client_class.sendmail is Sending.sendmail
+        # Else each message waits for its time or for a hook, or goes through a program's own method.
+        own = client_class.sendmail is not Sending.sendmail
+        self._sends_whole = rate is None and before_send is None and not own
 
     @classmethod
     def from_url(cls: type[Self], url: str, **options: Any) -> Self:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from ._client.authentication import Authentication
+from ._client.before_send import ContentHook
 from ._client.commands import Commands
 from ._client.connection import (
     Timeout,
@@ -99,6 +100,9 @@ class SMTP(Sending, Commands, Authentication):
         another mechanism: some lock an account after a few failures
     :param complete_headers: add Date and Message-ID to what goes out where a message has none, and not to the
         message object: mail without them is refused by some servers, and filed as spam by others
+    :param before_send: called with each message as it is about to go to this server, as ``bytes`` with CRLF;
+        returns the bytes to send, such as those with a signature. It may be asynchronous, and runs in a
+        thread if it is marked by :func:`blocking_hook`. What it raises comes out, and nothing is sent
     :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
         logged, and changes nothing
     """
@@ -162,6 +166,7 @@ class SMTP(Sending, Commands, Authentication):
         allow_plaintext_auth: PlaintextAuth | Literal[Default.token] = Default.token,
         stop_on_auth_failure: bool | Literal[Default.token] = Default.token,
         complete_headers: bool | Literal[Default.token] = Default.token,
+        before_send: ContentHook | Literal[Default.token] | None = Default.token,
         on_command: CommandHook | Literal[Default.token] | None = Default.token,
     ) -> SMTPResponse:
         """Connect, upgrade to TLS and log in, as the options say.
@@ -215,6 +220,10 @@ class SMTP(Sending, Commands, Authentication):
             another mechanism: some lock an account after a few failures
         :param complete_headers: add Date and Message-ID to what goes out where a message has none, and not to
             the message object: mail without them is refused by some servers, and filed as spam by others
+        :param before_send: called with each message as it is about to go to this server, as ``bytes`` with
+            CRLF; returns the bytes to send, such as those with a signature. It may be asynchronous, and runs
+            in a thread if it is marked by :func:`blocking_hook`. What it raises comes out, and nothing is
+            sent
         :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises
             is logged, and changes nothing
         :return: the greeting
@@ -261,6 +270,7 @@ class SMTP(Sending, Commands, Authentication):
             allow_plaintext_auth=allow_plaintext_auth,
             stop_on_auth_failure=stop_on_auth_failure,
             complete_headers=complete_headers,
+            before_send=before_send,
             on_command=on_command,
         )
 

@@ -52,15 +52,15 @@ LAYERS = {
     ],
     "client": [
         *within("_client", "hints content results division variant hostnames url_parts proxy_url ways"),
-        *within("_client", "defaults options url capabilities error_context security"),
+        *within("_client", "defaults before_send options url capabilities error_context security"),
         *within("_client", "happy_eyeballs proxy connector completion compose"),
-        *within("_client", "connection authentication commands lifetime streaming sending bulk"),
-        *within("_client", "send_many pipeline"),
+        *within("_client", "connection authentication commands lifetime streaming"),
+        *within("_client", "transactions hooked sending bulk items send_many pipeline"),
         "smtp",
     ],
     "pool": [
-        *within("_pool", "options rate connection counts limit state manager retry"),
-        *within("_pool", "send_one whole messages streams jobs dispatcher sending verification"),
+        *within("_pool", "options rate turns connection counts limit state manager retry"),
+        *within("_pool", "send_one whole messages streams jobs holding dispatcher sending verification"),
         "pool",
     ],
     "faces": [

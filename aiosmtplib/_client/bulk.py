@@ -11,9 +11,8 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
-from typing import Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from .._envelope.commands import EnvelopeCommands
 from .._session import Exchange
 from .._session.mail import PreparedMail
 from .._session.transaction import begin
@@ -23,12 +22,13 @@ from .._transport.wakeup import CoalescingEvent, wake
 from ..errors import SMTPException
 from ..protocol import SMTPProtocol
 from ..status import Delivery
-from .completion import added_to_object, added_to_octets
-from .compose import Composer, envelope_of
-from .content import MessageKind, kind_of, octets_of
+from .content import MessageKind, kind_of
 from .division import Part
 from .error_context import explain
 from .results import Envelope, SendResult, failed
+
+if TYPE_CHECKING:
+    from .hooked import HookedMessage
 
 #: What may be in flight on a connection, in bytes of content, unless one message alone is larger.
 MAX_BYTES: Final = 1 << 20
@@ -41,17 +41,19 @@ class QueuedMessage:
     :ivar item: the message or envelope, as it came
     :ivar limit: its deadline, or ``None``
     :ivar added: the header fields that go before those that it has; ``None`` until that is known
+    :ivar hooked: the same message where it goes through ``before_send``, else ``None``
     :ivar result: what became of it, or ``None`` until that is known
     :ivar parts: what became of its transactions, where it takes several
     """
 
-    __slots__ = ("added", "index", "item", "limit", "parts", "result")
+    __slots__ = ("added", "hooked", "index", "item", "limit", "parts", "result")
 
     def __init__(self, index: int, item: Any) -> None:
         self.index = index
         self.item = item
         self.limit: Limit | None = None
         self.added: bytes | None = None
+        self.hooked: HookedMessage | None = None
         self.result: SendResult[Any] | None = None
         self.parts: Sequence[Part] = ()
 
@@ -320,66 +322,3 @@ def _is_streamed(item: Any) -> TypeGuard[Envelope]:
     if not isinstance(item, Envelope) or isinstance(item.message, bytes):
         return False
     return kind_of(item.message) is MessageKind.STREAM
-
-
-def addresses_of(envelope: Envelope) -> tuple[str, list[str]]:
-    """Sender and recipients of a message that has none in itself.
-
-    :raises ValueError: if they are missing
-    """
-    if envelope.sender is None or envelope.recipients is None:
-        raise _unaddressed()
-    message: Any = envelope.message
-    return envelope_of(message, envelope.sender, envelope.recipients)
-
-
-def complete(message: QueuedMessage) -> None:
-    """Note which header fields to add to a message, once: one that is sent again is the same.
-
-    :raises ValueError: if an address is none
-    :raises TypeError: if it is no message
-    """
-    if message.added is not None:
-        return
-    item = message.item
-    sender, content = (item.sender, item.message) if isinstance(item, Envelope) else (None, item)
-    if kind_of(content) is MessageKind.OBJECT:
-        message.added = added_to_object(content, sender)
-    else:
-        message.added = added_to_octets(octets_of(content) or b"", sender or "")
-
-
-def compose_item(composer: Composer, item: Any, added: bytes | None = None) -> PreparedMail:
-    """One of many messages, a message object or an envelope, as the server takes it.
-
-    :param added: header fields that go before those that it has
-    :raises ValueError: if an address or option is none, or sender or recipients are missing
-    :raises TypeError: if it is no message
-    :raises SMTPException: if this server does not take it
-    """
-    message: Any
-    if isinstance(item, Envelope):
-        sender, recipients, message = item.sender, item.recipients, item.message
-        options, rcpt_options = item.mail_options, item.rcpt_options
-    else:
-        sender = recipients = None
-        message, options, rcpt_options = item, (), ()
-    if isinstance(message, bytes) or kind_of(message) is MessageKind.WHOLE:
-        if sender is None or recipients is None:
-            raise _unaddressed()
-        content = octets_of(message)
-        assert content is not None
-        if added:
-            content = added + content
-        return composer.compose(
-            EnvelopeCommands(sender, recipients, options, rcpt_options), content, many=True
-        )
-    sender, recipients = envelope_of(message, sender, recipients)
-    mail, _ = composer.compose_object(
-        message, sender, recipients, options, rcpt_options, many=True, added=added or b""
-    )
-    return mail
-
-
-def _unaddressed() -> ValueError:
-    return ValueError("A message that is no object needs an Envelope with sender and recipients")

@@ -65,12 +65,8 @@ class Composer:
         if not chunked:
             wire, size = encode_message(content)
             return self._mail(envelope, wire, size, chunked)
-        if envelope.binary:
-            content = bytes(content)
-        else:  # what arrives must not depend on how it went, and by DATA the last line has an end
-            content = normalize_newlines(content)
-            if not content.endswith(b"\r\n"):
-                content += b"\r\n"
+        # What arrives must not depend on how it went, and by DATA the last line has an end.
+        content = bytes(content) if envelope.binary else with_line_ends(content)
         return self._mail(envelope, content, len(content), chunked)
 
     def compose_stream(self, envelope: EnvelopeCommands, size: int | None) -> PreparedMail:
@@ -96,7 +92,7 @@ class Composer:
         :param added: header fields that go before those that it has, in lines that end with CRLF
         :return: the message, and the octets of its content
         """
-        utf8, cte_type, options = self._form(sender, recipients, option_list(mail_options))
+        utf8, cte_type, options = self.form(sender, recipients, option_list(mail_options))
         envelope = EnvelopeCommands(sender, recipients, options, rcpt_options)
         if envelope.binary:
             binary = added + flatten_message(message, utf8, cte_type)
@@ -116,7 +112,7 @@ class Composer:
         mail_options: Iterable[str] | None,
     ) -> tuple[bytes, Sequence[str]]:
         """The bytes of a message object for this server, and the parameters of MAIL that go with them."""
-        utf8, cte_type, options = self._form(sender, recipients, option_list(mail_options))
+        utf8, cte_type, options = self.form(sender, recipients, option_list(mail_options))
         return flatten_message(message, utf8, cte_type), options
 
     def _mail(
@@ -160,7 +156,7 @@ class Composer:
             return True
         return possible and bool(self.chunking or (many and self.chunking is None))
 
-    def _form(
+    def form(
         self, sender: str, recipients: Sequence[str], options: Sequence[str]
     ) -> tuple[bool, str, Sequence[str]]:
         """How this server takes a message object: with UTF-8 header fields or not, in 7 or 8 bits.
@@ -206,6 +202,12 @@ def envelope_of(
             if not everyone:
                 raise ValueError("No recipient headers provided in message")
     return sender, everyone
+
+
+def with_line_ends(content: bytes) -> bytes:
+    """Header and body with CRLF at the end of each line, also of the last one."""
+    content = normalize_newlines(content)
+    return content if content.endswith(b"\r\n") else content + b"\r\n"
 
 
 def _check_a_labels_suffice(*addresses: str) -> None:

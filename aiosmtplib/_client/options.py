@@ -23,6 +23,7 @@ from .._transport.timers import FINAL_TIMEOUT as FINAL_TIMEOUT
 from .._transport.tls_contexts import TLSOptions, shared_tls_context
 from ..errors import SMTPException
 from ..typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
+from .before_send import ContentHook, check_content_hook
 from .defaults import NOT_GIVEN, SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
 from .hostnames import check_server_name, given_name, name_to_verify
 from .variant import SMTP_VARIANT, Variant
@@ -76,6 +77,9 @@ class Options(Ways):
         where many messages are sent, where their size is not known, and for BINARYMIME, ``False`` never
     :param complete_headers: add Date and Message-ID to what goes out where a message has none, and not to
         the message object: mail without them is refused by some servers, and filed as spam by others
+    :param before_send: called with each message as it is about to go to this server, as ``bytes`` with CRLF;
+        returns the bytes to send, such as those with a signature. It may be asynchronous, and runs in a
+        thread if it is marked by :func:`blocking_hook`. What it raises comes out, and nothing is sent
     :param on_command: called with a :class:`CommandEvent` for each command and its reply. What it raises is
         logged, and changes nothing
     :raises ValueError: if options exclude each other
@@ -116,6 +120,7 @@ class Options(Ways):
         allow_plaintext_auth: PlaintextAuth = True,
         stop_on_auth_failure: bool = False,
         complete_headers: bool = False,
+        before_send: ContentHook | None = None,
         on_command: CommandHook | None = None,
     ) -> None:
         password, proxy = conceal(password), conceal(proxy)
@@ -142,6 +147,7 @@ class Options(Ways):
         self.allow_plaintext_auth: PlaintextAuth = True
         self.stop_on_auth_failure: bool = False
         self.complete_headers: bool = False
+        self.before_send: ContentHook | None = None
         self.on_command: CommandHook | None = None
         self._username: str | bytes | None = None
         self._password: Any = None  # concealed
@@ -180,6 +186,7 @@ class Options(Ways):
             allow_plaintext_auth=allow_plaintext_auth,
             stop_on_auth_failure=stop_on_auth_failure,
             complete_headers=complete_headers,
+            before_send=before_send,
             on_command=on_command,
         )
 
@@ -208,6 +215,7 @@ class Options(Ways):
             raise ValueError("The start_tls and use_tls options are not compatible.")
         self._check_trust()
         check_hook(self.on_command)
+        check_content_hook(self.before_send)
         if self.client_key is not None and self.client_cert is None:
             raise ValueError("A client_key needs the client_cert that it belongs to")
         self._check_ways()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._envelope.commands import EnvelopeCommands
 from .._session.mail import PreparedMail
@@ -21,18 +21,21 @@ from .._transport.wakeup import background
 from ..errors import SMTPException, SMTPServerDisconnected
 from ..protocol import SMTPProtocol
 from ..status import Delivery
+from .before_send import ContentHook
 from .bulk import (
     MAX_BYTES,
     MessageExchange,
     MessageWindow,
     QueuedMessage,
-    addresses_of,
-    complete,
-    compose_item,
 )
 from .division import merged
+from .hooked import HookCalls
+from .items import addresses_of, complete, compose_item, hooked_of
 from .results import Envelope, SendResult, failed
-from .sending import Sending, composer_of, send_stream
+from .transactions import composer_of, send_stream
+
+if TYPE_CHECKING:
+    from .sending import Sending
 
 
 class Pipeline(MessageWindow):
@@ -53,6 +56,7 @@ class Pipeline(MessageWindow):
         self._messages: deque[QueuedMessage] = deque()
         self._bytes = 0
         self._streams: set[asyncio.Task[None]] = set()
+        self._hooks = HookCalls()
 
     def _has_room(self) -> bool:
         return self.held < self.size and self._bytes < MAX_BYTES
@@ -69,12 +73,18 @@ class Pipeline(MessageWindow):
 
     def _put(self, message: QueuedMessage) -> None:
         self._messages.append(message)
+        self._begin(message)
+
+    def _begin(self, message: QueuedMessage) -> None:
         protocol = self._protocol
         try:
             _check_connected(protocol)
-            if self.client.complete_headers:
+            if self.client.before_send is not None:
+                if self._calls_hook(self.client.before_send, message):
+                    return
+            elif self.client.complete_headers:
                 complete(message)
-            mail = compose_item(composer_of(self.client), message.item, message.added)
+            mail = compose_item(composer_of(self.client), message.item, message.added, message.hooked)
             _check_connected(protocol)  # an object of the caller's that is written can close the client
             exchange = MessageExchange(self, message, mail, protocol, self.timeout, self)
         except Exception as error:
@@ -84,6 +94,29 @@ class Pipeline(MessageWindow):
             return
         self._bytes += exchange.size
         protocol.submit(exchange)
+
+    def _calls_hook(self, hook: ContentHook, message: QueuedMessage) -> bool:
+        """Call ``before_send`` for a message, which begins when that has returned.
+
+        :return: whether that had to be done
+        """
+        composer = composer_of(self.client)
+        hooked = hooked_of(hook, message, complete=self.client.complete_headers)
+        if hooked.fits(composer):
+            return False
+        size = hooked.write(composer)
+        self._bytes += size
+        limit = None if message.limit is None else message.limit.again()
+        self._hooks.begin(hooked, limit, functools.partial(self._hook_returned, message, size))
+        return True
+
+    def _hook_returned(self, message: QueuedMessage, size: int, error: BaseException | None) -> None:
+        self._bytes -= size
+        if error is None:
+            self._begin(message)
+        else:
+            assert isinstance(error, Exception)
+            self._fail(message, error)
 
     async def _stream(self, message: QueuedMessage, item: Envelope) -> None:
         """Send a message whose content comes in pieces, from a task of its own."""
@@ -154,6 +187,7 @@ class Pipeline(MessageWindow):
         self._protocol.go_on()
 
     def _withdraw(self) -> None:
+        self._hooks.stop()
         self._protocol.withdraw(self)
 
     def stop_streams(self) -> None:
@@ -161,7 +195,7 @@ class Pipeline(MessageWindow):
             task.cancel()
 
     def is_sent_by(self, task: asyncio.Task[Any] | None) -> bool:
-        return task in self._streams
+        return task in self._streams or task in self._hooks
 
 
 def _check_connected(protocol: SMTPProtocol) -> None:

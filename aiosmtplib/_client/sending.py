@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .._envelope.commands import EnvelopeCommands
 from .._envelope.parameter import option_list
-from .._session import dialogues
-from .._session.transaction import Outcome, begin
-from .._transport.exchange import cancelled_before_sent
+from .._session.transaction import Outcome
 from .._transport.limit import Limit, within
 from ..errors import SMTPException
 from ..response import SMTPResponse
 from ..typing import Default
-from .completion import added_to_object, added_to_octets, completed
-from .compose import Composer, envelope_of
+from .completion import added_to_object, added_to_octets
+from .compose import envelope_of
 from .connection import Connection, Timeout, effective_timeout, introduced_protocol, running_limit_of
-from .content import Content, octets_of, rewinder_of
-from .division import check_division, divided
+from .content import Content, octets_of
+from .division import check_division
 from .error_context import attaches_transcript, explain
-from .security import is_verified
-from .streaming import Progress, end_with, measure, push_content
+from .hooked import HookedMessage
+from .streaming import Progress
+from .transactions import composer_of, run_transaction, send_stream
 
 if TYPE_CHECKING:
     import email.message
-
-    from .._session.mail import PreparedMail
-    from ..protocol import SMTPProtocol
-
-#: How long to wait for the reply to a QUIT that went out with a message, in seconds from the final reply. The
-#: message has been taken, so nothing is lost with it; and some servers drop what they read behind content.
-GOODBYE_PATIENCE: Final = 0.5
-
-
-class Withdrawable(Protocol):
-    """Messages of which those that have not begun may be withdrawn."""
-
-    withdrawn: bool
 
 
 class Sending(Connection):
@@ -110,11 +96,24 @@ class Sending(Connection):
                     divide_recipients=divide_recipients,
                 )
                 return await within(limit, call)
+            if divide_recipients is not False:
+                check_division(divide_recipients)
+            if self.before_send is not None:
+                hooked = HookedMessage(
+                    self.before_send,
+                    message,
+                    sender,
+                    recipients,
+                    mail_options,
+                    rcpt_options,
+                    complete=self.complete_headers,
+                )
+                return await send_hooked(
+                    self, hooked, None, timeout, progress, limit, divide=divide_recipients
+                )
             envelope = EnvelopeCommands(sender, recipients, mail_options, rcpt_options)
             content = message if type(message) is bytes else octets_of(message)
             seconds = effective_timeout(self, timeout)
-            if divide_recipients is not False:
-                check_division(divide_recipients)
             if content is None or progress is not None:
                 source = message if content is None else content
                 refused, response = await send_stream(
@@ -172,6 +171,10 @@ class Sending(Connection):
         options = option_list(mail_options)
         rcpt_options = option_list(rcpt_options, "RCPT")
         check_division(divide_recipients)
+        hooked = hooked_by(self, message, sender, recipients, options, rcpt_options)
+        if hooked is not None:
+            sent = send_hooked(self, hooked, None, timeout, None, limit, divide=divide_recipients)
+            return await within(limit, sent)
         added = added_fields(self, message, sender)
         call = send_object(
             self,
@@ -230,97 +233,56 @@ async def send_object(
     return (refused, response.message), size
 
 
-def run_transaction(
+def hooked_by(
     client: Sending,
-    protocol: SMTPProtocol,
-    mail: PreparedMail,
-    timeout: float | None,
-    limit: Limit | None,
-    divide: bool,
-) -> Awaitable[Outcome]:
-    """The transaction of a message whose content is at hand, to be awaited; or its transactions."""
-    if divide:
-        return divided(lambda part: send_apart(client, protocol, part, timeout, limit, last=False), mail)
-    if client._sends_last or limit is not None:
-        return send_apart(client, protocol, mail, timeout, limit, last=client._sends_last)
-    return protocol.run(begin(mail, protocol.server), timeout)
+    message: Any,
+    sender: str,
+    recipients: Sequence[str],
+    mail_options: Iterable[str] | None,
+    rcpt_options: Iterable[str] | None,
+) -> HookedMessage | None:
+    """A message that goes through the ``before_send`` of a client.
 
-
-async def send_apart(
-    client: Sending,
-    protocol: SMTPProtocol,
-    mail: PreparedMail,
-    timeout: float | None,
-    limit: Limit | None,
-    *,
-    last: bool,
-) -> Outcome:
-    """Send a message that has a limit, or is the last one: then QUIT goes out in the same group (RFC 2920
-    section 3.1), where there are groups.
-
-    The verdict is not kept waiting by the goodbye, whose reply :func:`~.lifetime.part` waits for.
+    :return: ``None`` if it has none; or first a program's own ``sendmail`` gets the message
     """
-    exchange = protocol.exchange(begin(mail, protocol.server), timeout, pipeline=client if last else None)
-    if limit is not None:
-        end_with(limit, protocol, exchange)
-    protocol.submit(exchange)
-    if last and protocol.is_connected:
-        patience = GOODBYE_PATIENCE if timeout is None else min(GOODBYE_PATIENCE, timeout)
-        client._goodbye = protocol.exchange(dialogues.command(b"QUIT\r\n"), patience, pipeline=client)
-        protocol.submit(client._goodbye)
-    outcome: Outcome = await protocol.wait_for(exchange)
-    return outcome
+    hook = client.before_send
+    if hook is None or type(client).sendmail is not Sending.sendmail:
+        return None
+    complete = client.complete_headers
+    return HookedMessage(hook, message, sender, recipients, mail_options, rcpt_options, complete=complete)
 
 
-async def send_stream(
+@attaches_transcript
+async def send_hooked(
     client: Sending,
-    envelope: EnvelopeCommands,
-    source: Any,
+    message: HookedMessage,
+    recipients: Sequence[str] | None,
+    timeout: Timeout,
     progress: Progress | None,
-    timeout: float | None,
-    limit: Limit | None = None,
-    pipeline: Withdrawable | None = None,
+    limit: Limit | None,
     *,
     divide: bool,
-) -> Outcome:
-    """Send a message whose content comes in pieces.
+) -> tuple[dict[str, SMTPResponse], str]:
+    """Send a message that goes through ``before_send``.
 
-    :param pipeline: what it shares the connection with; once that is withdrawn, nothing is sent any more
+    :param recipients: those of one transaction; ``None`` for all
     :param divide: the option ``divide_recipients``
+    :return: what :meth:`Sending.sendmail` returns
     """
-    if client.complete_headers:
-        source = completed(source, envelope.sender)
-    rewind = rewinder_of(source) if divide else None
-    length, size = await measure(source, envelope.binary)
+    seconds = effective_timeout(client, timeout)
     protocol = await introduced_protocol(client)
-    binary = envelope.binary
-
-    async def send(mail: PreparedMail) -> Outcome:
-        if pipeline is not None and pipeline.withdrawn:
-            raise cancelled_before_sent()
-        return await push_content(protocol, mail, source, length, progress, timeout, binary, limit, pipeline)
-
-    mail = composer_of(client).compose_stream(envelope, size)
-    return await (send(mail) if rewind is None else divided(send, mail, rewind))
-
-
-def composer_of(client: Connection) -> Composer:
-    """The composer for the server that a client is connected to. EHLO has been sent.
-
-    The options and what is known of the server are attributes that a program may assign.
-    """
-    composer = client._composer
-    if (
-        composer is None
-        or composer.extensions is not client.esmtp_extensions
-        or composer.pipelining is not client.pipelining
-        or composer.chunking is not client.chunking
-    ):
-        composer = client._composer = Composer(
-            client.esmtp_extensions,
-            verified=is_verified(client.transport),
-            pipelining=client.pipelining,
-            chunking=client.chunking,
-            per_recipient=client._variant.per_recipient,
+    while not message.fits(composer_of(client)):
+        message.write(composer_of(client))
+        await message.finish()
+        protocol = await introduced_protocol(client)  # meanwhile it may have been lost
+    envelope, content = message.envelope(recipients), message.content
+    assert content is not None
+    if progress is not None:
+        call: Awaitable[Outcome] = send_stream(
+            client, envelope, content, progress, seconds, limit, divide=divide
         )
-    return composer
+    else:
+        mail = composer_of(client).compose(envelope, content)
+        call = run_transaction(client, protocol, mail, seconds, limit, divide)
+    refused, response = await call
+    return refused, response.message

@@ -8,37 +8,39 @@ flight on it, or when others have waited long enough.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from .._client.bulk import MAX_BYTES, MessageExchange, MessageWindow, complete, compose_item
+from .._client.bulk import MessageExchange
+from .._client.hooked import HookCalls
+from .._client.items import complete, compose_item, hooked_of
 from .._client.results import SendResult, failed
 from .._transport.exchange import cancelled_before_sent
 from .._transport.limit import Limit
 from ..errors import SMTPException, SMTPSenderRefused, SMTPServerDisconnected
 from ..status import Delivery
-from .connection import Condition, PooledConnection
-from .jobs import HeldConnection, MessageQueue, MessageQuota, PoolMessage, divide, rest_of
+from .connection import Condition
+from .holding import HoldingWindow
+from .jobs import HeldConnection, PoolMessage, divide, rest_of
 from .retry import condition_of, may_retry, said_goodbye
 from .state import MAX_MOVES
+from .turns import Turns
 
 if TYPE_CHECKING:
-    from ..smtp import SMTP
-    from .manager import ConnectionManager, Waiter
+    from .._client.before_send import ContentHook
+    from .manager import ConnectionManager
     from .streams import Streams
 
 #: How long connections with messages that have not begun are kept for a caller that is away, in seconds.
 _PATIENCE: Final = 0.1
 
 
-class Dispatcher(MessageWindow):
+class Dispatcher(HoldingWindow):
     """The messages of one :meth:`SMTPPool.send_many` that were pulled and not yet handed back.
 
     :param make_streams: makes what sends messages whose content comes in pieces
     """
-
-    message_class = PoolMessage
-    counts_from_pull = True
 
     def __init__(
         self,
@@ -48,23 +50,11 @@ class Dispatcher(MessageWindow):
         timeout: float | None,
         limit: Limit | None = None,
     ) -> None:
-        super().__init__(size, timeout, limit)
-        manager.bind(self.loop)
-        self._manager = manager
-        self._state = manager.state
-        #: How many messages one connection may have at a time.
-        self._depth = max(2, size // self._state.max_connections)
-        self._quota = MessageQuota()
-        self._queue = MessageQueue(self._fail)
-        self._held_connections: set[HeldConnection] = set()
-        #: Those that can take another message, in turn.
-        self._roomy: dict[HeldConnection, None] = {}
-        self._waiters: set[Waiter] = set()
-        #: When the next message may go, where that is limited.
-        self._due: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        super().__init__(manager, size, timeout, limit)
+        self._turns = Turns(self.loop, manager.rate, self._on_turn)
         self._make_streams = make_streams
         self._streams: Streams | None = None
+        self._hooks = HookCalls()
         self._dispatching_soon = False
         self._away: asyncio.TimerHandle | None = None
 
@@ -77,10 +67,6 @@ class Dispatcher(MessageWindow):
             return bool(self._roomy) or self._missing > 0
         # At first, each message that waits is the reason for one connection more.
         return self._manager.rate is None and not self._held_connections and len(self._queue) < self._missing
-
-    @property
-    def _missing(self) -> int:
-        return self._state.max_connections - len(self._held_connections)
 
     def _put(self, message: PoolMessage) -> None:
         if self._state.closing:  # what was pulled before is sent still
@@ -107,7 +93,7 @@ class Dispatcher(MessageWindow):
         queue = self._queue
         evenly = self._manager.rate is not None
         while queue and not self.is_paused():
-            if evenly and not self._is_due():
+            if evenly and not self._turns.is_due():
                 return
             now = self.loop.time()
             held = self._free_connection(now)
@@ -115,7 +101,6 @@ class Dispatcher(MessageWindow):
                 if not self._held_connections or self._state.can_open:
                     self._ask(1 if evenly else len(queue))
                 return
-            self._due = None
             self._begin(held, queue.popleft(), now)
             if held.in_flight > 1 and not evenly and self._state.can_open:
                 self._ask(len(self._waiters) + 1)
@@ -130,56 +115,7 @@ class Dispatcher(MessageWindow):
         self._dispatching_soon = False
         self._dispatch()
 
-    def _free_connection(self, now: float) -> HeldConnection | None:
-        """The connection whose turn it is; one more, if all are busy and another is idle."""
-        held = next(iter(self._roomy), None)
-        if held is not None and (not held.in_flight or self._manager.rate is not None):
-            return held
-        may_take = self._missing > 0 and not self._state.closing
-        pooled = self._state.take(now) if may_take else None
-        return held if pooled is None else self._hold(pooled)
-
-    def _hold(self, pooled: PooledConnection[SMTP]) -> HeldConnection:
-        """Have messages sent on this connection."""
-        protocol = pooled.client.protocol
-        assert protocol is not None  # the state of the pool hears of a loss at once
-        held = HeldConnection(pooled, protocol, self._quota.now, self.is_paused)
-        self._held_connections.add(held)
-        self._roomy[held] = None
-        return held
-
-    def _ask(self, wanted: int) -> None:
-        """Wait for more connections."""
-        try:
-            while len(self._waiters) < min(wanted, self._missing):
-                self._wait_for_connection()
-        except SMTPServerDisconnected as error:  # the pool is closed
-            while self._queue and not self._waiters and not self._held_connections:
-                self._fail(self._queue.popleft(), error)
-
-    def _wait_for_connection(self, *, again: bool = False) -> None:
-        waiter = self._manager.queue(again=again)
-        self._waiters.add(waiter)
-        waiter.add_done_callback(self._granted)
-
-    def _granted(self, waiter: Waiter) -> None:
-        if waiter not in self._waiters:  # withdrawn
-            if not waiter.cancelled():
-                waiter.exception()
-            return
-        self._waiters.remove(waiter)
-        error = waiter.exception()
-        if error is not None:
-            if self._queue and not self._held_connections:
-                self._fail(self._queue.popleft(), error)
-        else:
-            pooled = self._state.claim(waiter)
-            if pooled.alive:
-                held = self._hold(pooled)
-                self._dispatch()
-                self._leave_if_idle(held)
-            else:  # lost since it was granted
-                self._manager.release(pooled, Condition.LOST)
+    def _on_turn(self) -> None:
         self._dispatch()
         self.consumer.set()
         self.feed_if_room()
@@ -193,14 +129,18 @@ class Dispatcher(MessageWindow):
             self._leave_if_idle(held)
             return
         try:
-            if held.client.complete_headers:
+            if held.client.before_send is not None:
+                if self._calls_hook(held, held.client.before_send, message):
+                    return
+            elif held.client.complete_headers:
                 complete(message)
+            self._turns.due = None
             parts = () if pooled.rcptmax is None else divide(message, pooled.rcptmax)
             if parts:
                 self._queue.extendleft(reversed(parts))
                 self._leave_if_idle(held)
                 return
-            mail = compose_item(held.composer, message.item, message.added)
+            mail = compose_item(held.composer, message.item, message.added, message.hooked)
             if not held.protocol.is_connected:  # lost, as an object of the caller's was written
                 raise SMTPServerDisconnected("Connection lost")  # pragma: no cover - if it was the last
             exchange = MessageExchange(self, message, mail, held.protocol, self.timeout, held)
@@ -222,9 +162,35 @@ class Dispatcher(MessageWindow):
         self._make_room(held)
         held.protocol.submit(exchange)
 
-    def _make_room(self, held: HeldConnection) -> None:
-        if not held.leaving and held.in_flight < self._depth and held.bytes < MAX_BYTES:
-            self._roomy[held] = None
+    def _calls_hook(self, held: HeldConnection, hook: ContentHook, message: PoolMessage) -> bool:
+        """Call ``before_send`` for a message, which is taken for in flight until that has returned.
+
+        :return: whether that had to be done
+        """
+        hooked = hooked_of(hook, message, complete=held.client.complete_headers)
+        if hooked.fits(held.composer):
+            return False
+        size = hooked.write(held.composer)
+        held.in_flight += 1
+        held.bytes += size
+        self._roomy.pop(held)
+        self._make_room(held)
+        self._hooks.begin(hooked, message.limit, functools.partial(self._hook_returned, held, message, size))
+        return True
+
+    def _hook_returned(
+        self, held: HeldConnection, message: PoolMessage, size: int, error: BaseException | None
+    ) -> None:
+        held.in_flight -= 1
+        held.bytes -= size
+        self._make_room(held)
+        if error is not None:
+            self._fail(message, error)
+        else:
+            self._queue.put_first(message)
+            self._dispatch()
+        self._leave_if_idle(held)
+        self._dispatch_soon()
 
     # -- out -----------------------------------------------------------------------------------------
 
@@ -281,29 +247,6 @@ class Dispatcher(MessageWindow):
         else:
             self._finish(message, exchange.to_result(), exchange.size)
 
-    def _stay_in_line(self) -> bool:
-        """Wait for a connection before one is released, lest the pool count as drained in between.
-
-        :return: whether something may go on; not if the pool was closed at once
-        """
-        try:
-            if not self._waiters:
-                self._wait_for_connection(again=True)
-        except SMTPServerDisconnected:
-            return False
-        return True
-
-    def _leave_if_idle(self, held: HeldConnection) -> None:
-        """Give a connection back as soon as nothing is in flight on it: others may need it."""
-        if held.in_flight or held not in self._held_connections:
-            return
-        self._held_connections.remove(held)
-        self._roomy.pop(held, None)
-        if held.served == held.allowed:
-            self._quota.used_up(held)
-        # During a loss, its exchanges end before the state of the pool hears of it.
-        self._manager.release(held.pooled, Condition.LOST if held.protocol.lost else held.condition)
-
     def _fail(self, message: PoolMessage, error: BaseException) -> None:
         assert isinstance(error, Exception)
         self._finish(message, failed(message.index, message.item, error), 0)
@@ -324,27 +267,6 @@ class Dispatcher(MessageWindow):
     def _hand_back(self, result: SendResult[Any]) -> None:
         self.ready.append(result)
         self.consumer.set()
-
-    # -- evenly --------------------------------------------------------------------------------------
-
-    def _is_due(self) -> bool:
-        """Whether the pool's rate lets the next message go now. Else, come back when it does."""
-        rate = self._manager.rate
-        assert rate is not None
-        now = self.loop.time()
-        if self._due is None or now - self._due > rate.interval:  # what was not used is not made up for
-            self._due = now + rate.reserve(now)
-        if self._due <= now:
-            return True
-        if self._timer is None:
-            self._timer = self.loop.call_at(self._due, self._on_due)
-        return False
-
-    def _on_due(self) -> None:
-        self._timer = None
-        self._dispatch()
-        self.consumer.set()
-        self.feed_if_room()
 
     # -- the end -------------------------------------------------------------------------------------
 
@@ -371,13 +293,11 @@ class Dispatcher(MessageWindow):
             self._leave_if_idle(held)
 
     def _withdraw(self) -> None:
-        for timer in (self._away, self._timer):
-            if timer is not None:
-                timer.cancel()
-        self._away = self._timer = None
-        if self._due is not None and self._manager.rate is not None:
-            self._manager.rate.cancel(self._due)
-            self._due = None
+        if self._away is not None:
+            self._away.cancel()
+            self._away = None
+        self._turns.give_back()
+        self._hooks.stop()
         self._withdraw_waiters()
         if self._streams is not None:
             self._streams.withdraw()
@@ -391,9 +311,4 @@ class Dispatcher(MessageWindow):
             self._streams.stop()
 
     def is_sent_by(self, task: asyncio.Task[Any] | None) -> bool:
-        return self._streams is not None and self._streams.is_sent_by(task)
-
-    def _withdraw_waiters(self) -> None:
-        waiters, self._waiters = self._waiters, set()
-        for waiter in waiters:
-            self._manager.cancel(waiter)
+        return task in self._hooks or (self._streams is not None and self._streams.is_sent_by(task))

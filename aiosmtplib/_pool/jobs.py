@@ -12,7 +12,7 @@ from .._client.bulk import QueuedMessage
 from .._client.compose import Composer, envelope_of
 from .._client.division import Part, merged
 from .._client.results import Envelope, SendResult
-from .._client.sending import composer_of
+from .._client.transactions import composer_of
 from .._envelope.recipient import plain
 from .._session.mail import PreparedMail
 from .._transport.exchange import cancelled_before_sent
@@ -164,13 +164,14 @@ class MessageQueue(deque[PoolMessage]):
 class Division:
     """A message that takes several transactions, and what became of each of them."""
 
-    __slots__ = ("_added", "_envelope", "_index", "_item", "_left", "_limit", "_parts")
+    __slots__ = ("_added", "_envelope", "_hooked", "_index", "_item", "_left", "_limit", "_parts")
 
     def __init__(self, message: PoolMessage) -> None:
         self._index = message.index
         self._item = message.item
         self._envelope = _envelope_of(message.item)
         self._added = message.added
+        self._hooked = message.hooked
         self._limit = message.limit
         self._left = 0
         self._parts: list[Part] = []
@@ -179,6 +180,7 @@ class Division:
         """One transaction more, for these recipients."""
         part = PoolMessage(self._index, dataclasses.replace(self._envelope, recipients=recipients))
         part.added = self._added
+        part.hooked = self._hooked
         part.limit = self._limit
         self.include(part, recipients)
         return part

@@ -20,7 +20,7 @@ from .._client.bulk import MAX_BYTES
 from .._client.connection import effective_timeout
 from .._client.error_context import explain
 from .._client.results import delivery_of
-from .._client.sending import composer_of
+from .._client.transactions import composer_of
 from .._session import Exchange
 from .._session.mail import PreparedMail
 from .._session.transaction import Outcome, begin

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, TypedDict
 
+from .._client.before_send import ContentHook
 from .._client.ways import SocketFactory
 from .._trace.observer import CommandHook
 from ..typing import PlaintextAuth, SMTPTokenGenerator, SocketPathType
@@ -45,6 +46,7 @@ class PoolOptions(TypedDict, total=False):
     allow_plaintext_auth: PlaintextAuth
     stop_on_auth_failure: bool
     complete_headers: bool
+    before_send: ContentHook | None
     on_command: CommandHook | None
     max_connections: int
     max_messages: int | None

@@ -11,8 +11,9 @@ from .._client.completion import completed
 from .._client.connection import Timeout
 from .._client.content import Content, octets_of, rewinder_of
 from .._client.division import check_division, merged
+from .._client.hooked import HookedMessage
 from .._client.results import SendResult, delivery_of, failed
-from .._client.sending import Sending, added_fields, send_object
+from .._client.sending import Sending, added_fields, send_hooked, send_object
 from .._client.streaming import Progress
 from .._envelope.parameter import option_list
 from .._transport.limit import Limit, within
@@ -43,9 +44,11 @@ class Submission(Protocol):
     :ivar limit: its deadline, or ``None``
     """
 
-    octets: int
     repeatable: bool
     limit: Limit | None
+
+    @property
+    def octets(self) -> int: ...
 
     def rewind(self) -> None:
         """Be ready to be sent again."""
@@ -168,6 +171,46 @@ class ObjectSubmission:
         )
         result, self.octets = await within(self.limit, call)
         return result
+
+
+class HookedSubmission:
+    """A message that goes through ``before_send``, on the first connection that it gets."""
+
+    repeatable = True
+
+    def __init__(
+        self,
+        message: HookedMessage,
+        timeout: Timeout,
+        progress: Progress | None,
+        limit: Limit | None,
+        divide: bool,
+    ) -> None:
+        check_division(divide)
+        self._divide = divide
+        self.limit = limit
+        self._message = message
+        self._timeout = timeout
+        self._progress = progress
+
+    @property
+    def octets(self) -> int:
+        return len(self._message.content or b"")
+
+    def rewind(self) -> None:
+        pass
+
+    async def send(self, client: SMTP, recipients: Sequence[str]) -> Result:
+        call = send_hooked(
+            client,
+            self._message,
+            recipients,
+            self._timeout,
+            self._progress,
+            self.limit,
+            divide=self._divide,
+        )
+        return await within(self.limit, call)
 
 
 def _deadline(limit: Limit | None) -> dict[str, Any]:

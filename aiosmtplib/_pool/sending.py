@@ -13,7 +13,7 @@ from .._client.content import Content, MessageKind, kind_of, octets_of
 from .._client.division import check_division
 from .._client.options import destination_of
 from .._client.send_many import SendMany
-from .._client.sending import added_fields
+from .._client.sending import added_fields, hooked_by
 from .._client.streaming import Progress
 from .._envelope.parameter import option_list
 from .._envelope.recipient import recipient_list
@@ -22,7 +22,7 @@ from ..response import SMTPResponse
 from ..typing import Default
 from .dispatcher import Dispatcher
 from .messages import WholeMessages
-from .send_one import ContentSubmission, ObjectSubmission, deliver
+from .send_one import ContentSubmission, HookedSubmission, ObjectSubmission, Submission, deliver
 from .streams import Streams
 from .whole import WholeContent, WholeObject
 
@@ -154,17 +154,22 @@ class PoolSending:
             whole = WholeContent(sender, everyone, content, options, timeout, divide_recipients)
             return await self._messages.send(whole)
         everyone = recipient_list(recipients)
-        submission = ContentSubmission(
-            sender,
-            message,
-            mail_options,
-            rcpt_options,
-            timeout,
-            progress,
-            limit,
-            divide_recipients,
-            complete=self._model.complete_headers,
-        )
+        hooked = hooked_by(self._model, message, sender, everyone, mail_options, rcpt_options)
+        submission: Submission
+        if hooked is not None:
+            submission = HookedSubmission(hooked, timeout, progress, limit, divide_recipients)
+        else:
+            submission = ContentSubmission(
+                sender,
+                message,
+                mail_options,
+                rcpt_options,
+                timeout,
+                progress,
+                limit,
+                divide_recipients,
+                complete=self._model.complete_headers,
+            )
         return await deliver(self._manager, submission, everyone)
 
     async def send_message(
@@ -203,9 +208,14 @@ class PoolSending:
             added = added_fields(self._model, message, sender)
             whole = WholeObject(sender, everyone, message, options, added, timeout, divide_recipients)
             return await self._messages.send(whole)
-        submission = ObjectSubmission(
-            sender, message, mail_options, rcpt_options, timeout, limit, divide_recipients
-        )
+        hooked = hooked_by(self._model, message, sender, everyone, mail_options, rcpt_options)
+        submission: Submission
+        if hooked is not None:
+            submission = HookedSubmission(hooked, timeout, None, limit, divide_recipients)
+        else:
+            submission = ObjectSubmission(
+                sender, message, mail_options, rcpt_options, timeout, limit, divide_recipients
+            )
         return await deliver(self._manager, submission, everyone)
 
     def send_many(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._client.bulk import addresses_of
+from .._client.items import addresses_of
 from .._client.results import Envelope, SendResult, failed
 from .._transport.exchange import cancelled_before_sent
 from .._transport.limit import Limit

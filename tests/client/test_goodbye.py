@@ -191,7 +191,7 @@ async def test_what_becomes_of_the_goodbye_is_no_matter(
     answer: Action, tls: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the server drops it, as some drop all that they read behind content."""
-    monkeypatch.setattr("aiosmtplib._client.sending.GOODBYE_PATIENCE", 0.01)
+    monkeypatch.setattr("aiosmtplib._client.transactions.GOODBYE_PATIENCE", 0.01)
     monkeypatch.setattr("aiosmtplib._transport.client_protocol._CLOSE_TIMEOUT", 0.01)
     secure = {"tls": certs.server_context()} if tls else {}
     options = {"tls_context": certs.client_context(), "start_tls": True} if tls else {}

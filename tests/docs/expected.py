@@ -82,6 +82,9 @@ EXPECTED = {
     "sending: Multipart messages 2": Expected(TO_YOU, also=_two_forms),
     "sending: Text and bytes 1": Expected(TO_YOU, also=_dots_survive),
     "sending: Files and streams 1": Expected(TO_YOU),
+    "sending: A hook for content 1": Expected(
+        TO_YOU, also=lambda office: office.message()["X-Mailer"] == "example 1.0"
+    ),
     "sending: Options of MAIL and RCPT 1": Expected(TO_YOU, peer=Peer, also=_options_are_sent),
     "sending: Typed parameters 1": Expected(
         [(ME, [YOU, "them@example.com"])],

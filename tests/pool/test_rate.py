@@ -1,5 +1,7 @@
 """The token bucket: equal distances, whatever is asked, given back and when."""
 
+import asyncio
+import functools
 import math
 from itertools import pairwise
 
@@ -8,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiosmtplib._pool.rate import TokenBucket
+from aiosmtplib._pool.turns import Turns
 
 
 def test_permissions_are_equally_spaced() -> None:
@@ -81,3 +84,31 @@ def test_never_closer_than_the_interval(rate: float, moves: list[tuple[int, bool
             held.append(now + delay)
         held.sort()
         assert all(later - sooner >= 1 / rate for sooner, later in pairwise(held))
+
+
+async def test_a_turn_that_is_given_back_goes_to_another() -> None:
+    loop, bucket = asyncio.get_running_loop(), TokenBucket(0.001)
+    came: list[str] = []
+    first, second = (Turns(loop, bucket, functools.partial(came.append, name)) for name in "ab")
+    first.give_back()  # it has none
+    assert first.is_due()
+    first.due = None
+    assert not first.is_due()
+    assert not first.is_due()
+    due = first.due
+    first.give_back()
+    assert not second.is_due()
+    assert second.due == pytest.approx(due)
+    second.give_back()
+    assert came == []
+
+
+async def test_who_asked_too_early_is_called_when_it_is_its_turn() -> None:
+    loop, came = asyncio.get_running_loop(), asyncio.Event()
+    turns = Turns(loop, TokenBucket(200), came.set)
+    assert turns.is_due()
+    turns.due = None
+    assert not turns.is_due()
+    await came.wait()
+    assert turns.is_due()
+    turns.give_back()
