@@ -34,18 +34,21 @@ HEADERS: Final = (
 
 #: What comes before the 32 octets of an Ed25519 key in a PKCS #8 file (RFC 8410 section 7).
 _ED25519 = bytes.fromhex("302e020100300506032b657004220420")
+_BY_ED25519: Final = b"ed25519-sha256"
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 
 
 class Signer:
-    """Signs messages for a domain.
+    """Signs messages for a domain: for ``before_send``, or by itself.
 
     >>> signer = Signer("2026", "example.com", Path("dkim.pem").read_bytes())
-    >>> await client.sendmail(sender, recipients, signer(message))
+    >>> client = SMTP("mail.example.com", before_send=signer)
 
-    A signature holds as long as nobody changes the content, so a message object is written in 7 bits: no
-    server on its way has to encode it. Fields are oversigned: one that is added to those of a name that is
-    signed, or one of such a name that was not there, breaks the signature.
+    A signature holds as long as nobody changes the content. Fields are oversigned: one that is added to those
+    of a name that is signed, or one of such a name that was not there, breaks the signature.
+
+    What ``before_send`` gives it is signed as it is, in the form that the server takes. Called by itself, it
+    writes a message object in 7 bits: no server on its way has to encode it.
 
     :param selector: the public key is published at ``selector._domainkey.domain``
     :param domain: the signing domain, in A-labels where it is not ASCII
@@ -54,6 +57,7 @@ class Signer:
     :param headers: the names of the header fields to sign; From has to be among them
     :raises ValueError: if one of them is none, or the key cannot be used
     :raises TypeError: if one is of the wrong type
+    :ivar blocking: whether ``before_send`` calls it in a thread: with RSA, as it takes milliseconds
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Signer:
             raise ValueError("From has to be among the headers that are signed (RFC 6376 section 5.4)")
         self._selector, self._domain = selector.lower().encode(), domain.lower().encode()
         self._algorithm, self._key = _parsed(key)
+        self.blocking = self._algorithm != _BY_ED25519
         self._description = f"{selector}._domainkey.{domain}, {self._algorithm.decode()}"
 
     def __repr__(self) -> str:
@@ -134,7 +139,7 @@ def _parsed(key: Any) -> tuple[bytes, Any]:
     try:
         der = b"" if found is None else base64.b64decode(found[1])
         if der.startswith(_ED25519) and len(der) == len(_ED25519) + 32:
-            return b"ed25519-sha256", conceal(base64.b64encode(der[-32:]))
+            return _BY_ED25519, conceal(base64.b64encode(der[-32:]))
         usable = crypto.parse_pem_private_key(reveal(key))["modulus"].bit_length() >= 1024
     except Exception:  # noqa: S110  # what dkimpy raises for what is no key is of many kinds, and may show it
         pass

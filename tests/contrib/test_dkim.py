@@ -82,6 +82,35 @@ async def test_what_arrives_verifies(kind: str, extensions: tuple[str, ...]) -> 
     assert first.isascii()
 
 
+@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.parametrize("extensions", [(), PIPELINING, CHUNKING, (*CHUNKING, "SMTPUTF8")])
+async def test_what_goes_through_before_send_verifies(kind: str, extensions: tuple[str, ...]) -> None:
+    key, record = KEYS[kind]
+    signer = Signer("2026", "example.com", key)
+    assert signer.blocking is (kind != "ed25519")
+    sender = "grüße@example.com" if "SMTPUTF8" in extensions else ME
+    options: dict[str, Any] = {"before_send": signer, "complete_headers": True}
+    async with Peer(extensions=extensions) as peer, SMTP(**options_for(peer, **options)) as client:
+        await client.send_message(message(), sender)
+        async for result in client.send_many(
+            [Envelope(sender, YOU, message()), Envelope(ME, YOU, b"From: x")]
+        ):
+            result.raise_for_status()
+    assert len(peer.accepted) == 3
+    for each in peer.accepted:
+        assert verifies(each.content, record)
+        assert not verifies(b"Date: now\r\n" + each.content, record)
+        assert b"secret" not in each.content
+
+
+async def test_what_cannot_be_signed_is_not_sent() -> None:
+    async with Peer() as peer:
+        async with SMTP(**options_for(peer, before_send=Signer("2026", "example.com", RSA))) as client:
+            with pytest.raises(ValueError, match="From"):
+                await client.sendmail(ME, YOU, b"Subject: hi\r\n\r\nhi\r\n")
+    assert peer.verbs == ["EHLO", "QUIT"]
+
+
 def test_utf8_header_fields() -> None:
     key, record = KEYS["ed25519"]
     signed = Signer("2026", "example.com", key)(message(), utf8=True)

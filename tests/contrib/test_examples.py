@@ -94,7 +94,9 @@ print(type(send_mail.apply(["me@example.com", ["nobody@example.com"], "x"]).resu
         ),
     ),
     "through_proxy": Run(extra="proxy", output="connected to localhost\n9 sent\n", messages=10),
-    "dkim_signed": Run(extra="dkim", output="<Signer 2026._domainkey.example.com, ed25519-sha256>\n"),
+    "dkim_signed": Run(
+        extra="dkim", output="<Signer 2026._domainkey.example.com, ed25519-sha256>\n", messages=3
+    ),
     "django_mail": Run(extra="django", output="101 sent\n", messages=101),
     "django_backend": Run(
         extra="django",
