@@ -72,7 +72,10 @@ LAYERS = {
         *within("_testing", "received failures protocol"),
         "testing",
     ],
-    "contrib": within("contrib", "extras django dkim opentelemetry prometheus"),
+    "contrib": [
+        *within("contrib", "extras django dkim opentelemetry prometheus"),
+        *within("contrib.outbox", "bodies ledger outcomes entry policy wire prepare __init__"),
+    ],
     "command line": [
         *within(
             "_cli", "masking console parser verbose credentials options target sources message meter report"
