@@ -52,7 +52,9 @@ LAYERS = {
     ],
     "client": [
         *within("_client", "hints content results division variant hostnames url_parts proxy_url ways"),
-        *within("_client", "defaults before_send options url capabilities error_context security"),
+        *within(
+            "_client", "defaults deprecation before_send options url capabilities error_context security"
+        ),
         *within("_client", "happy_eyeballs proxy connector completion compose"),
         *within("_client", "connection authentication commands lifetime streaming"),
         *within("_client", "transactions hooked sending bulk items send_many pipeline"),

@@ -11,8 +11,6 @@ import asyncio
 import os
 import socket
 import ssl
-import sys
-import warnings
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -25,6 +23,7 @@ from ..errors import SMTPException
 from ..typing import Default, PlaintextAuth, SMTPTokenGenerator, SocketPathType
 from .before_send import ContentHook, check_content_hook
 from .defaults import NOT_GIVEN, SMTP_PORT, SMTP_STARTTLS_PORT, SMTP_TLS_PORT
+from .deprecation import warn_deprecated
 from .hostnames import check_server_name, given_name, name_to_verify
 from .variant import SMTP_VARIANT, Variant
 from .ways import SocketFactory, Ways
@@ -305,10 +304,10 @@ def store_options(options: Options, **given: Any) -> None:
     """
     before = vars(options).copy()
     if given.pop("loop", None) not in (None, Default.token):
-        _deprecated("The loop option does nothing any more: the running event loop is used.")
+        warn_deprecated("The loop option does nothing any more: the running event loop is used.")
     source_address = given.get("source_address")
     if isinstance(source_address, str):
-        _deprecated("A source_address that is a name is deprecated: pass it as local_hostname.")
+        warn_deprecated("A source_address that is a name is deprecated: pass it as local_hostname.")
         given["source_address"] = None
         if given.get("local_hostname") in (None, Default.token):
             given["local_hostname"] = source_address
@@ -390,13 +389,3 @@ def check_timeout(timeout: float | None) -> None:
     """:raises TypeError: if ``timeout`` is neither a number of seconds nor ``None``"""
     if timeout is not None and not isinstance(timeout, int | float):
         raise TypeError(f"A timeout is a number of seconds or None, not {type(timeout).__name__}")
-
-
-def _deprecated(message: str) -> None:
-    """Warn whoever called into this package, through whichever of its doors."""
-    level = 1
-    frame = sys._getframe()
-    while frame.f_back is not None and frame.f_globals["__name__"].startswith("aiosmtplib."):
-        frame = frame.f_back
-        level += 1
-    warnings.warn(message, DeprecationWarning, stacklevel=level)
