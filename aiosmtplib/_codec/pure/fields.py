@@ -17,8 +17,7 @@ from .words import fold_words
 __all__ = ("serialize_field",)
 _CRLF = "\r\n"
 
-# No control characters but those that fold: each line of what is folded already starts with white space.
-_match_source = re.compile(r"[\t -~]*(?:\r?\n[\t ][\t -~]*)*\Z").match
+_PRINTABLE = b"\t\n\r" + bytes(range(0x20, 0x7F))
 # A line of header that the old way of folding leaves alone: no white space at its end, and not that alone.
 _match_legacy_source = re.compile(r"[!-~](?:[\t -~]*[!-~])?(?:\r?\n[\t ]+[!-~](?:[\t -~]*[!-~])?)*\Z").match
 # One line of text.
@@ -52,15 +51,19 @@ def _legacy_field(name: str, value: Any, rules: Any) -> bytes | None:
 
 def _source_field(name: str, value: str, rules: Any) -> bytes | None:
     """A field that a parser took as it was, and that may be folded already."""
-    if not _is_name(name) or not _match_source(value):
+    if not _is_name(name) or not value.isascii() or value.encode().translate(None, _PRINTABLE):
         return None
-    if "\n" in value:
-        lines = _split_lines(value)
-        if len(name) + 2 + len(lines[0]) <= rules.limit and max(map(len, lines)) <= rules.limit:
-            return f"{name}: {_CRLF.join(lines)}\r\n".encode()
-        value = "".join(lines)
-    elif len(name) + 2 + len(value) <= rules.limit:
-        return f"{name}: {value}\r\n".encode()
+    if "\r" in value:
+        if value.count("\r") != value.count("\r\n"):
+            return None
+        value = value.replace("\r\n", "\n")
+    # Each line of what is folded already starts with white space.
+    if value.count("\n") != value.count("\n ") + value.count("\n\t"):
+        return None
+    lines = value.split("\n")
+    if len(name) + 2 + len(lines[0]) <= rules.limit and max(map(len, lines)) <= rules.limit:
+        return f"{name}: {_CRLF.join(lines)}\r\n".encode()
+    value = "".join(lines)
     if not rules.folds or name.lower() in rules.structured or "=?" in value:
         return None
     return _folded_text(name, value, rules)
