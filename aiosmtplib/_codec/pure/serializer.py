@@ -70,6 +70,7 @@ def serialize_message(message: Any, rules: Any, form: int = PLAIN) -> tuple[byte
     out: list[bytes] = []
     _write(out, part, rules, True)
     content = b"".join(out)
+    del out, part, lacking  # what is large is not to be there more often than need be
     if form == PLAIN:
         return content, len(content)
     content = normalize_newlines(content)
