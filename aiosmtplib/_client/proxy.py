@@ -95,7 +95,7 @@ async def _by_http(sock: socket.socket, proxy: ProxyServer, host: str, port: int
     answer = f"{code} {reason}".rstrip()
     if not code:
         raise _failure(proxy, "protocol", f"gave no answer in HTTP: {reason}")
-    if code == "407":
+    if code in ("407", "401"):  # the latter from tinyproxy
         raise _failure(proxy, "login", f"refused the login: {answer}")
     if not code.startswith("2"):
         raise _failure(proxy, "server", f"could not connect to it: {answer}")

@@ -75,6 +75,7 @@ def no(code: int) -> bytes:
             CHECK_SERVER,
         ),
         ("http", {"connect": b"HTTP/1.1 407 Login\r\n\r\n"}, "refused the login: 407 Login", CHECK_LOGIN),
+        ("http", {"connect": b"HTTP/1.0 401 Login\r\n\r\n"}, "refused the login: 401 Login", CHECK_LOGIN),
         ("http", {"connect": b"220 Hello\r\n\r\n"}, "gave no answer in HTTP: Unexpected status", CHECK_PROXY),
         ("http", {"connect": b"x" * 9000}, "gave no answer in HTTP: Unexpected status line", CHECK_PROXY),
         ("http", {"connect": cut}, "gave no answer in HTTP: Connection closed", CHECK_PROXY),

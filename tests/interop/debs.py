@@ -24,6 +24,8 @@ PACKAGES = {
     "opensmtpd": ("opensmtpd",),
     "chasquid": ("chasquid",),
     "dovecot": ("dovecot-core", "dovecot-submissiond", "dovecot-lmtpd"),
+    "microsocks": ("microsocks",),
+    "tinyproxy": ("tinyproxy-bin",),
 }
 #: Packages that are of no use as the distribution has them: OpenSMTPD 6.8 with OpenSSL 3 refuses every TLS
 #: client (https://github.com/OpenSMTPD/OpenSMTPD/issues/1171).
