@@ -192,7 +192,7 @@ cdef class Fields(Addresses):
             if length < self.limit:
                 # Where the first line has no room for all of it, the next one has.
                 p = characters(text)
-                if is_blank(p[0]) or not is_printable(PyUnicode_KIND(text), p, length):
+                if is_blank(p[0]) or not is_plain_text(PyUnicode_KIND(text), p, length):
                     return 0
                 self.start_field(name, 0)
                 return self.on_the_next_line([text])

@@ -26,14 +26,15 @@ cdef inline bint is_blank(Py_UCS4 c) noexcept nogil:
     return c == c' ' or c == c'\t'
 
 
-cdef bint is_printable(int kind, const void *data, Py_ssize_t size) noexcept:
-    """Whether it is ASCII without control characters, tabs aside."""
-    cdef Py_UCS4 c
+cdef bint is_plain_text(int kind, const void *data, Py_ssize_t size) noexcept:
+    """Whether it is ASCII without control characters, tabs aside, and without the beginning of an encoded word."""
+    cdef Py_UCS4 c, before = 0
     cdef Py_ssize_t i
     for i in range(size):
         c = PyUnicode_READ(kind, data, i)
-        if not 0x20 <= c < 0x7F and c != c'\t':
+        if not 0x20 <= c < 0x7F and c != c'\t' or c == c'?' and before == c'=':
             return False
+        before = c
     return True
 
 
@@ -112,7 +113,7 @@ cdef class Words(Output):
         cdef unsigned char *out
         if not self.size - line <= limit <= LONGEST_LINE:
             return 0
-        if not (is_usual_text(kind, data, size) if words else is_printable(kind, data, size)):
+        if not (is_usual_text(kind, data, size) if words else is_plain_text(kind, data, size)):
             return 0
         while position < size:
             start = position

@@ -92,7 +92,8 @@ def best(functions: list[Callable[[], Any]], rounds: int) -> list[float]:
             started = clock()
             for _ in range(numbers[index]):
                 function()
-            least[index] = min(least[index], (clock() - started) / numbers[index])
+            # A clock that steps may not have moved.
+            least[index] = min(least[index], max(clock() - started, 1e-6) / numbers[index])
     return least
 
 

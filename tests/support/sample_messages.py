@@ -213,6 +213,10 @@ registry.map_to_type("x", FoldsItself)
 
 #: What has to be folded by the standard library: builders, and how many fields.
 FOLDED: dict[str, tuple[Callable[[], Message], int]] = {
+    "what looks like an encoded word": (
+        lambda: modern(("X", f'{WORDS} a"=?)]@;<?b?<]=c'), ("Y" * 20, f"{'y' * 60}=?")),
+        2,
+    ),
     "blanks longer than a line": (lambda: parsed(f"X: a{' ' * 90}b {WORDS}\n\n"), 1),
     "a blank before what fits on a line": (lambda: modern(("X" * 30, f" {WORDS[:60]}")), 1),
     "encoded in an address": (lambda: modern(("Subject", "=?utf-8?q?x?= é"), ("From", "é.é <a@b>")), 2),

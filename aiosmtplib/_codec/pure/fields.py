@@ -20,8 +20,8 @@ _CRLF = "\r\n"
 _PRINTABLE = b"\t\n\r" + bytes(range(0x20, 0x7F))
 # A line of header that the old way of folding leaves alone: no white space at its end, and not that alone.
 _match_legacy_source = re.compile(r"[!-~](?:[\t -~]*[!-~])?(?:\r?\n[\t ]+[!-~](?:[\t -~]*[!-~])?)*\Z").match
-# One line of text.
-_match_line = re.compile(r"[!-~][\t -~]*\Z").match
+# One line of text, without what newer releases take for the beginning of an encoded word anywhere in it.
+_match_line = re.compile(r"(?!.*=\?)[!-~][\t -~]*\Z").match
 _split_lines = re.compile(r"\r?\n").split
 
 

@@ -25,8 +25,8 @@ _LONGEST_LINE: Final = 998
 #: encoded word, control characters, raw bytes, other white space behind a blank. More than three blanks are
 #: folded in further ways.
 _is_unusual = re.compile(r"=\?|[\x00-\x08\n-\x1f\x7f\ud800-\udfff]|[ \t](?:[^\S \t]|[ \t]{3})").search
-# All of that matters only where words are encoded.
-_is_unprintable = re.compile(r"[^\t -~]").search
+# What matters where no words are encoded.
+_is_no_plain_text = re.compile(r"=\?|[^\t -~]").search
 _find_tokens = re.compile(r"[ \t]+|[^ \t]+").findall
 #: Characters that make the standard library encode a word of a quoted string (RFC 5322 section 3.2.3).
 _has_specials = re.compile(r'[()<>@,:;.\\"\[\]]').search
@@ -47,7 +47,7 @@ def fold_words(head: str, text: str, limit: int, words: int, quoted: bool) -> li
     :param quoted: whether it is the content of a quoted string
     :return: None where the standard library has to do it
     """
-    is_unusual = _is_unusual if words else _is_unprintable
+    is_unusual = _is_unusual if words else _is_no_plain_text
     if is_unusual(text) or not len(head) <= limit <= _LONGEST_LINE:
         return None
     newer = words == NEWER_WORDS
