@@ -22,13 +22,21 @@ except ModuleNotFoundError as error:
 
 from .. import errors
 from .._client.results import Envelope
-from .._sasl.secret import conceal
+from .._sasl.secret import conceal, reveal
 from ..blocking import SMTPPool
 
 __all__ = ("EmailBackend",)
 
 #: The pools of this process by their options.
 _pools: dict[Any, SMTPPool] = {}
+
+#: The options that hold a password.
+_SECRETS = ("password", "proxy")
+
+
+def _digest(secret: Any) -> bytes:
+    """What a secret is known by, where it is not to be kept."""
+    return hashlib.sha256(str(reveal(secret)).encode()).digest()
 
 
 class _Connection:
@@ -73,9 +81,7 @@ class EmailBackend(smtp.EmailBackend):  # type: ignore[misc]  # Django has no ty
             "start_tls": bool(self.use_tls),
             "local_hostname": DNS_NAME.get_fqdn(),
         }
-        password = b""
         if self.username and self.password:
-            password = hashlib.sha256(str(self.password).encode()).digest()
             options |= {"username": self.username, "password": conceal(self.password)}
         if self.timeout is not None:
             options["timeout"] = self.timeout
@@ -87,7 +93,9 @@ class EmailBackend(smtp.EmailBackend):  # type: ignore[misc]  # Django has no ty
                 "client_key": self.ssl_keyfile or None,
             }
         options |= self.pool_options
-        key = tuple((name, value) for name, value in options.items() if name != "password"), password
+        options |= {name: conceal(options.get(name)) for name in _SECRETS}
+        plain = tuple((name, value) for name, value in options.items() if name not in _SECRETS)
+        key = plain, tuple(_digest(options[name]) for name in _SECRETS)
         if key not in _pools:
             _pools.setdefault(key, SMTPPool(**options))
         return _pools[key]

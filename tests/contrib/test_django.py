@@ -4,7 +4,7 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from aiosmtplib import Delivery, errors
 
 from ..support import actions, certs
+from ..support.proxies import ENCODED_LOGIN, LOGIN, Proxy
 from ..support.scripted_server import PIPELINING, Peer
 from ..support.threaded_servers import Serve, in_thread, serve_embedded
 
@@ -180,6 +181,25 @@ def test_credentials(serve: Serve) -> None:
     frames = [entry.frame for entry in caught.traceback if entry.path.name == "django.py"]
     assert frames
     assert "another" not in str([frame.f_locals for frame in frames])
+
+
+def test_a_proxy() -> None:
+    def behind(proxy: str) -> EmailBackend:
+        class Proxied(EmailBackend):
+            pool_options: ClassVar[dict[str, Any]] = {"proxy": proxy}
+
+        return Proxied()
+
+    with in_thread(Peer()) as peer, in_thread(Proxy("http", peer, login=LOGIN)) as proxy, at(peer):
+        for _ in range(2):  # the same pool, and the same connection
+            assert behind(proxy.url(ENCODED_LOGIN)).send_messages([mail.EmailMessage(*ARGS)]) == 1
+        assert proxy.logins == [LOGIN]
+        for login in ("user:another@", "user:ano ther@"):
+            with pytest.raises((smtplib.SMTPException, OSError, ValueError)) as caught:
+                behind(proxy.url(login)).open()
+            frames = [entry.frame for entry in caught.traceback if entry.path.name == "django.py"]
+            assert frames
+            assert "ano" not in str([frame.f_locals for frame in frames])
 
 
 def test_a_login_that_is_not_offered(peer: Peer) -> None:
