@@ -93,6 +93,12 @@ class MessageExchange(Exchange):
         self.window.message_done(self)
 
     @property
+    def tag(self) -> Any:
+        """What tells the program which message it is."""
+        item = self.message.item
+        return item.tag if isinstance(item, Envelope) else None
+
+    @property
     def is_overdue(self) -> bool:
         """Whether its limit has ended it."""
         return self.limit is not None and self.limit.passed

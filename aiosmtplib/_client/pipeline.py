@@ -32,6 +32,7 @@ from .division import merged
 from .hooked import HookCalls
 from .items import addresses_of, complete, compose_item, hooked_of
 from .results import Envelope, SendResult, failed
+from .streaming import current_tag
 from .transactions import composer_of, send_stream
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Pipeline(MessageWindow):
 
     async def _stream(self, message: QueuedMessage, item: Envelope) -> None:
         """Send a message whose content comes in pieces, from a task of its own."""
+        current_tag.set(item.tag)
         try:
             sender, recipients = addresses_of(item)
             envelope = EnvelopeCommands(sender, recipients, item.mail_options, item.rcpt_options)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
-from typing import Any, TypeAlias
+from contextvars import ContextVar
+from typing import Any, Final, TypeAlias
 
 from .._codec import DataEncoder
 from .._session.mail import PreparedMail
@@ -22,6 +23,9 @@ from .content import octets
 
 #: Called with the number of bytes of the source that were written so far, and with their total or ``None``.
 Progress: TypeAlias = Callable[[int, int | None], object]
+
+#: In a task that sends one of many messages, the tag of that.
+current_tag: Final[ContextVar[Any]] = ContextVar("current_tag", default=None)
 
 #: How much of a file is read at a time, in bytes.
 _CHUNK = 1 << 18
@@ -156,6 +160,7 @@ async def push_content(
     :raises SMTPException: if the source or ``progress`` raises; the cause is what it raised
     """
     exchange = protocol.exchange(begin(mail, protocol.server), timeout, pipeline=pipeline)
+    exchange.tag = current_tag.get()
     if limit is not None:
         exchange.limit = limit
         end_with(limit, protocol, exchange)

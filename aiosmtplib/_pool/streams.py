@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._client.items import addresses_of
 from .._client.results import Envelope, SendResult, failed
+from .._client.streaming import current_tag
 from .._transport.exchange import cancelled_before_sent
 from .._transport.limit import Limit
 from ..status import Delivery
@@ -53,6 +54,7 @@ class _StreamSubmission(ContentSubmission):
             self.postponed = True
             raise asyncio.CancelledError
         self.begun = True
+        current_tag.set(self.item.tag)
         return await super().send(client, recipients)
 
 

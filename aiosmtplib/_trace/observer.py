@@ -45,6 +45,7 @@ class CommandEvent(NamedTuple):
     :ivar host: the name or the address of the server, as it was given, or the path of a Unix socket;
         ``None`` where only a socket was given
     :ivar port: the port of the server; ``None`` where it has none, or a socket was given
+    :ivar tag: the ``tag`` of the :class:`Envelope` that the command belongs to, else ``None``
     """
 
     verb: str
@@ -55,6 +56,7 @@ class CommandEvent(NamedTuple):
     connection: int
     host: str | None = None
     port: int | None = None
+    tag: Any = None
 
 
 #: Of a connection: ``host`` and ``port`` of its :class:`CommandEvent`.
@@ -80,6 +82,7 @@ class _LogLine(NamedTuple):
     text: str
     verb: str | None = None
     code: int | None = None
+    tag: Any = None
 
 
 class _Unanswered:
@@ -88,15 +91,17 @@ class _Unanswered:
     :ivar at: when it was handed to the transport, as :func:`time.perf_counter` has it
     :ivar octets: the number of octets of the command and of what belongs to it
     :ivar secret: whether it contained credentials
+    :ivar tag: that of the message that it belongs to
     """
 
-    __slots__ = ("at", "octets", "secret", "verb")
+    __slots__ = ("at", "octets", "secret", "tag", "verb")
 
-    def __init__(self, verb: str, at: float, octets: int, secret: bool) -> None:
+    def __init__(self, verb: str, at: float, octets: int, secret: bool, tag: Any = None) -> None:
         self.verb = verb
         self.at = at
         self.octets = octets
         self.secret = secret
+        self.tag = tag
 
 
 class CommandObserver:
@@ -106,10 +111,13 @@ class CommandObserver:
     :param hook: the ``on_command`` of the client
     :param server: where it leads
     :ivar logging: whether lines are logged
+    :ivar tag: that of the message which what is written from now on belongs to, until a reply comes: then it
+        is that of the command which the reply answers, as only its dialogue goes on
     """
 
     def __init__(self, number: int, hook: CommandHook | None, server: Server = (None, None)) -> None:
         self.logging = False
+        self.tag: Any = None
         self._number = number
         self._server = server
         self._hook = hook
@@ -136,9 +144,10 @@ class CommandObserver:
         now = time.perf_counter()
         lines = said.splitlines(keepends=True) if isinstance(said, bytes) else []
         if self.logging:
-            self._pending += [_LogLine(command_line(line), _verb(line, secret)) for line in lines]
+            for line in lines:
+                self._add_line(command_line(line), _verb(line, secret))
             if isinstance(said, int) and size:
-                self._pending.append(_LogLine(command_line(said), "content"))
+                self._add_line(command_line(said), "content")
         if isinstance(said, list):
             return  # pushed() is called for each chunk
         if isinstance(said, int):
@@ -151,7 +160,7 @@ class CommandObserver:
             # The last one has the octets that were redacted: credentials, or the chunk after a BDAT line.
             commands[-1] = commands[-1][0], size - sum(map(len, lines[:-1]))
         commands += [(commands[-1][0], 0)] * (expected - len(commands))
-        unanswered = [_Unanswered(verb, now, octets, secret) for verb, octets in commands]
+        unanswered = [_Unanswered(verb, now, octets, secret, self.tag) for verb, octets in commands]
         if isinstance(said, int) and not said:  # the pieces follow
             self._streamed = unanswered[0]
         if expected:
@@ -161,15 +170,16 @@ class CommandObserver:
 
     def pushed(self, header: bytes, size: int, replies: int, last: bool) -> None:
         if replies:
+            verb = _verb(header, False)
             if self.logging:
-                self._pending.append(_LogLine(command_line(header), _verb(header, False)))
-            self._unanswered.append(_Unanswered(_verb(header, False), time.perf_counter(), size, False))
+                self._add_line(command_line(header), verb)
+            self._unanswered.append(_Unanswered(verb, time.perf_counter(), size, False, self.tag))
         else:
             assert self._streamed is not None
             self._streamed.octets += size
             if last:
                 if self.logging:
-                    self._pending.append(_LogLine(command_line(self._streamed.octets), "content"))
+                    self._add_line(command_line(self._streamed.octets), "content")
                 self._streamed = None
 
     def heard(self, replies: list[SMTPResponse]) -> None:
@@ -186,7 +196,8 @@ class CommandObserver:
     def broken(self, unwritten: int) -> None:
         if self.logging:
             if self._streamed is not None:
-                self._pending.append(_LogLine(f"C: <{self._streamed.octets} octets, incomplete>", "content"))
+                text = f"C: <{self._streamed.octets} octets, incomplete>"
+                self._pending.append(_LogLine(text, "content", None, self._streamed.tag))
             if unwritten:
                 self._pending.append(_LogLine(f"C: <{unwritten} octets not written>"))
             if self._incomplete:
@@ -202,9 +213,10 @@ class CommandObserver:
     def _answer(self, unanswered: _Unanswered, reply: SMTPResponse) -> None:
         self._greeted = True
         self._after_secret = unanswered.secret
+        self.tag = tag = unanswered.tag
         if self.logging:
             shown = reply_lines(hidden_reply(reply) if unanswered.secret else reply)
-            self._pending += [_LogLine(text, unanswered.verb, reply[0]) for text in shown]
+            self._pending += [_LogLine(text, unanswered.verb, reply[0], tag) for text in shown]
         if reply[0] >= 0 and self._sizes:
             size = self._sizes.popleft()
         else:  # not an SMTP reply: the connection is lost, and no other reply will be passed on
@@ -217,10 +229,13 @@ class CommandObserver:
     def _add_event(self, unanswered: _Unanswered, code: int | None, received: int) -> None:
         if self._hook is not None:
             seconds = time.perf_counter() - unanswered.at
-            octets = unanswered.octets
+            octets, place = unanswered.octets, (self._number, *self._server)
             self._pending.append(
-                CommandEvent(unanswered.verb, code, seconds, octets, received, self._number, *self._server)
+                CommandEvent(unanswered.verb, code, seconds, octets, received, *place, unanswered.tag)
             )
+
+    def _add_line(self, text: str, verb: str) -> None:
+        self._pending.append(_LogLine(text, verb, None, self.tag))
 
     # -- called by the connection --------------------------------------------------------------------
 
@@ -244,7 +259,7 @@ class CommandObserver:
             pending, self._pending = self._pending, []
             for each in pending:
                 if isinstance(each, _LogLine):
-                    fields = _fields(self._number, each.verb, each.code)
+                    fields = _fields(self._number, each.verb, each.code, each.tag)
                     wire_log.debug("[%d] %s", self._number, each.text, extra=fields)
                 else:
                     self._call(each)
@@ -255,12 +270,15 @@ class CommandObserver:
             self._hook(event)
         except Exception:
             text = "[%d] on_command raised an exception, and the connection goes on"
-            log.exception(text, self._number, extra=_fields(self._number, event.verb, event.code))
+            fields = _fields(self._number, event.verb, event.code, event.tag)
+            log.exception(text, self._number, extra=fields)
 
 
-def _fields(connection: int, verb: str | None = None, code: int | None = None) -> dict[str, Any]:
+def _fields(
+    connection: int, verb: str | None = None, code: int | None = None, tag: Any = None
+) -> dict[str, Any]:
     """The fields of a log record, for formatters and filters: all records have all of them."""
-    return {"connection": connection, "verb": verb, "code": code}
+    return {"connection": connection, "verb": verb, "code": code, "tag": tag}
 
 
 def _verb(line: bytes, secret: bool) -> str:

@@ -98,6 +98,11 @@ class BaseProtocol(FlowControlMixin):
             self._observer = self._session.observer = observer
         self._observer.logging = logging_it
 
+    def _attribute(self, exchange: Exchange | None) -> None:
+        """Let the observer know what message the next commands belong to, as far as that has a tag."""
+        if self._observer is not None:
+            self._observer.tag = getattr(exchange, "tag", None)
+
     def _deliver(self) -> None:
         if self._observer is not None:
             self._observer.deliver()
@@ -146,9 +151,11 @@ class BaseProtocol(FlowControlMixin):
         self._reserved_for = None
         if exchange.limit is not None:
             exchange.limit.begin()
-        # An observer that began while replies are outstanding would take them for those to other commands.
-        if (self._observer is not None or wire_log.isEnabledFor(logging.DEBUG)) and session.head is None:
-            self._observe()
+        if self._observer is not None or wire_log.isEnabledFor(logging.DEBUG):
+            # One that began while replies are outstanding would take them for those to other commands.
+            if session.head is None:
+                self._observe()
+            self._attribute(exchange)
         session.start(exchange)
         if session.head is exchange:
             self._expect_reply(exchange)

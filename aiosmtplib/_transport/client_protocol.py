@@ -65,6 +65,7 @@ class ClientProtocol(StreamProtocol, TaskProtocol):
         self._check_connected()
         if not hasattr(self.transport, "write"):
             raise RuntimeError(f"{self.transport!r} does not support writing")
+        self._attribute(None)
         self._session.write(data)
         self._flush()
         self._deliver()

@@ -16,15 +16,17 @@ class AwaitedExchange(Exchange):
 
     :ivar future: done when the dialogue is over, or when its task has gone away
     :ivar owner: the task to reserve the connection for, if the reply is 3yz and asks for more; or ``None``
+    :ivar tag: of the message that it sends, where that is streamed and has one
     :ivar upgrade: whether a 220 reply is to be followed by a TLS handshake
     :ivar wanted: done when the server wants more of the content that the task has to push, or the dialogue is
         over; or ``None``
     """
 
-    __slots__ = ("future", "owner", "upgrade", "wanted")
+    __slots__ = ("future", "owner", "tag", "upgrade", "wanted")
 
     future: asyncio.Future[None]
     owner: asyncio.Task[Any] | None
+    tag: Any
     upgrade: bool
     wanted: asyncio.Future[None] | None
 

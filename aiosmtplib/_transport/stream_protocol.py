@@ -15,6 +15,7 @@ class StreamProtocol(BaseProtocol):
         """Write the next piece of streamed content, and wait until most of it has been written."""
         if exchange not in self._session:
             return
+        self._attribute(exchange)
         self._session.push(exchange, data, replies, last=last)
         self._flush()
         self._deliver()
@@ -34,6 +35,7 @@ class StreamProtocol(BaseProtocol):
         """Write RSET in place of the last chunk of content that is given up."""
         if exchange not in self._session:
             return
+        self._attribute(exchange)
         self._session.push(exchange, RSET, 1, last=True)
         exchange.follows = MORE  # the reply is not one to content
         self._flush()
