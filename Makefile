@@ -20,7 +20,7 @@ QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-pure test-pythons faults annotate sanitize valgrind fuzz interop interop-docs bench \
-  bench-message encoded-words flames compare compat contrib soak types style docs docs-check clean FORCE
+  bench-message encoded-words outbox flames compare compat contrib soak types style docs docs-check clean FORCE
 
 help:
 	@echo "make demo       how much CPU a message takes: smtplib, and both twins"
@@ -42,6 +42,7 @@ help:
 	@echo "make compat     suites that others wrote: of stock aiosmtplib, and of packages that use it"
 	@echo "make contrib    Django's own tests of its backend, and the programs under examples/, in clean environments"
 	@echo "make soak       a gigabyte streamed, a million messages, a thousand tasks, a moody server"
+	@echo "make outbox     the outbox on Redis while workers are killed, and Redis and the relay are started again"
 	@echo "make types      mypy --strict, pyright, stubtest"
 	@echo "make style      ruff"
 	@echo "make docs       the documentation as HTML in build/docs; warnings are errors"
@@ -118,6 +119,10 @@ contrib: $(EXTENSION)
 soak: $(EXTENSION)
 	@$(RUN) -m benchmarks.soak $(ARGS)
 
+outbox: $(EXTENSION)
+	@$(PY) -m tests.interop.debs redis
+	@$(RUN) -m benchmarks.outbox $(ARGS)
+
 types: $(EXTENSION) $(VENV)/group-types
 	$(PY) -m mypy
 	$(PY) -m pyright --pythonpath $(PY)
@@ -165,7 +170,7 @@ endif
 
 # With a compiler a failed build is an error of ours, not a reason to go on.
 # What the demo needs to be built, and the others to run.
-test faults sanitize valgrind fuzz interop soak types: $(VENV)/group-test
+test faults sanitize valgrind fuzz interop soak outbox types: $(VENV)/group-test
 $(EXTENSION): $(VENV)/group-build setup.py $(wildcard _speedups/*.pyx _speedups/*.pxi _speedups/*.h)
 	@if $(PY) -m tests.support.toolchain; then \
 	  unset AIOSMTPLIB_NO_EXTENSIONS; \

@@ -7,16 +7,18 @@ CHUNKING; told anything on its standard input, it prints the counts and ends.
 
 import asyncio
 import collections
+import itertools
 import json
 import random
 import socket
 import struct
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from tests.support.model_server import Broken, Desk, Manners, Taken
 
-__all__ = ("HEADER", "SHARES", "TIMEOUT")
+__all__ = ("HEADER", "SHARES", "TIMEOUT", "Office", "Window")
 
 HEADER = b"X-Number: "
 #: How long the client waits for a reply, in seconds.
@@ -37,8 +39,6 @@ SHARES = {
     "RST after it is taken": 2_000,
     "half a reply": 2_000,
 }
-MOODS = list(SHARES)
-BOUNDS = [sum(1 / share for share in list(SHARES.values())[: place + 1]) for place in range(len(SHARES))]
 
 
 class Moody(Desk):
@@ -89,18 +89,23 @@ class Moody(Desk):
 
 
 class Office:
-    """What all connections share."""
+    """What all connections share.
 
-    def __init__(self, total: int, seed: int) -> None:
+    :param shares: what happens to one message of so many
+    """
+
+    def __init__(self, total: int, seed: int, shares: Mapping[str, float] = SHARES) -> None:
+        self.names = list(shares)
+        self.bounds = list(itertools.accumulate(1 / share for share in shares.values()))
         self.counts = bytearray(total)
         self.dice = random.Random(seed)
         self.moods: collections.Counter[str] = collections.Counter()
 
     def mood(self) -> str:
         number = self.dice.random()
-        if number >= BOUNDS[-1]:
+        if number >= self.bounds[-1]:
             return ""
-        mood = next(mood for mood, bound in zip(MOODS, BOUNDS, strict=True) if number < bound)
+        mood = next(mood for mood, bound in zip(self.names, self.bounds, strict=True) if number < bound)
         self.moods[mood] += 1
         return mood
 

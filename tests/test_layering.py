@@ -77,6 +77,8 @@ LAYERS = {
     "contrib": [
         *within("contrib", "extras django dkim opentelemetry prometheus"),
         *within("contrib.outbox", "bodies ledger outcomes entry policy wire prepare __init__"),
+        *within("contrib._taskiq", "scripts messages queue ledger rates records intake worker control"),
+        "contrib.taskiq",
     ],
     "command line": [
         *within(

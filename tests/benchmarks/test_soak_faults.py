@@ -62,11 +62,11 @@ class Dice:
 GROUP = b"MAIL FROM:<a@e.x>\r\nRCPT TO:<b@e.x>\r\nDATA\r\n"
 
 
-@pytest.mark.parametrize("mood", soak_server.MOODS)
+@pytest.mark.parametrize("mood", soak_server.SHARES)
 def test_every_mood_is_a_different_one(mood: str) -> None:
     office = soak_server.Office(1, 0)
-    place = soak_server.MOODS.index(mood)
-    office.dice = Dice(soak_server.BOUNDS[place] - 1e-9)  # type: ignore[assignment]
+    place = office.names.index(mood)
+    office.dice = Dice(office.bounds[place] - 1e-9)  # type: ignore[assignment]
     desk = soak_server.Moody(Manners(("PIPELINING",)), office)
     out, end = b"", None
     try:

@@ -68,7 +68,8 @@ def test_what_is_added_is_checked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("face", "module"), [("prometheus", "prometheus_client"), ("opentelemetry", "opentelemetry")]
+    ("face", "module"),
+    [("prometheus", "prometheus_client"), ("opentelemetry", "opentelemetry"), ("taskiq", "taskiq_redis")],
 )
 def test_the_extra_is_named_where_the_package_is_missing(
     face: str, module: str, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ("CACHE", "PACKAGES", "fetched", "main")
@@ -26,6 +27,7 @@ PACKAGES = {
     "dovecot": ("dovecot-core", "dovecot-submissiond", "dovecot-lmtpd"),
     "microsocks": ("microsocks",),
     "tinyproxy": ("tinyproxy-bin",),
+    "redis": ("redis-server",),
 }
 #: Packages that are of no use as the distribution has them: OpenSMTPD 6.8 with OpenSSL 3 refuses every TLS
 #: client (https://github.com/OpenSMTPD/OpenSMTPD/issues/1171).
@@ -94,9 +96,12 @@ def _fetch(server: str) -> int:
     return len(fetched(server))
 
 
-def main() -> None:
-    """Fetch what is not here yet, and say what cannot be had. It is no error: the tests skip that server."""
-    missing = [server for server in PACKAGES if not fetched(server)]
+def main(servers: Sequence[str] = ()) -> None:
+    """Fetch what is not here yet, and say what cannot be had. It is no error: the tests skip that server.
+
+    :param servers: keys of :data:`PACKAGES`; none for all
+    """
+    missing = [server for server in servers or PACKAGES if not fetched(server)]
     if missing and shutil.which("apt-get") is None:
         print(f"interop: no apt-get here, so without {', '.join(missing)}")
         return
@@ -120,4 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(sys.argv[1:])

@@ -72,7 +72,14 @@ class Entry:
             if bodies is None:
                 raise ValueError("The content of this message is in a store, and none was given")
             message = bodies.open(self.body)
-        return dataclasses.replace(envelope, message=message, tag=self if tag is None else tag)
+        return Envelope(
+            envelope.sender,
+            envelope.recipients,
+            message,
+            envelope.mail_options,
+            envelope.rcpt_options,
+            self if tag is None else tag,
+        )
 
     def for_next(self, outcome: Again | Failed | Held, *, apart: bool = False) -> Entry:
         """The entry for the recipients of an outcome.

@@ -89,6 +89,8 @@ class Policy:
         """
         everyone = entry.recipients
         error, delivery = result.error, result.delivery
+        if delivery is Delivery.DELIVERED and not result.refused:
+            return [Done(tuple(everyone))]
         if delivery is Delivery.NOT_SENT:
             if isinstance(error, SMTPNotSupported) or not isinstance(error, SMTPException | OSError):
                 return [Failed(tuple(everyone), _in_words(error))]

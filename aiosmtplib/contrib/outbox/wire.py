@@ -7,6 +7,7 @@ their own constructors. Nothing is unpickled.
 from __future__ import annotations
 
 import base64
+import binascii
 import math
 from datetime import datetime
 from typing import Any
@@ -28,6 +29,14 @@ _PARAMETERS: dict[str, type[Parameter]] = {
     for name in parameters.__all__
     if issubclass(kind := getattr(parameters, name), Parameter) and kind is not Parameter
 }
+
+#: The types of the values that each payload has.
+_TYPES: tuple[tuple[str, tuple[type, ...]], ...] = (
+    *((name, (str,)) for name in ("id", "message_id", "reason", "sender")),
+    *((name, (int,)) for name in ("size", "attempts", "unsent")),
+    *((name, (list,)) for name in ("recipients", "mail_options", "rcpt_options")),
+    ("created", (int, float)),
+)
 
 
 def dump(entry: Entry) -> dict[str, Any]:
@@ -118,53 +127,34 @@ def dump_recipient(recipient: str) -> Any:
 
 
 def _entry(payload: dict[str, Any]) -> Entry:
+    for name, kinds in _TYPES:
+        if type(payload[name]) not in kinds:
+            raise TypeError(f"{name} must not be of the type {type(payload[name]).__name__}")
+    size, attempts, unsent, created = (payload[name] for name in ("size", "attempts", "unsent", "created"))
+    if size < 0 or attempts < 0 or unsent < 0 or not math.isfinite(created):
+        raise ValueError("a number is not what it can be")
     body = payload.get("body")
     if body is None:
-        content = base64.b64decode(_of(str, payload, "content"), validate=True)
-        if len(content) != payload["size"]:
+        content = binascii.a2b_base64(payload["content"])
+        if len(content) != size:
             raise ValueError("the content is not as long as it was")
     else:
         content = b""
-        _of(str, payload, "body")
-    created = payload["created"]
-    if type(created) not in (int, float) or not math.isfinite(created):
-        raise ValueError("created is no time")
-    recipients = tuple(map(_recipient, _of(list, payload, "recipients")))
+        if type(body) is not str:
+            raise TypeError("the name of the content is no text")
+    recipients = tuple(map(_recipient, payload["recipients"]))
     if not recipients:
         raise ValueError("there is no recipient")
     envelope = Envelope(
-        _of(str, payload, "sender"),
+        payload["sender"],
         recipients,
         content,
-        tuple(map(_option, _of(list, payload, "mail_options"))),
-        tuple(map(_option, _of(list, payload, "rcpt_options"))),
+        tuple(map(_option, payload["mail_options"])),
+        tuple(map(_option, payload["rcpt_options"])),
         check_tag(payload["tag"]),
     )
-    return Entry(
-        _of(str, payload, "id"),
-        envelope,
-        _of(str, payload, "message_id"),
-        created,
-        _count(payload, "size"),
-        _count(payload, "attempts"),
-        _count(payload, "unsent"),
-        body,
-        _of(str, payload, "reason"),
-    )
-
-
-def _of(kind: type[Any], payload: dict[str, Any], name: str) -> Any:
-    value = payload[name]
-    if type(value) is not kind:
-        raise TypeError(f"{name} is a {kind.__name__}, not {type(value).__name__}")
-    return value
-
-
-def _count(payload: dict[str, Any], name: str) -> int:
-    value: int = _of(int, payload, name)
-    if value < 0:
-        raise ValueError(f"{name} is negative")
-    return value
+    message_id, reason = payload["message_id"], payload["reason"]
+    return Entry(payload["id"], envelope, message_id, created, size, attempts, unsent, body, reason)
 
 
 def _option(value: Any) -> str:
@@ -184,4 +174,4 @@ def _option(value: Any) -> str:
 def _recipient(value: Any) -> str:
     if isinstance(value, str):
         return value
-    return Recipient(_of(str, value, "recipient"), *map(_option, _of(list, value, "options")))
+    return Recipient(value["recipient"], *map(_option, value["options"]))

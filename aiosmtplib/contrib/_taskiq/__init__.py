@@ -1,0 +1,1 @@
+"""The outbox on Redis Streams: its keys and scripts, the queue, the shared rates, and the worker."""
