@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""The command line: ``aiosmtplib send``, ``probe`` and ``demo``, or questions without arguments.
+"""The command line: ``aiosmtplib send``, ``probe``, ``outbox`` and ``demo``, or questions without arguments.
 
 Each command has a module in :mod:`aiosmtplib._cli`, which is imported when the command runs. This module has
 the list of commands, and turns exceptions into exit codes and error messages. An error message is one line,
@@ -38,6 +38,7 @@ __all__ = ("main",)
 COMMANDS = {
     "send": "send messages from files, directories, mailboxes or standard input",
     "probe": "show a server's TLS parameters and extensions",
+    "outbox": "look into an outbox on Redis, and send, hold or discard what is in it",
     "demo": "measure how much CPU a message takes, beside smtplib",
     "help": "show the help of a command",
 }

@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import collections
 import contextlib
-import json
+import multiprocessing
 import random
 import signal
 import subprocess
@@ -24,6 +24,7 @@ from aiosmtplib.contrib.taskiq import Outbox, Worker
 from tests.support.mta import free_ports
 from tests.support.redis_server import RedisServer, why_no_redis
 
+from . import outbox_worker
 from .compare_servers import Missing, sink
 from .soak import BODY, RECIPIENT, SENDER, Check
 
@@ -46,10 +47,10 @@ class Stage:
         self.ledger.touch()
         self.log.touch()
         (self.port,) = free_ports(1)
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[Any] = []
         self._args = args
         self._mood = "moody" if moody else "kind"
-        self._options = json.dumps({"lease": LEASE, "rate": None, "unknown": args.unknown, **options})
+        self._options = {"lease": LEASE, "rate": None, "unknown": args.unknown, **options}
         self._relays = 0
         self._relay: subprocess.Popen[bytes] | None = None
 
@@ -64,13 +65,18 @@ class Stage:
             self._relay.wait()
 
     def add_worker(self) -> None:
-        words = [self.redis.url, str(self.port), str(self.log), self._options]
-        self.workers.append(subprocess.Popen([sys.executable, "-m", "benchmarks.outbox_worker", *words]))
+        # From a process that has imported everything: on a busy machine that takes longer than they live.
+        start = multiprocessing.get_context("forkserver")
+        start.set_forkserver_preload(["benchmarks.outbox_worker"])
+        words = (self.redis.url, self.port, str(self.log), self._options)
+        worker = start.Process(target=outbox_worker.main, args=words)
+        worker.start()
+        self.workers.append(worker)
 
     def kill_worker(self, place: int) -> None:
         worker = self.workers.pop(place)
         worker.kill()
-        worker.wait()
+        worker.join()
 
     def count(self) -> int:
         """How many messages were taken."""
@@ -82,9 +88,8 @@ class Stage:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for worker in self.workers:
-            worker.kill()
-            worker.wait()
+        while self.workers:
+            self.kill_worker(0)
         self.close_relay()
         self.redis.stop()
 

@@ -1,14 +1,12 @@
 """A worker of the outbox's campaign, in a process of its own, that may be killed at any time.
 
-``python -m benchmarks.outbox_worker REDIS PORT LOG OPTIONS``: the options are a JSON object. It writes a line
-into the log for each message of which it is not known whether it was taken, before it is sent again or held.
+It writes a line into its log for each message of which it is not known whether it was taken, before that is
+sent again or held.
 """
 
 import asyncio
-import json
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +16,7 @@ from aiosmtplib.contrib.taskiq import Outbox, Worker
 
 from .outbox_relay import NUMBER
 
-__all__ = ("run",)
+__all__ = ("main",)
 
 
 async def run(url: str, port: int, log: str, options: dict[str, Any]) -> None:
@@ -46,5 +44,6 @@ async def run(url: str, port: int, log: str, options: dict[str, Any]) -> None:
         await worker.run()
 
 
-if __name__ == "__main__":
-    asyncio.run(run(sys.argv[1], int(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4])))
+def main(url: str, port: int, log: str, options: dict[str, Any]) -> None:
+    """Send until SIGTERM, in a process of its own."""
+    asyncio.run(run(url, port, log, options))

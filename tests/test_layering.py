@@ -84,7 +84,7 @@ LAYERS = {
         *within(
             "_cli", "masking console parser verbose credentials options target sources message meter report"
         ),
-        *within("_cli", "single bulk send probe prompt demo_sink demo_client demo"),
+        *within("_cli", "single bulk send probe outbox prompt demo_sink demo_client demo"),
         "cli",
         "__main__",
     ],

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 
 from ..support.mta import free_ports
 from ..support.proxies import Proxy
+from ..support.redis_server import RedisServer, redis_server
 from ..support.scripted_server import Peer
 from ..support.threaded_servers import Serve, in_thread, serve_embedded
 from .environments import ROOT, Environment, environment
@@ -42,6 +44,7 @@ class Run:
     :ivar driver: code that uses it, where it is no program by itself
     :ivar output: what is printed
     :ivar messages: how many the server must have then
+    :ivar redis: whether it needs a Redis
     """
 
     extra: str = ""
@@ -49,6 +52,7 @@ class Run:
     driver: str | None = None
     output: str = ""
     messages: int = 1
+    redis: bool = False
 
 
 RUNS = {
@@ -97,6 +101,28 @@ print(type(send_mail.apply(["me@example.com", ["nobody@example.com"], "x"]).resu
     "dkim_signed": Run(
         extra="dkim", output="<Signer 2026._domainkey.example.com, ed25519-sha256>\n", messages=3
     ),
+    "outbox_worker": Run(
+        extra="taskiq",
+        driver="""
+import asyncio, os, signal
+from aiosmtplib import Envelope
+from outbox_worker import main, open_outbox
+async def drive():
+    async with open_outbox() as outbox:
+        for who in ("you@example.com", "nobody@example.com", "you@slow.example"):
+            await outbox.enqueue(Envelope("me@example.com", who, "Subject: Hi\\n\\nHi!"))
+        running = asyncio.create_task(main())
+        while any((await outbox.status())[:4]):
+            await asyncio.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await running
+        print([each.reason async for each in outbox.stored("dead")])
+asyncio.run(drive())
+""",
+        output="['550 5.1.1 No such mailbox here']\n",
+        messages=2,
+        redis=True,
+    ),
     "django_mail": Run(extra="django", output="101 sent\n", messages=101),
     "django_backend": Run(
         extra="django",
@@ -114,6 +140,12 @@ print(send_mail("Hi", "Hi!", "me@example.com", ["you@example.com"]))
 }
 
 
+@pytest.fixture
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
 def test_every_example_is_on_a_page_and_runs_here() -> None:
     pages = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
     shown = re.findall(r"(?m)^```\{literalinclude\} \.\./examples/(\w+)\.py$", pages)
@@ -123,18 +155,23 @@ def test_every_example_is_on_a_page_and_runs_here() -> None:
 @pytest.mark.slow
 @pytest.mark.packaging
 @pytest.mark.parametrize("name", RUNS)
-def test_example(name: str, environment: Environment, serve: Serve, tmp_path: Path) -> None:
+def test_example(
+    name: str, environment: Environment, serve: Serve, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     (tmp_path / "dkim.pem").write_text(KEY, encoding="ascii")
     example = RUNS[name]
     server = serve(refuse=["nobody@example.com"])
+    variables = clean()
+    if example.redis:
+        variables["REDIS_URL"] = request.getfixturevalue("redis").url
     python = environment(example.extra, *example.packages)
     program = [str(EXAMPLES / f"{name}.py")] if example.driver is None else ["-c", example.driver]
     with in_thread(Proxy("socks5", server, login=("user", "p@ssword"))) as proxy:
-        where = {"SMTP_PORT": str(server.port), "SMTP_PROXY": proxy.url("user:p%40ssword@")}
+        variables |= {"SMTP_PORT": str(server.port), "SMTP_PROXY": proxy.url("user:p%40ssword@")}
         done = subprocess.run(
             [python, *program],
             cwd=tmp_path,
-            env={**clean(), **where, "PYTHONPATH": str(EXAMPLES)},
+            env={**variables, "PYTHONPATH": str(EXAMPLES)},
             capture_output=True,
             text=True,
             timeout=120,

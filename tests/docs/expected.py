@@ -145,6 +145,7 @@ EXPECTED = {
     "many: Many messages 1": Expected(
         [(ME, [f"{name}@example.com"]) for name in ("anna", "ben", "cleo")], also=_one_connection
     ),
+    "outbox: Another queue 1": Expected([(ME, ["you@example.com"])]),
     "pool: The pool 1": Expected(
         [(ME, [f"you+{number}@example.com"]) for number in range(100)],
         also=lambda office: 1 <= office.commands.count("QUIT") <= 4,

@@ -144,6 +144,7 @@ class Outbox(Queue):
         """
         names = None if ids is None else set(ids)
         keys, done = self.keys, []
+        await self.broker.startup()  # without a group there is no way to know what a worker has
         later = self.redis.register_script(scripts.HOLD_LATER)
         async for stored in self.stored("later", names):
             if await later(keys=[keys.later, keys.waiting, keys.held], args=[stored.id]):
