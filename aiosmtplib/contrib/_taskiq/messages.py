@@ -16,7 +16,8 @@ TASK = "aiosmtplib:send"
 def to_message(broker: AsyncBroker, entry: Entry) -> bytes:
     """An entry as a message of taskiq, whose only argument is the payload."""
     message = TaskiqMessage(task_id=entry.id, task_name=TASK, labels={}, args=[dump(entry)], kwargs={})
-    return broker.formatter.dumps(message).message
+    dumped: bytes = broker.formatter.dumps(message).message
+    return dumped
 
 
 def from_message(broker: AsyncBroker, data: bytes | None) -> Entry:
