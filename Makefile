@@ -114,7 +114,7 @@ compat: $(VENV)/group-test
 	@$(PY) -m tests.compat $(ARGS)
 
 contrib: $(EXTENSION)
-	@$(RUN) -m pytest -m slow tests/contrib $(ARGS)
+	@$(RUN) $(PYTEST) $(PARALLEL) -m slow tests/contrib $(ARGS)
 
 soak: $(EXTENSION)
 	@$(RUN) -m benchmarks.soak $(ARGS)

@@ -4,6 +4,7 @@ The wheel is built once, without the extension; each environment is a new one, w
 what the extra brings along and what is asked for by name.
 """
 
+import shutil
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -14,6 +15,9 @@ import pytest
 from ..support.clean_run import run
 
 ROOT = Path(__file__).parents[2]
+
+#: What a wheel is built from.
+SOURCES = ("aiosmtplib", "pytest_aiosmtplib", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 #: Returns the interpreter of an environment with these extras and packages.
 Environment = Callable[..., Path]
@@ -45,10 +49,18 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
     @cache
     def wheel() -> Path:
-        folder = tmp_path_factory.mktemp("wheel")
+        # Of a copy: a build writes into its tree, and other processes may be at it.
+        tree, folder = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wheel")
+        for part in SOURCES:
+            if (ROOT / part).is_dir():
+                shutil.copytree(
+                    ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__", "*.so")
+                )
+            else:
+                shutil.copy(ROOT / part, tree)
         run(
             *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
-            *("--wheel-dir", folder, ROOT),
+            *("--wheel-dir", folder, tree),
             AIOSMTPLIB_NO_EXTENSIONS="1",
         )
         (made,) = folder.iterdir()
