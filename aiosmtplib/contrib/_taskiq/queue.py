@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from taskiq_redis import RedisStreamBroker
@@ -145,8 +146,8 @@ class Queue:
             try:
                 await self._enqueue(keys=[call, self.keys.stream], args=messages)
                 return
-            except LOSSES:
-                if loop.time() >= until:
+            except LOSSES as error:
+                if loop.time() >= until or isinstance(error, AuthenticationError):
                     raise
             await asyncio.sleep(PAUSE)
 

@@ -12,6 +12,8 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
+from redis.exceptions import AuthenticationError
+
 from ..._client.results import Envelope, SendResult
 from ...errors import SMTPException
 from ...pool import SMTPPool, server_of
@@ -85,12 +87,21 @@ class Worker:
     async def run(self) -> None:
         """Send messages until :meth:`stop` is called, and finish those that have begun.
 
-        If it is cancelled, what is on its way counts as ``UNKNOWN``, as if the process had died.
+        It waits for a Redis that cannot be reached, also at the start. If it is cancelled, what is on its way
+        counts as ``UNKNOWN``, as if the process had died.
 
-        :raises redis.exceptions.RedisError: if Redis cannot be reached at the start, or refuses a command
+        :raises redis.exceptions.RedisError: if Redis refuses a command, or the login
         """
-        await self._outbox.broker.startup()
-        await self._join()
+        while not self._stopping.is_set():
+            try:
+                await self._outbox.broker.startup()
+                await self._join()
+                break
+            except AuthenticationError:
+                raise
+            except LOSSES as error:
+                logger.warning("Redis cannot be reached: %s", error)
+                await self._pause(1)
         work = self._send(), self._intake.read(), self._intake.keep_alive(self._join), self._records.write()
         tasks = [asyncio.ensure_future(each) for each in work]
         try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.exceptions import ResponseError
+from redis.exceptions import AuthenticationError, ResponseError
 
 from aiosmtplib import SMTPPool
 from aiosmtplib.contrib._taskiq.intake import Intake
@@ -16,7 +16,7 @@ from aiosmtplib.contrib.taskiq import Outbox, RedisLedger, Worker
 
 from ...support.actions import at_nth, hold
 from ...support.clients import options_for
-from ...support.redis_server import redis_server
+from ...support.redis_server import RedisServer, redis_server
 from ...support.scripted_server import PIPELINING, Peer
 from .working import letter, until, working
 
@@ -194,3 +194,34 @@ async def test_what_was_finished_while_it_was_asked_for_is_not_taken_again(outbo
     reading.cancel()
     await asyncio.wait([reading])
     assert other.entry.id != first
+
+
+async def test_a_worker_waits_for_a_redis_that_is_not_there_yet(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with redis_server(tmp_path) as server:
+        server.stop()
+        async with Outbox(server.url) as outbox, Peer(extensions=PIPELINING) as peer:
+            async with working(outbox, peer) as (_, seen):
+                while "cannot be reached" not in caplog.text:  # noqa: ASYNC110  # it tells nobody else
+                    await asyncio.sleep(0.01)
+                server.start()
+                await outbox.enqueue(letter())
+                await seen.until(1)
+
+
+async def test_a_worker_that_may_not_log_in_ends(redis_of_all: RedisServer) -> None:
+    url = redis_of_all.url.replace("redis://", "redis://user:secret@")
+    async with Peer() as peer, SMTPPool(**options_for(peer)) as pool:
+        async with Outbox(url) as outbox:
+            with pytest.raises(AuthenticationError):
+                await Worker(outbox, pool).run()
+
+
+async def test_redis_refuses_what_is_read(outbox: Outbox) -> None:
+    async with Peer() as peer, SMTPPool(**options_for(peer)) as pool:
+        running = asyncio.ensure_future(Worker(outbox, pool).run())
+        await until(outbox, lambda status: status.workers)
+        await outbox.redis.set(outbox.keys.stream, "no stream")
+        with pytest.raises(ResponseError, match="WRONGTYPE"):
+            await running
