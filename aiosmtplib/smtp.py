@@ -326,7 +326,8 @@ class SMTP(Sending, Commands, Authentication):
         :param window: at most this many are pulled and not yet handed back
         :param timeout: seconds to wait for each reply, ``None`` for no limit; by default the client's
         :param deadline: seconds for each message, from the begin of its transaction; ``None`` for no limit.
-            After them the connection is closed, and its result has :class:`SMTPTimeoutError`.
+            After them the connection is closed, and its result has :class:`SMTPTimeoutError`. A call of
+            ``before_send``, which comes before, has as many; after them the message is not sent.
         :return: an asynchronous iterator of :class:`SendResult`, in the order of the messages
         :raises SMTPServerDisconnected: when iterating, if not connected at its start
         :raises SMTPHeloError: when iterating, if the server refuses EHLO and HELO

@@ -9,8 +9,18 @@ import pytest
 import aiosmtplib
 from aiosmtplib import SMTP, Delivery, Envelope, SMTPPool, blocking_hook
 
-from ..support.clients import MESSAGE, RECIPIENTS, SENDER, assert_usable, email_message, options_for, session
-from ..support.hooks import DOORS, Door, Hook, Later, Odd, Stuck, fail, letter
+from ..support.clients import (
+    MESSAGE,
+    RECIPIENTS,
+    SENDER,
+    assert_usable,
+    client_for,
+    each_cancellation,
+    email_message,
+    options_for,
+    session,
+)
+from ..support.hooks import DOORS, Blocking, Door, Hook, Later, Odd, Stuck, fail, letter
 from ..support.scripted_server import CHUNKING, PIPELINING, Peer
 
 # -- what fails --------------------------------------------------------------------------------------
@@ -115,6 +125,24 @@ async def test_a_cancelled_message_is_not_sent() -> None:
         assert peer.verbs == ["EHLO"]
         client.before_send = None
         await assert_usable(client, peer)
+
+
+@pytest.mark.parametrize("make", [Later, Blocking])
+async def test_cancelled_anywhere(make: type[Hook]) -> None:
+    """Before the hook has returned nothing is written; after that it is as it is without one."""
+    async with Peer(extensions=PIPELINING) as peer:
+
+        async def attempt(run: Any) -> None:
+            hook = make()
+            accepted = len(peer.accepted)
+            client = client_for(peer, before_send=hook)
+            await client.connect()
+            await run(client.send_message(letter()))
+            assert len(peer.accepted) - accepted <= len(hook.seen) <= 1
+            client.before_send = None
+            await assert_usable(client, peer)
+
+        assert await each_cancellation(attempt) >= 4
 
 
 @pytest.mark.parametrize("many", [False, True])
