@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import tempfile
 import uuid
-from collections.abc import AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
@@ -32,8 +32,10 @@ __all__ = ("GROUP", "LOSSES", "Queue")
 GROUP = "aiosmtplib"
 #: What means that the server cannot be reached now, or is loading its data.
 LOSSES = (RedisConnectionError, RedisTimeoutError, OSError)
-#: So many messages go to the server at once.
-BATCH = 200
+#: So many messages go to the server at once, or so many octets of content, unless one alone is larger.
+BATCH, MAX_BYTES = 200, 1 << 20
+#: Redis remembers a call for twice as long, in seconds.
+MOST_PATIENCE = 300
 #: Seconds before it is tried again to reach the server.
 PAUSE = 0.2
 
@@ -45,8 +47,9 @@ class Queue:
     :param name: the name of the outbox, with which all keys in Redis begin
     :param bodies: where contents of more than 256 KiB are kept; workers have to reach the same
     :param max_size: how many octets a message may have
-    :param patience: seconds for which enqueueing tries again while Redis cannot be reached
+    :param patience: seconds for which enqueueing tries again while Redis cannot be reached, up to 300
     :param options: more options of :class:`taskiq_redis.RedisStreamBroker`, and of connections of redis-py
+    :raises ValueError: if ``patience`` is out of its range, or the URL is none of Redis
     """
 
     def __init__(
@@ -59,6 +62,8 @@ class Queue:
         patience: float = 30,
         **options: Any,
     ) -> None:
+        if not 0 <= patience <= MOST_PATIENCE:
+            raise ValueError(f"patience is a number of seconds from 0 to {MOST_PATIENCE}, not {patience}")
         self.name = name
         self.bodies = bodies
         self.keys = Keys.of(name)
@@ -113,8 +118,8 @@ class Queue:
         except BaseException:
             await self.remove_bodies(entries)
             raise
-        for place in range(0, len(entries), BATCH):
-            await self._put(entries[place : place + BATCH])
+        for batch in _batches(entries):
+            await self._put(batch)
         return [entry.id for entry in entries]
 
     async def remove_bodies(self, entries: Sequence[Entry]) -> None:
@@ -154,3 +159,18 @@ class Queue:
     async def aclose(self) -> None:
         """Close the connections to Redis."""
         await self.broker.shutdown()
+
+
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Entries that go to the server together."""
+    batch: list[Entry] = []
+    octets = 0
+    for entry in entries:
+        size = 0 if entry.body is not None else entry.size
+        if batch and (len(batch) >= BATCH or octets + size > MAX_BYTES):
+            yield batch
+            batch, octets = [], 0
+        batch.append(entry)
+        octets += size
+    if batch:
+        yield batch

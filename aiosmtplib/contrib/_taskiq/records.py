@@ -7,10 +7,12 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from ..outbox import Again, Done, Entry, Failed, Held, Outcome
 from .ledger import Part, RedisLedger
+from .messages import to_message
 from .queue import LOSSES, PAUSE, Queue
 
-__all__ = ("Record", "Records")
+__all__ = ("Record", "Records", "record_of")
 
 logger = logging.getLogger("aiosmtplib.outbox")
 
@@ -93,3 +95,36 @@ class Records:
     async def written(self) -> None:
         """Wait until all is written."""
         await self._empty.wait()
+
+
+def record_of(queue: Queue, identifier: bytes, entry: Entry, outcomes: Sequence[Outcome]) -> Record:
+    """The record of an attempt.
+
+    The first of the outcomes that something follows from goes on with the identifier and the content of the
+    entry; the others get identifiers and copies of their own.
+
+    :param queue: the outbox
+    :param identifier: that of the message in the stream
+    :param entry: what was sent
+    :param outcomes: what comes next
+    """
+    parts: list[Part] = []
+    for outcome in outcomes:
+        if not isinstance(outcome, Done):
+            parts.append(_part(queue, entry, outcome, apart=bool(parts)))
+    return Record(identifier, parts, None if parts else entry.body)
+
+
+def _part(queue: Queue, entry: Entry, outcome: Again | Failed | Held, *, apart: bool) -> Part:
+    following = entry.for_next(outcome, apart=apart)
+    if apart and entry.body is not None and following.body is not None and queue.bodies is not None:
+        try:
+            queue.bodies.copy(entry.body, following.body)
+        except OSError as error:
+            logger.warning("The content %s cannot be copied: %s", entry.body, error)
+    what, seconds = "dead", 0.0
+    if isinstance(outcome, Again):
+        what, seconds = "again", outcome.after
+    elif isinstance(outcome, Held):
+        what = "held"
+    return what, following.id, seconds, to_message(queue.broker, following), outcome.reason

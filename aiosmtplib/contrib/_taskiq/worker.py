@@ -18,13 +18,13 @@ from ..._client.results import Envelope, SendResult
 from ...errors import SMTPException
 from ...pool import SMTPPool, server_of
 from ...status import Delivery
-from ..outbox import Again, Done, Entry, Failed, Held, Outcome, Policy
+from ..outbox import Entry, Outcome, Policy
 from .intake import Intake, Taken
-from .ledger import Part, RedisLedger
+from .ledger import RedisLedger
 from .messages import to_message
 from .queue import LOSSES, PAUSE, Queue
 from .rates import AHEAD, SharedRates
-from .records import Record, Records
+from .records import Record, Records, record_of
 
 __all__ = ("Worker",)
 
@@ -92,16 +92,9 @@ class Worker:
 
         :raises redis.exceptions.RedisError: if Redis refuses a command, or the login
         """
-        while not self._stopping.is_set():
-            try:
-                await self._outbox.broker.startup()
-                await self._join()
-                break
-            except AuthenticationError:
-                raise
-            except LOSSES as error:
-                logger.warning("Redis cannot be reached: %s", error)
-                await self._pause(1)
+        while not await self._has_begun():
+            if self._stopping.is_set():
+                return
         work = self._send(), self._intake.read(), self._intake.keep_alive(self._join), self._records.write()
         tasks = [asyncio.ensure_future(each) for each in work]
         try:
@@ -122,6 +115,18 @@ class Worker:
         """Begin no more messages; :meth:`run` returns when those that have begun are finished."""
         self._stopping.set()
         self._intake.stop()
+
+    async def _has_begun(self) -> bool:
+        try:
+            await self._outbox.broker.startup()
+            await self._join()
+        except AuthenticationError:
+            raise
+        except LOSSES as error:
+            logger.warning("Redis cannot be reached: %s", error)
+            await self._pause(1)
+            return False
+        return True
 
     async def _join(self) -> None:
         await self._intake.join()
@@ -241,27 +246,7 @@ class Worker:
                 self._on_outcome(entry, result, outcomes)
             except Exception:
                 logger.exception("on_outcome")
-        parts: list[Part] = []
-        for outcome in outcomes:
-            if not isinstance(outcome, Done):
-                parts.append(self._part(entry, outcome, apart=bool(parts)))
-        self._records.add(Record(taken.id, parts, None if parts else entry.body))
-
-    def _part(self, entry: Entry, outcome: Again | Failed | Held, *, apart: bool) -> Part:
-        following = entry.for_next(outcome, apart=apart)
-        bodies = self._outbox.bodies
-        if apart and entry.body is not None and following.body is not None and bodies is not None:
-            try:
-                bodies.copy(entry.body, following.body)
-            except OSError as error:
-                logger.warning("The content %s cannot be copied: %s", entry.body, error)
-        what, seconds = "dead", 0.0
-        if isinstance(outcome, Again):
-            what, seconds = "again", outcome.after
-        elif isinstance(outcome, Held):
-            what = "held"
-        data = to_message(self._outbox.broker, following)
-        return what, following.id, seconds, data, outcome.reason
+        self._records.add(record_of(self._outbox, taken.id, entry, outcomes))
 
 
 def _moment(timed: tuple[Taken, float]) -> float:

@@ -187,3 +187,17 @@ async def test_redis_says_what_it_does_not_like(outbox: Outbox, redis_of_all: Re
 def test_an_outcome_without_an_attempt_counts_as_one() -> None:
     assert Failed(("a@b.c",), "x").counts
     assert Held(("a@b.c",), "x").counts
+
+
+@pytest.mark.parametrize("patience", [-1, 301, float("nan")])
+def test_patience_has_a_range(patience: float) -> None:
+    with pytest.raises(ValueError, match="patience"):
+        Outbox(patience=patience)
+
+
+async def test_large_messages_go_to_redis_in_several_calls(outbox: Outbox) -> None:
+    large = Envelope("a@example.com", "b@example.com", b"Subject: x\r\n\r\n" + b"x" * 200_000)
+    ids = await outbox.enqueue_many([large] * 11)
+    assert len({*ids}) == 11
+    assert (await outbox.status()).queued == 11
+    assert await outbox.enqueue_many([]) == []

@@ -106,3 +106,14 @@ async def test_redis_goes_while_moments_are_asked_for(
         await seen.until(1)
         await asyncio.sleep(0)
     assert calls > 1
+
+
+async def test_a_relay_that_has_no_moment_soon_is_asked_again(outbox: Outbox) -> None:
+    await outbox.enqueue(letter())
+    async with Peer(extensions=PIPELINING) as peer:
+        key = f"{outbox.keys.rate}:relay:{peer.host}:{peer.port}"
+        await outbox.redis.set(key, time.time() + 0.4)
+        began = time.monotonic()
+        async with working(outbox, peer, rate=100) as (_, seen):
+            await seen.until(1)
+        assert time.monotonic() - began > 0.25

@@ -223,3 +223,9 @@ async def test_a_worker_that_is_cancelled_leaves_what_is_unknown(outbox: Outbox)
             await seen.until(2)
     assert [result is None for _, result, _ in seen.outcomes] == [True, False]
     assert seen.kinds() == ["Again", "Done"]
+
+
+async def test_nobody_has_to_be_told(outbox: Outbox) -> None:
+    async with Peer(extensions=PIPELINING) as peer, working(outbox, peer, on_outcome=None):
+        await outbox.enqueue(letter())
+        await until(outbox, lambda status: peer.accepted and everything_is_done(status))

@@ -16,6 +16,7 @@ from aiosmtplib.contrib.taskiq import Outbox, RedisLedger, Worker
 
 from ...support.actions import at_nth, hold
 from ...support.clients import options_for
+from ...support.mta import free_ports
 from ...support.redis_server import RedisServer, redis_server
 from ...support.scripted_server import PIPELINING, Peer
 from .working import letter, until, working
@@ -126,19 +127,6 @@ async def test_a_worker_ends_with_what_redis_refuses(outbox: Outbox) -> None:
             await running
 
 
-async def test_a_consumer_that_is_left_over_of_a_stream_that_is_gone(outbox: Outbox) -> None:
-    async with Peer(extensions=PIPELINING) as peer, working(outbox, peer) as (_, seen):
-        await outbox.enqueue(letter())
-        await seen.until(1)
-        pipeline = outbox.redis.pipeline()
-        pipeline.delete(outbox.keys.stream)
-        pipeline.zadd(outbox.keys.workers, {"dead": 0})
-        await pipeline.execute()
-        await until(outbox, lambda status: len(status.workers) == 1)
-        await outbox.enqueue(letter())
-        await seen.until(2)
-
-
 async def test_more_results_than_are_written_down_at_once(outbox: Outbox) -> None:
     await outbox.broker.startup()
     records = Records(outbox, lambda _: None)
@@ -225,3 +213,48 @@ async def test_redis_refuses_what_is_read(outbox: Outbox) -> None:
         await outbox.redis.set(outbox.keys.stream, "no stream")
         with pytest.raises(ResponseError, match="WRONGTYPE"):
             await running
+
+
+async def test_a_worker_without_messages_that_was_given_up_begins_again(outbox: Outbox) -> None:
+    async with Peer() as peer, working(outbox, peer):
+        ((name, _),) = (await until(outbox, lambda status: status.workers)).workers.items()
+        await outbox.redis.zadd(outbox.keys.workers, {name: 0})
+        await until(outbox, lambda status: status.workers and name not in status.workers)
+
+
+async def test_what_goes_on_for_ever_ends_once_it_is_closed(outbox: Outbox) -> None:
+    """Also where redis-py has lost that it was cancelled."""
+    intake = Intake(outbox, 30, lambda *_: None, lambda _: None)
+    records = Records(outbox, lambda _: None)
+    intake.close()
+    records.close()
+    await intake.read()
+    await intake.keep_alive(intake.join)
+    await records.write()
+
+
+async def test_a_worker_that_is_stopped_before_it_begins(tmp_path: Path) -> None:
+    async with Peer() as peer, SMTPPool(**options_for(peer)) as pool:
+        (port,) = free_ports(1)
+        async with Outbox(f"redis://127.0.0.1:{port}") as outbox:
+            worker = Worker(outbox, pool)
+            worker.stop()
+            await worker.run()
+
+
+async def test_a_group_that_is_gone_is_looked_for_again(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Intake._look
+    calls = 0
+
+    async def gone(self: Intake, **options: Any) -> bool:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise ResponseError("NOGROUP No such key")
+        return await look(self, **options)
+
+    monkeypatch.setattr(Intake, "_look", gone)
+    async with Peer() as peer, working(outbox, peer):
+        await until(outbox, lambda _: calls > 2)
