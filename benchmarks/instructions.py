@@ -4,8 +4,8 @@
     python -m benchmarks.instructions --any          without an error where it takes more
 
 It needs valgrind and the compiled extension. A client sends some messages, and another one more of them: the
-difference is what a message takes, without start, connecting and goodbye. Ceilings are somewhat above what was
-reached; to lower one is progress.
+difference is what a message takes, without start, connecting and goodbye. Ceilings are somewhat above what
+was reached; to lower one is progress.
 """
 
 import argparse

@@ -132,7 +132,7 @@ class _CheckedRules(Rules):
         return _decodes(self.legacy)
 
     @functools.cached_property
-    def generating(self) -> EmailPolicy | Compat32:
+    def generating(self) -> EmailPolicy | Compat32:  # type: ignore[override]
         if not _is_known(self.legacy):
             return self.policy
         return self.policy.clone(rules=self)  # type: ignore[call-arg] # an attribute

@@ -113,6 +113,7 @@ class Rules:
 
     folds = True
     words: int
+    generating: _Policy
     decodes: bool | None = None
     base = registry.BaseHeader
     fold = staticmethod(registry.BaseHeader.fold)
@@ -141,10 +142,6 @@ class Rules:
         self.newline = policy.linesep.encode()
         self.limit = policy.max_line_length or sys.maxsize
         self.signed = type(self)(policy.clone(max_line_length=0)) if policy.max_line_length else self
-
-    @property
-    def generating(self) -> _Policy:
-        return self.policy
 
     accepts: Callable[[type], bool]
     content_type: Callable[[str], tuple[int, str | None] | None]

@@ -100,7 +100,8 @@ def _checked(envelope: Envelope) -> tuple[Envelope, Any]:
     :raises ValueError: if it cannot be sent
     :raises TypeError: if something is of the wrong type
     """
-    message, content = envelope.message, None  # type: Any, Any
+    message: Any = envelope.message
+    content: Any
     options = tuple(envelope.mail_options)
     sender, everyone = envelope.sender, envelope.recipients
     if kind_of(message) is MessageKind.OBJECT:
