@@ -138,7 +138,7 @@ def test_wheel_needs_nothing_without_an_extra(wheel: Path) -> None:
         "Source",
     }
     assert set(metadata.get_all("Provides-Extra", [])) == {
-        *("cli", "proxy", "testing", "uvloop"),
+        *("cli", "proxy", "taskiq", "testing", "uvloop"),
         *("django", "dkim", "opentelemetry", "prometheus"),
     }
     requirements = metadata.get_all("Requires-Dist", [])
