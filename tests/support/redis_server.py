@@ -79,7 +79,9 @@ class RedisServer:
         command = [program, *(str(each) for name, value in options.items() for each in (f"--{name}", value))]
         # If the tests are killed, it ends by itself.
         guard = [] if shutil.which("timeout") is None else ["timeout", "--foreground", str(4 * LIFETIME)]
-        self._process = subprocess.Popen([*guard, *command], stdin=subprocess.DEVNULL, env=environment)
+        self._process = subprocess.Popen(
+            [*guard, *command], stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+        )
         deadline = time.monotonic() + PATIENCE
         while not self._answers():
             # It tells nobody when it is ready, so there is nothing to wait for but this.
@@ -101,7 +103,10 @@ class RedisServer:
     def stop(self, signal_number: int = signal.SIGTERM) -> None:
         """End it; idempotent."""
         if self._process is not None:
-            self._process.send_signal(signal_number)
+            if signal_number == signal.SIGKILL:  # which the one that ends it by itself cannot hand on
+                os.killpg(self._process.pid, signal_number)
+            else:
+                self._process.send_signal(signal_number)
             self._process.wait(PATIENCE)
             self._process = None
 

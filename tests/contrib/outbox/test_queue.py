@@ -201,3 +201,16 @@ async def test_large_messages_go_to_redis_in_several_calls(outbox: Outbox) -> No
     assert len({*ids}) == 11
     assert (await outbox.status()).queued == 11
     assert await outbox.enqueue_many([]) == []
+
+
+async def test_what_comes_next_is_written_down_once(outbox: Outbox) -> None:
+    ledger = RedisLedger(outbox, "w")
+    await outbox.broker.startup()
+    await outbox.enqueue(letter())
+    ((_, ((identifier, content),)),) = await outbox.redis.xreadgroup(
+        "aiosmtplib", "w", {outbox.keys.stream: ">"}
+    )
+    for _ in range(2):  # as a worker does that lost the connection
+        await ledger.finish([], [(identifier, [("again", "1", 100, content[b"data"], "x")])])
+        await outbox.hold(["1"])
+    assert (await outbox.status())[:6] == (0, 0, 0, 0, 1, 0)

@@ -258,3 +258,15 @@ async def test_a_group_that_is_gone_is_looked_for_again(
     monkeypatch.setattr(Intake, "_look", gone)
     async with Peer() as peer, working(outbox, peer):
         await until(outbox, lambda _: calls > 2)
+
+
+async def test_a_worker_that_was_silent_and_is_heard_again_keeps_what_it_has(outbox: Outbox) -> None:
+    one, other = (Intake(outbox, 30, lambda *_: None, lambda _: None) for _ in range(2))
+    await outbox.broker.startup()
+    await one.join()
+    await other.join()
+    await outbox.enqueue(letter())
+    await one._read(">")
+    assert await other._take_over(one.name.encode()) == 0
+    await one.leave()
+    assert await other._take_over(one.name.encode()) == 1
