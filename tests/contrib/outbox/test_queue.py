@@ -214,3 +214,18 @@ async def test_what_comes_next_is_written_down_once(outbox: Outbox) -> None:
         await ledger.finish([], [(identifier, [("again", "1", 100, content[b"data"], "x")])])
         await outbox.hold(["1"])
     assert (await outbox.status())[:6] == (0, 0, 0, 0, 1, 0)
+
+
+async def test_a_worker_that_was_given_up_puts_nothing_off(outbox: Outbox) -> None:
+    ledger = RedisLedger(outbox, "w")
+    await outbox.broker.startup()
+    await outbox.enqueue(letter())
+    ((_, ((identifier, content),)),) = await outbox.redis.xreadgroup(
+        "aiosmtplib", "w", {outbox.keys.stream: ">"}
+    )
+    off = [(identifier, [("off", "1", 100, content[b"data"], "w")])]
+    await ledger.finish([], off)  # others have it
+    assert (await outbox.status())[:6] == (0, 1, 0, 0, 0, 0)
+    await outbox.redis.zadd(outbox.keys.workers, {"w": 1})
+    await ledger.finish([], off)
+    assert (await outbox.status())[:6] == (0, 0, 0, 1, 0, 0)
