@@ -202,3 +202,16 @@ def test_where_a_directory_cannot_be_opened_it_is_not(
 def test_the_stages_of_the_ledger() -> None:
     assert [each.value for each in Stage] == ["begun", "under way", "recorded"]
     assert {"begun", "under_way", "recorded", "stage"} <= vars(Ledger).keys()
+
+
+def test_a_content_has_its_name_when_it_is_complete(tmp_path: Path) -> None:
+    """Whoever looks for it finds all of it, or nothing."""
+    store = DirectoryStore(tmp_path)
+    with store.create("a") as file:
+        file.write(b"half of it")
+        file.flush()
+        assert store.names() == []
+        with pytest.raises(FileNotFoundError):
+            store.open("a")
+    with store.open("a") as file:
+        assert file.read() == b"half of it"
