@@ -20,7 +20,7 @@ QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-pure test-pythons faults annotate sanitize valgrind fuzz interop interop-docs bench \
-  bench-message encoded-words outbox flames compare compat contrib soak types style docs docs-check clean FORCE
+  bench-message encoded-words outbox outbox-postgres flames compare compat contrib soak types style docs docs-check clean FORCE
 
 help:
 	@echo "make demo       how much CPU a message takes: smtplib, and both twins"
@@ -43,6 +43,7 @@ help:
 	@echo "make contrib    Django's own tests of its backend, and the programs under examples/, in clean environments"
 	@echo "make soak       a gigabyte streamed, a million messages, a thousand tasks, a moody server"
 	@echo "make outbox     the outbox on Redis while workers are killed, and Redis and the relay are started again"
+	@echo "make outbox-postgres  orders on PostgreSQL that are rolled back or killed, and their mail"
 	@echo "make types      mypy --strict, pyright, stubtest"
 	@echo "make style      ruff"
 	@echo "make docs       the documentation as HTML in build/docs; warnings are errors"
@@ -122,6 +123,10 @@ soak: $(EXTENSION)
 outbox: $(EXTENSION)
 	@$(PY) -m tests.interop.debs redis
 	@$(RUN) -m benchmarks.outbox $(ARGS)
+
+outbox-postgres: $(EXTENSION) $(VENV)/group-recipes
+	@$(PY) -m tests.interop.debs postgresql
+	@$(RUN) -m benchmarks.outbox_postgres $(ARGS)
 
 types: $(EXTENSION) $(VENV)/group-types
 	$(PY) -m mypy

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ..support.mta import free_ports
+from ..support.postgres_server import PostgresServer, postgres_server
 from ..support.proxies import Proxy
 from ..support.redis_server import RedisServer, redis_server
 from ..support.scripted_server import Peer
@@ -45,6 +46,7 @@ class Run:
     :ivar output: what is printed
     :ivar messages: how many the server must have then
     :ivar redis: whether it needs a Redis
+    :ivar postgres: whether it needs a PostgreSQL
     """
 
     extra: str = ""
@@ -53,6 +55,7 @@ class Run:
     output: str = ""
     messages: int = 1
     redis: bool = False
+    postgres: bool = False
 
 
 RUNS = {
@@ -123,6 +126,55 @@ asyncio.run(drive())
         messages=2,
         redis=True,
     ),
+    "outbox_celery": Run(
+        packages=("celery[redis]",),
+        driver="""
+from aiosmtplib import Envelope
+from aiosmtplib.contrib.outbox import dump, prepare
+from outbox_celery import ledger, send_mail
+entry = prepare(Envelope("me@example.com", ["you@example.com", "nobody@example.com"], "Subject: Hi\\n\\nHi!"))
+for _ in range(2):  # what Celery hands out twice is sent once
+    send_mail.apply([dump(entry)]).get()
+    print(ledger.llen("held"), ledger.llen("failed"))
+""",
+        output="0 1\n0 1\n",
+        redis=True,
+    ),
+    "outbox_procrastinate": Run(
+        packages=("procrastinate>=3.10", "psycopg[binary]"),
+        driver="""
+import asyncio, os, psycopg
+import outbox_procrastinate as outbox
+async def drive():
+    async with outbox.app.open_async():
+        await outbox.app.schema_manager.apply_schema_async()
+    async with await psycopg.AsyncConnection.connect(outbox.DATABASE) as connection:
+        await connection.execute("CREATE TABLE orders (customer text, goods text CHECK (goods <> ''))")
+    await outbox.take_order("you@example.com", "tea")
+    await outbox.take_order("nobody@example.com", "tea")
+    try:
+        await outbox.take_order("you@example.com", "")
+    except psycopg.errors.CheckViolation as error:
+        print("no order")
+    worker = asyncio.create_task(outbox.work())
+    async with await psycopg.AsyncConnection.connect(outbox.DATABASE, autocommit=True) as connection:
+        while True:
+            found = await connection.execute(
+                "SELECT queue_name, status, args #>> '{payload,reason}' FROM procrastinate_jobs"
+                " WHERE task_name LIKE '%send_mail' ORDER BY id"
+            )
+            jobs = await found.fetchall()
+            if [job[1] for job in jobs if job[0] == "mail"] == ["succeeded"] * 2:
+                break
+            await asyncio.sleep(0.05)
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+    print(*jobs[-1])
+asyncio.run(drive())
+""",
+        output="no order\nfailed todo 550 5.1.1 No such mailbox here\n",
+        postgres=True,
+    ),
     "django_mail": Run(extra="django", output="101 sent\n", messages=101),
     "django_backend": Run(
         extra="django",
@@ -146,6 +198,12 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
 def test_every_example_is_on_a_page_and_runs_here() -> None:
     pages = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
     shown = re.findall(r"(?m)^```\{literalinclude\} \.\./examples/(\w+)\.py$", pages)
@@ -164,6 +222,8 @@ def test_example(
     variables = clean()
     if example.redis:
         variables["REDIS_URL"] = request.getfixturevalue("redis").url
+    if example.postgres:
+        variables["DATABASE_URL"] = request.getfixturevalue("postgres").url
     python = environment(example.extra, *example.packages)
     program = [str(EXAMPLES / f"{name}.py")] if example.driver is None else ["-c", example.driver]
     with in_thread(Proxy("socks5", server, login=("user", "p@ssword"))) as proxy:

@@ -28,6 +28,7 @@ PACKAGES = {
     "microsocks": ("microsocks",),
     "tinyproxy": ("tinyproxy-bin",),
     "redis": ("redis-server",),
+    "postgresql": ("postgresql",),
 }
 #: Packages that are of no use as the distribution has them: OpenSMTPD 6.8 with OpenSSL 3 refuses every TLS
 #: client (https://github.com/OpenSMTPD/OpenSMTPD/issues/1171).
