@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import random
 from collections.abc import Callable
+from email.headerregistry import BaseHeader, UnstructuredHeader
 from email.message import EmailMessage, Message
 from functools import partial
 from types import ModuleType
@@ -90,6 +91,18 @@ def test_encoded_words(name: str) -> None:
     assert (tally.generated, tally.folded) == (0, 0 if flattening._words() else fields)
     ours, theirs = both_ways(make, Tally(), utf8=True)
     assert ours == theirs
+
+
+def test_a_field_that_the_codec_cannot_read_is_for_the_policy() -> None:
+    """Where the generator writes the message, too: its errors are the policy's."""
+    kind = type("Odd", (UnstructuredHeader, BaseHeader), {})
+    message = parsed("Content-Type: text/plain\nContent-Type: text/plain\n\nx\n")
+    message._headers.append(("X", str.__new__(kind, "no header object has made it")))  # type: ignore[attr-defined]
+    tally = Tally()
+    ours, theirs = both_ways(lambda: message, tally)
+    assert ours == theirs
+    assert b"X: no header object has made it\r\n" in ours
+    assert tally.generated == 1
 
 
 @pytest.mark.parametrize("name", GENERATED)

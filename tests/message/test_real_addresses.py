@@ -160,6 +160,12 @@ def test_folded(fold: str) -> None:
     assert extract_recipients(source) == ["a@example.com", "b@example.com"]
 
 
+def test_a_comment_in_quotes_is_none() -> None:
+    """It is a part of a local part; without the comment a program has put all of an address into quotes."""
+    assert parse_address('"a@example.com (A)"') == '"a@example.com (A)"'
+    assert parse_address('"a@example.com"') == "a@example.com"
+
+
 @pytest.mark.parametrize(
     "value",
     [
