@@ -23,7 +23,7 @@ from ..status import Delivery
 from .connection import Condition
 from .holding import HoldingWindow
 from .jobs import HeldConnection, PoolMessage, divide, rest_of
-from .retry import condition_of, may_retry, said_goodbye
+from .retry import condition_of, counts_as_move, may_retry, said_goodbye
 from .state import MAX_MOVES
 from .turns import Turns
 
@@ -239,9 +239,7 @@ class Dispatcher(HoldingWindow):
                 self._depth = max(1, self._depth // 2)
                 self._quota.ended(held, self._held_connections)
         if move:
-            # What nothing was said about is moved as often as it takes, as long as others are served.
-            assert isinstance(error, SMTPException)
-            message.moves += bool(error.replies) or not held.served
+            message.moves += counts_as_move(error, held.served > 0)
         if move and self._stay_in_line():
             self._queue.put_again(message)
         else:

@@ -31,7 +31,7 @@ from ..protocol import SMTPProtocol
 from ..response import SMTPResponse
 from ..status import Delivery
 from .connection import Condition, PooledConnection
-from .retry import condition_of, may_retry
+from .retry import condition_of, counts_as_move, may_retry
 from .state import MAX_MOVES
 from .whole import WholeMessage
 
@@ -277,7 +277,8 @@ class WholeMessages:
             # Some servers lose what comes behind content, and their reply with it: not again with this one.
             self._depth = 1
         if not message.done() and message.moves < MAX_MOVES and may_retry(pooled, error):
-            message.moves += blamed
+            before = pooled.messages - 1 - len(shared.exchanges)
+            message.moves += blamed and counts_as_move(error, before > 0)
             message.moved = True
             shared.moving.append((message, mail, error))
         else:

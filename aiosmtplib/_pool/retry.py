@@ -43,6 +43,18 @@ def may_retry(pooled: PooledConnection[SMTP], error: BaseException, *, once: boo
     return not (once and error.phase in ("body", "final"))
 
 
+def counts_as_move(error: BaseException, after_others: bool) -> bool:
+    """Whether a message that is sent once more has one of its ``MAX_MOVES`` less.
+
+    What ends a connection that took others is not about the message that meets it: the server closes it
+    after so many messages (421, RFC 5321 section 3.8), or it was lost. Several may end so, in turn.
+
+    :param after_others: whether the connection took other messages before
+    """
+    replies = isinstance(error, SMTPException) and bool(error.replies)
+    return not after_others or (replies and not said_goodbye(error))
+
+
 def said_goodbye(error: BaseException) -> bool:
     """Whether the server said that it closes the connection (RFC 5321 section 3.8)."""
     return isinstance(error, SMTPException) and any(reply.code == _SERVICE_CLOSING for reply in error.replies)

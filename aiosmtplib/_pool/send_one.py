@@ -22,7 +22,7 @@ from ..esmtp import split_recipients
 from ..response import SMTPResponse
 from ..status import Delivery, SMTPStatus
 from .connection import Condition, PooledConnection
-from .retry import condition_of, may_retry
+from .retry import condition_of, counts_as_move, may_retry
 from .state import MAX_MOVES
 
 if TYPE_CHECKING:
@@ -255,12 +255,13 @@ async def _attempt(
     message: Submission,
     recipients: Sequence[str],
 ) -> Result:
-    moves = 0
+    moves, again = 0, False
     while True:
         pooled.begin()
         try:
-            if moves:
+            if again:
                 message.rewind()
+            again = True
             result = await message.send(pooled.client, recipients)
         except BaseException as error:
             condition = condition_of(pooled, error)
@@ -268,10 +269,10 @@ async def _attempt(
             if final or not may_retry(pooled, error, once=not message.repeatable):
                 manager.release(pooled, condition)
                 raise
+            moves += counts_as_move(error, pooled.messages > 1)
         else:
             manager.release(pooled, Condition.KEEP)
             return result
-        moves += 1
         pooled = await _in_time(message, manager.replace(pooled, condition))
 
 

@@ -1,11 +1,14 @@
 """A server that closes the connection amidst the messages of a window: none is lost, and none comes twice."""
 
+import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 import aiosmtplib
 from aiosmtplib import Delivery
+from aiosmtplib._pool.state import MAX_MOVES
 
 from ..support.actions import cut, in_turn, reset, silence, then
 from ..support.scripted_server import CHUNKING, PIPELINING, Action, Conversation, Peer
@@ -47,6 +50,51 @@ async def test_421_loses_nothing(extensions: tuple[str, ...], position: str, win
         results = await collect(pool.send_many(envelopes(100), window=window))
         assert [result.delivery for result in results] == [Delivery.DELIVERED] * 100
         assert len({mail.recipients for mail in peer.accepted}) == len(peer.accepted) == 100
+
+
+async def by_sendmail(pool: aiosmtplib.SMTPPool) -> None:
+    assert await send(pool, "last")
+
+
+async def by_stream(pool: aiosmtplib.SMTPPool) -> None:
+    assert await pool.sendmail(
+        "a@example.com", ["last@example.com"], iter([b"Subject: x\r\n\r\n", b"Hi\r\n"])
+    )
+
+
+async def by_send_many(pool: aiosmtplib.SMTPPool) -> None:
+    (result,) = await collect(pool.send_many(envelopes(1)))
+    assert result.ok
+
+
+@pytest.mark.parametrize("door", [by_sendmail, by_stream, by_send_many])
+@pytest.mark.parametrize("end", [leave, cut])
+async def test_connections_that_end_in_turn(
+    door: Callable[[aiosmtplib.SMTPPool], Awaitable[None]], end: Action
+) -> None:
+    """A message meets the end of each connection that has taken enough, and comes to one that has not."""
+    async with (
+        Peer(end_after(1, "MAIL", end), extensions=PIPELINING) as peer,
+        pooled(peer, max_connections=6) as pool,
+    ):
+        await asyncio.gather(*(send(pool, f"r{number}") for number in range(6)))
+        assert len(peer.conversations) == 6
+        await door(pool)
+        assert len(peer.conversations) == len(peer.accepted) == 7
+
+
+@pytest.mark.parametrize("door", [by_sendmail, by_stream, by_send_many])
+async def test_a_message_that_ends_each_connection_is_given_up(
+    door: Callable[[aiosmtplib.SMTPPool], Awaitable[None]],
+) -> None:
+    """Also where the pool has connections that have served others."""
+    async with (
+        Peer(end_after(0, "MAIL", leave), extensions=PIPELINING) as peer,
+        pooled(peer, max_connections=2) as pool,
+    ):
+        with pytest.raises((aiosmtplib.SMTPException, AssertionError)):
+            await door(pool)
+        assert len(peer.conversations) == MAX_MOVES + 1
 
 
 @pytest.mark.parametrize("connections", [1, 4])
