@@ -186,7 +186,7 @@ class ClientProtocol(StreamProtocol, TaskProtocol):
 
         try:
             await in_time(upgrade(), timeout)
-        except (asyncio.TimeoutError, ConnectionAbortedError) as error:
+        except (TimeoutError, asyncio.TimeoutError, ConnectionAbortedError) as error:  # two on Python 3.10
             # With the latter asyncio ends a handshake for which it has waited long enough, whatever we do.
             raise SMTPTimeoutError("Timed out while upgrading transport") from error
         except ConnectionResetError as error:
