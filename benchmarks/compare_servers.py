@@ -63,14 +63,26 @@ def sink() -> Iterator[int]:
             server.kill()
 
 
-@contextlib.contextmanager
-def tls_sink() -> Iterator[int]:
+def tls_sink() -> contextlib.AbstractContextManager[int]:
     """The port of a sink of our own that speaks TLS from the first byte, which smtp-sink cannot.
 
     :raises Missing: if it does not start
     """
     WORK.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "benchmarks.compare_tls_sink", str(CAFILE)]
+    return _sink_of_our_own("benchmarks.compare_tls_sink", str(CAFILE))
+
+
+def own_sink() -> contextlib.AbstractContextManager[int]:
+    """The port of the sink of the demo, for what has to run where there is no Postfix.
+
+    :raises Missing: if it does not start
+    """
+    return _sink_of_our_own("aiosmtplib._cli.demo_sink")
+
+
+@contextlib.contextmanager
+def _sink_of_our_own(module: str, *arguments: str) -> Iterator[int]:
+    command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -78,7 +90,7 @@ def tls_sink() -> Iterator[int]:
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line.strip():
-                raise Missing("the sink with TLS does not start")
+                raise Missing(f"{module} does not start")
             yield int(line)
         finally:
             process.kill()

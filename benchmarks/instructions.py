@@ -9,7 +9,6 @@ was reached; to lower one is progress.
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -20,12 +19,12 @@ from pathlib import Path
 from aiosmtplib._codec import IMPLEMENTATION
 
 from .bench_loopback import ROOT
+from .compare_servers import own_sink
 from .compare_table import markdown
 
 __all__ = ("CEILINGS", "per_message")
 
 CLIENT = Path(__file__).with_name("instructions_client.py")
-SINK = ROOT / "aiosmtplib/_cli/demo_sink.py"
 #: By door: connections, and how many instructions a message of 2 KiB may take.
 CEILINGS = {"send_many": (10, 145_000), "sendmail": (10, 140_000), "pool": (10, 190_000)}
 FEW, MORE = 500, 1500
@@ -33,25 +32,14 @@ FEW, MORE = 500, 1500
 
 def count(door: str, connections: int, messages: int) -> int:
     """The instructions of one process."""
-    with subprocess.Popen(
-        [sys.executable, str(SINK)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as sink:
-        assert sink.stdout
-        port = json.loads(sink.stdout.readline())
-        command = [
-            "valgrind",
-            "--tool=callgrind",
-            "--callgrind-out-file=/dev/null",
-            sys.executable,
-            str(CLIENT),
-        ]
+    valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    with own_sink() as port:
         done = subprocess.run(
-            [*command, door, str(port), str(connections), str(messages)],
+            [*valgrind, sys.executable, str(CLIENT), door, str(port), str(connections), str(messages)],
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"},
             capture_output=True,
             text=True,
         )
-        sink.communicate()
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or found is None:
         sys.exit(done.stderr)

@@ -38,6 +38,11 @@ ASKED |= {
 Figures = dict[str, float]
 
 
+def twins_here() -> list[str]:
+    """The twins that can run here."""
+    return ["compiled", "pure"] if find_spec("aiosmtplib._speedups") and not NO_EXTENSIONS else ["pure"]
+
+
 @contextlib.contextmanager
 def codec(name: str) -> Iterator[Any]:
     """``aiosmtplib.email`` with one of the twins."""
@@ -83,7 +88,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    twins = ["compiled", "pure"] if find_spec("aiosmtplib._speedups") and not NO_EXTENSIONS else ["pure"]
+    twins = twins_here()
     messages = {name: case.build() for name, case in MESSAGES.items()}
     bench_loopback.WORK.mkdir(exist_ok=True)
     rounds: dict[str, list[Figures]] = {name: [] for name in ("stock", "generator", *twins)}

@@ -26,7 +26,7 @@ from tests.support.redis_server import RedisServer, why_no_redis
 
 from . import outbox_worker
 from .compare_servers import Missing, sink
-from .soak import BODY, RECIPIENT, SENDER, Check
+from .soak import BODY, RECIPIENT, SENDER, Check, tell
 
 __all__ = ("main",)
 
@@ -317,13 +317,7 @@ def main(arguments: list[str] | None = None) -> int:
     failed = 0
     try:
         for name in args.scenarios or list(SCENARIOS):
-            for check in asyncio.run(SCENARIOS[name](args)):
-                mark = "ok" if check.ok else "MISSED"
-                print(
-                    f"{check.scenario:16}{check.what:38}{check.measured:>24}  {check.asked:14} {mark}",
-                    flush=True,
-                )
-                failed += not check.ok
+            failed += tell(asyncio.run(SCENARIOS[name](args)), 16, 38, 24, 14)
     except Missing as reason:
         print(f"not run: {reason}")
     return 1 if failed else 0

@@ -15,19 +15,19 @@ import argparse
 import email
 import email.policy
 import importlib.util
+import itertools
 import random
 import sys
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, NamedTuple
 
-from tests.conftest import NO_EXTENSIONS
-
 from . import bench_loopback
 from .compare_table import markdown
-from .messages import codec
+from .messages import codec, twins_here
+from .peers.message_functions import seconds
 
 __all__ = ("DOORS", "Row", "measure", "table")
 
@@ -65,66 +65,45 @@ def stock_functions() -> Any:
     return module
 
 
-def outcome(function: Callable[..., Any], message: Any, **rest: str) -> Any:
+def outcome(function: Callable[[], Any]) -> Any:
     """What a call returns, or the type of what it raises."""
     try:
-        return function(message, **rest)
+        return function()
     except Exception as error:
         return type(error)
 
 
 def best(functions: list[Callable[[], Any]], rounds: int) -> list[float]:
     """The least CPU of a call to each, in seconds, taken in turn."""
-    clock = time.thread_time
-    least, numbers = [], []
-    for function in functions:
-        number, took = 1, 0.0
-        while took < 0.0005:
-            started = clock()
-            for _ in range(number):
-                function()
-            took = clock() - started
-            numbers[len(least) :] = [number]
-            number *= 2
-        least.append(took / numbers[-1])
-    for _ in range(rounds):
-        for index, function in enumerate(functions):
-            started = clock()
-            for _ in range(numbers[index]):
-                function()
-            # A clock that steps may not have moved.
-            least[index] = min(least[index], max(clock() - started, 1e-6) / numbers[index])
-    return least
+    turns = [[seconds(function, shortest=0.0005, again=0) for function in functions] for _ in range(rounds)]
+    return [min(figures) for figures in zip(*turns, strict=True)]
 
 
 def measure(files: list[Path], stock: Any, twins: list[str], rounds: int) -> Iterator[Row]:
     """Each file by each door: one row a twin."""
-    for path in files:
-        source = path.read_bytes()
-        for kind, policy in KINDS.items():
-            message: Any = email.message_from_bytes(source, policy=policy)
-            for door, (name, rest) in DOORS.items():
-                reference = getattr(stock, name)
-                expected = outcome(reference, message, **rest)
-                for twin in twins:
-                    with codec(twin) as module:
-                        function = getattr(module, name)
-                        got = outcome(function, message, **rest)
-                        if isinstance(got, type) or isinstance(expected, type):
-                            # A call that raises says nothing about speed.
-                            yield Row(f"{kind}, {door}", twin, str(path), float("nan"), got == expected)
-                            continue
-                        theirs, ours = best(
-                            [lambda: reference(message, **rest), lambda: function(message, **rest)],  # noqa: B023
-                            rounds,
-                        )
-                        same = got == expected or _boundaries(expected, got)
-                        yield Row(f"{kind}, {door}", twin, str(path), theirs / ours, same)
+    for path, kind, door, twin in itertools.product(files, KINDS, DOORS, twins):
+        message: Any = email.message_from_bytes(path.read_bytes(), policy=KINDS[kind])
+        name, rest = DOORS[door]
+        reference = partial(getattr(stock, name), message, **rest)
+        with codec(twin) as module:
+            function = partial(getattr(module, name), message, **rest)
+            expected, got = outcome(reference), outcome(function)
+            times = float("nan")  # a call that raises says nothing about speed
+            if not isinstance(got, type) and not isinstance(expected, type):
+                theirs, ours = best([reference, function], rounds)
+                times = theirs / ours
+        same = got == expected or _boundaries(expected, got)
+        yield Row(f"{kind}, {door}", twin, str(path), times, same)
 
 
 def _boundaries(one: Any, other: Any) -> bool:
     """Whether only boundaries may differ, which are drawn for each message that has none."""
-    return isinstance(one, bytes) and b"===============" in one and len(one) == len(other)
+    return (
+        isinstance(one, bytes)
+        and isinstance(other, bytes)
+        and b"===============" in one
+        and len(one) == len(other)
+    )
 
 
 def table(rows: list[Row], worst: int) -> str:
@@ -163,16 +142,11 @@ def main() -> None:
     )
     if options.sample and options.sample < len(files):
         files = sorted(random.Random(options.seed).sample(files, options.sample))
-    twins = (
-        ["compiled", "pure"]
-        if importlib.util.find_spec("aiosmtplib._speedups") and not NO_EXTENSIONS
-        else ["pure"]
-    )
     try:
         stock = stock_functions()
     except LookupError as error:
         sys.exit(f"stock aiosmtplib cannot be installed here: {error}")
-    rows = list(measure(files, stock, twins, options.rounds))
+    rows = list(measure(files, stock, twins_here(), options.rounds))
     print(f"{len(files)} messages")
     print(table(rows, options.worst))
 

@@ -25,7 +25,7 @@ from aiosmtplib import Envelope, SMTPPool
 from . import soak_faults
 from .compare_servers import Missing, sink
 
-__all__ = ("Check", "main")
+__all__ = ("Check", "main", "tell")
 
 MIB = 1 << 20
 SENDER, RECIPIENT = "a@example.com", "b@example.com"
@@ -202,6 +202,18 @@ def mib(octets: int) -> str:
     return f"{octets / MIB:.1f} MiB"
 
 
+def tell(checks: list[Check], *widths: int) -> int:
+    """Print figures in columns of these widths.
+
+    :return: how many are not as asked for
+    """
+    scenario, what, measured, asked = widths
+    for check in checks:
+        columns = f"{check.scenario:{scenario}}{check.what:{what}}{check.measured:>{measured}}"
+        print(f"{columns}  {check.asked:{asked}} {'ok' if check.ok else 'MISSED'}", flush=True)
+    return sum(not check.ok for check in checks)
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.soak", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=", ".join(SCENARIOS), default=[])
@@ -216,13 +228,7 @@ def main(arguments: list[str] | None = None) -> int:
         with contextlib.ExitStack() as stack:
             port = 0 if names == ["faults"] else stack.enter_context(sink())
             for name in names:
-                for check in asyncio.run(SCENARIOS[name](port, args)):
-                    mark = "ok" if check.ok else "MISSED"
-                    print(
-                        f"{check.scenario:8}{check.what:40}{check.measured:>34}  {check.asked:16} {mark}",
-                        flush=True,
-                    )
-                    failed += not check.ok
+                failed += tell(asyncio.run(SCENARIOS[name](port, args)), 8, 40, 34, 16)
     except Missing as reason:
         print(f"not run: {reason}")
     return 1 if failed else 0

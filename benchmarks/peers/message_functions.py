@@ -16,18 +16,24 @@ __all__ = ("ADDRESSES", "measure", "seconds")
 ADDRESSES = {"bare": "someone@example.com", "named": "Some One <someone@example.com>"}
 
 
-def seconds(function: Callable[..., object], *arguments: Any) -> float:
-    """The CPU of one call: the least of several runs."""
+def seconds(
+    function: Callable[..., object], *arguments: Any, shortest: float = 0.004, again: int = 7
+) -> float:
+    """The CPU of one call: the least of several runs.
+
+    :param shortest: how long a run takes at least, in seconds
+    :param again: how many runs follow the first that took so long
+    """
     clock = time.thread_time
     number, took = 1, 0.0
-    while took < 0.004:
+    while took < shortest:
         number *= 2
         started = clock()
         for _ in range(number):
             function(*arguments)
         took = clock() - started
     best = took / number
-    for _ in range(7):
+    for _ in range(again):
         started = clock()
         for _ in range(number):
             function(*arguments)
