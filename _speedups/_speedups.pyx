@@ -51,9 +51,11 @@ __all__ = (
 
 
 cdef Py_ssize_t MAX_GROUP = steps.MAX_GROUP
+cdef Py_ssize_t MAX_JOINED_CONTENT = steps.MAX_JOINED_CONTENT
 cdef Py_ssize_t NOT_COPIED = steps.NOT_COPIED
 cdef int MORE = steps.MORE
 cdef int LAST = steps.LAST
+cdef int GROUP = steps.GROUP
 cdef int STREAM = steps.STREAM
 cdef int CHUNKS = steps.CHUNKS
 

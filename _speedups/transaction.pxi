@@ -1,11 +1,13 @@
 # Mail transaction (RFC 5321 section 3.3) without a refusal. aiosmtplib/_session/transaction.py does all others.
 
 cdef bytes DATA_COMMAND = b"DATA\r\n"
+cdef bytes RSET_COMMAND = b"RSET\r\n"
 
 cdef enum:
     NEW
     ENVELOPE
     CONTENT
+    WHOLE  # with BDAT
     OVER
 
 cdef int COMPLETED = SMTPStatus.completed
@@ -27,6 +29,8 @@ cdef class Transaction:
     cdef list _replies
     cdef object _dialogue
     cdef int _place
+    cdef bint _resetting
+    cdef bint _failed
 
     def __cinit__(self, mail, server, general):
         self._mail = mail
@@ -47,6 +51,16 @@ cdef class Transaction:
             if 200 <= code_of(replies[0]) < 300:
                 self._place = OVER
                 return {}, replies[0]
+        elif self._place == WHOLE:
+            if takes_all(replies, self._resetting):
+                if self._resetting:
+                    self._server.failed = False
+                if self._server.mail is mail:
+                    self._server.mail = None
+                self._place = OVER
+                return {}, replies[len(replies) - 1]
+        elif mail.chunked:
+            return self.group()
         elif self._server.mail is None and mail.pipelined and not mail.chunked and not mail.per_recipient:
             self._content = mail.content
             recipients = len(mail.recipients)
@@ -56,12 +70,37 @@ cdef class Transaction:
                 return <bytes>mail.commands + DATA_COMMAND, recipients + 2, MORE
         return None
 
+    cdef object group(self):
+        """The transaction as one group, the content included (RFC 3030); None where ``general`` has to go on."""
+        mail, server = self._mail, self._server
+        content = mail.content
+        cdef Py_ssize_t recipients = len(mail.recipients)
+        self._resetting = server.mail is not None
+        self._failed = server.failed
+        if not mail.pipelined or type(content) is not bytes or recipients > MAX_GROUP:
+            return None
+        if self._resetting and self._failed:
+            return None
+        server.mail = mail
+        self._place = WHOLE
+        header = b"%bBDAT %d LAST\r\n" % (mail.commands, PyBytes_GET_SIZE(content))
+        if self._resetting:
+            header = RSET_COMMAND + <bytes>header
+        data = <bytes>header + <bytes>content if PyBytes_GET_SIZE(content) < MAX_JOINED_CONTENT else (header, content)
+        return data, recipients + 2 + self._resetting, GROUP
+
     cdef object general(self):
         """The dialogue ``general(mail, server)``, brought to the place of this one."""
         if self._dialogue is None:
             server_mail = self._server.mail
             self._dialogue = self._general(self._mail, self._server)
-            if self._place != NEW:
+            if self._place == WHOLE:
+                # It begins with what was known of the server when this one did.
+                server_failed, self._server.failed = self._server.failed, self._failed
+                self._server.mail = self._mail if self._resetting else None
+                self._dialogue.send(None)
+                self._server.mail, self._server.failed = server_mail, server_failed
+            elif self._place != NEW:
                 self._server.mail = None
                 self._dialogue.send(None)
                 if self._place == CONTENT:
@@ -89,6 +128,18 @@ cdef class Transaction:
 
 def start_transaction(mail, server, general):
     return Transaction(mail, server, general)
+
+
+cdef bint takes_all(list replies, bint resetting) except -1:
+    """Whether the server accepted all of a group with BDAT: RSET if there is one, sender, recipients and content."""
+    cdef Py_ssize_t i
+    for i in range(1 + resetting):
+        if code_of(replies[i]) != COMPLETED:
+            return False
+    for i in range(1 + resetting, len(replies)):
+        if not 200 <= code_of(replies[i]) < 300:
+            return False
+    return True
 
 
 cdef bint wants_all(list replies) except -1:

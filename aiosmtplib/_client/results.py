@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from ..errors import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 from ..response import SMTPResponse
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ("Envelope", "SendResult")
 
 Item = TypeVar("Item")
+
+#: The usual types, which are known to be no iterators without asking, which takes long.
+_READ_OFTEN: Final = (str, tuple, list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,13 @@ class Envelope:
 
     def __post_init__(self) -> None:
         # A pool may send it more than once, and an iterator can be read only once.
-        for name in ("recipients", "mail_options", "rcpt_options"):
-            value = getattr(self, name)
-            if isinstance(value, Iterator):
+        given = (
+            ("recipients", self.recipients),
+            ("mail_options", self.mail_options),
+            ("rcpt_options", self.rcpt_options),
+        )
+        for name, value in given:
+            if type(value) not in _READ_OFTEN and isinstance(value, Iterator):
                 object.__setattr__(self, name, tuple(value))
 
 

@@ -17,6 +17,9 @@ Dialogue: TypeAlias = Generator[Step, list[SMTPResponse], T]
 #: Size in octets from which content that needs no change is not copied to add its last line.
 NOT_COPIED: Final = 1 << 18
 
+#: Content of fewer octets is joined with the commands before it, for one write; a copy of more costs more.
+MAX_JOINED_CONTENT: Final = 1 << 16
+
 #: Most recipients in a group, which bounds the commands without a reply (RFC 2920 section 3.1).
 MAX_GROUP: Final = 1000
 

@@ -22,7 +22,19 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from .._codec import start_transaction
-from .._codec.types import CHUNKS, ENDED, GROUP, HANG_UP, LAST, MAX_GROUP, MORE, STREAM, Data, Dialogue
+from .._codec.types import (
+    CHUNKS,
+    ENDED,
+    GROUP,
+    HANG_UP,
+    LAST,
+    MAX_GROUP,
+    MAX_JOINED_CONTENT,
+    MORE,
+    STREAM,
+    Data,
+    Dialogue,
+)
 from ..errors import SMTPDataError, SMTPException
 from ..response import SMTPResponse
 from ..status import Delivery, SMTPStatus
@@ -35,9 +47,6 @@ _DOT = b".\r\n"
 
 _COMPLETED = SMTPStatus.completed.value
 _START_INPUT = SMTPStatus.start_input.value
-
-#: Content of fewer octets is joined with the commands before it, for one write; a copy of more costs more.
-_MAX_JOINED_CONTENT = 1 << 16
 
 #: The refused recipients with the replies to them.
 Refused = dict[str, SMTPResponse]
@@ -172,7 +181,7 @@ def _by_bdat(record: Record, server: ServerState) -> Dialogue[Outcome]:
         header = b"%bBDAT %d LAST\r\n" % (mail.commands, len(content))
         if reset:
             header = RSET + header
-        data: Data = header + content if len(content) < _MAX_JOINED_CONTENT else (header, content)
+        data: Data = header + content if len(content) < MAX_JOINED_CONTENT else (header, content)
         replies += yield data, count + 2 + reset, GROUP
         record.complete = True
         if reset:
