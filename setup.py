@@ -26,9 +26,11 @@ PARTS = [
     "addresses",
     "fields",
     "serializer",
+    "mail",
     "transaction",
     "transcript",
     "session",
+    "exchanges",
 ]
 HEADERS = ["replies", "content", "words"]
 

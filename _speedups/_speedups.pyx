@@ -1,4 +1,4 @@
-# cython: language_level=3, initializedcheck=False, auto_pickle=False
+# cython: language_level=3, initializedcheck=False, nonecheck=True, auto_pickle=False
 """The codec in Cython: the byte loops that every message and every reply goes through, and the session.
 
 It has the names, signatures, results and exceptions of ``aiosmtplib._codec.pure`` and
@@ -12,13 +12,18 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from libc.math cimport INFINITY
 from libc.string cimport memchr, memcmp, memcpy
 
 from collections import deque
+from asyncio import _get_running_loop as running_loop
+from logging import DEBUG
 from re import MULTILINE as re_MULTILINE, compile as re_compile
 
 from aiosmtplib._codec import constants as parts, types as steps
 from aiosmtplib._codec.endings import fail, take_early, take_fragment, take_goodbye, take_unasked
+from aiosmtplib._codec.waiting import WaitingExchanges
+from aiosmtplib._trace.observer import wire_log
 from aiosmtplib._trace.redaction import (
     LONG as long_step,
     entry_of,
@@ -34,7 +39,10 @@ from aiosmtplib.status import SMTPStatus
 __all__ = (
     "DataEncoder",
     "Exchange",
+    "ExchangeQueue",
+    "PreparedMail",
     "ReplyParser",
+    "ServerState",
     "Session",
     "encode_command",
     "encode_data",
@@ -56,8 +64,12 @@ cdef Py_ssize_t NOT_COPIED = steps.NOT_COPIED
 cdef int MORE = steps.MORE
 cdef int LAST = steps.LAST
 cdef int GROUP = steps.GROUP
+cdef int CLOSED = steps.ENDED
 cdef int STREAM = steps.STREAM
 cdef int CHUNKS = steps.CHUNKS
+
+
+cdef object is_logged = wire_log.isEnabledFor
 
 
 cdef bytes as_bytes(data):
@@ -74,6 +86,8 @@ include "words.pxi"
 include "addresses.pxi"
 include "fields.pxi"
 include "serializer.pxi"
+include "mail.pxi"
 include "transaction.pxi"
 include "transcript.pxi"
 include "session.pxi"
+include "exchanges.pxi"

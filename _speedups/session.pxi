@@ -27,6 +27,7 @@ cdef class Exchange:
     cdef public object timeout
     cdef public object pipeline
     cdef public object limit
+    cdef public bint reserves
     cdef public int follows
     cdef public Py_ssize_t expected
     cdef public Py_ssize_t start
@@ -91,8 +92,10 @@ cdef class Session:
     def __contains__(self, exchange):
         return exchange in self.running
 
-    def start(self, Exchange exchange not None):
+    cpdef object start(self, Exchange exchange):
         cdef bint greeted = self.greeted
+        if exchange is None:
+            raise TypeError("an exchange starts, not None")
         self.greeted = True
         self.greeting = None
         self.running.append(exchange)
@@ -124,7 +127,7 @@ cdef class Session:
 
     @cython.boundscheck(False)
     @cython.wraparound(False)
-    def receive(self, data, Py_ssize_t max_line, Py_ssize_t max_reply, Py_ssize_t written):
+    cpdef bint receive(self, data, Py_ssize_t max_line, Py_ssize_t max_reply, Py_ssize_t written) except -1:
         cdef list replies, held, part
         cdef Exchange head
         cdef Py_ssize_t count, taken, i, at = 0

@@ -22,8 +22,8 @@ cdef class Transaction:
     the replies that came by then.
     """
 
-    cdef object _mail
-    cdef object _server
+    cdef PreparedMail _mail
+    cdef ServerState _server
     cdef object _general
     cdef object _content
     cdef list _replies
@@ -32,15 +32,9 @@ cdef class Transaction:
     cdef bint _resetting
     cdef bint _failed
 
-    def __cinit__(self, mail, server, general):
-        self._mail = mail
-        self._server = server
-        self._general = general
-        self._place = NEW
-
     cdef object step(self, list replies):
         """The next step, or the outcome where ``_place`` is ``OVER`` then; None where ``general`` has to go on."""
-        mail = self._mail
+        cdef PreparedMail mail = self._mail
         if self._place == ENVELOPE:
             if wants_all(replies):
                 self._replies = replies
@@ -67,12 +61,13 @@ cdef class Transaction:
             if self._content is not None and recipients <= MAX_GROUP:
                 self._server.mail = mail
                 self._place = ENVELOPE
-                return <bytes>mail.commands + DATA_COMMAND, recipients + 2, MORE
+                return mail.commands + DATA_COMMAND, recipients + 2, MORE
         return None
 
     cdef object group(self):
         """The transaction as one group, the content included (RFC 3030); None where ``general`` has to go on."""
-        mail, server = self._mail, self._server
+        cdef PreparedMail mail = self._mail
+        cdef ServerState server = self._server
         content = mail.content
         cdef Py_ssize_t recipients = len(mail.recipients)
         self._resetting = server.mail is not None
@@ -126,8 +121,12 @@ cdef class Transaction:
         self.general().close()
 
 
-def start_transaction(mail, server, general):
-    return Transaction(mail, server, general)
+def start_transaction(PreparedMail mail not None, ServerState server not None, general):
+    cdef Transaction transaction = Transaction.__new__(Transaction)
+    transaction._mail = mail
+    transaction._server = server
+    transaction._general = general
+    return transaction
 
 
 cdef bint takes_all(list replies, bint resetting) except -1:

@@ -1,7 +1,7 @@
 """The types of the compiled codec. Its signatures are those of ``_codec/pure/``; tests hold that."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, final
 
 from typing_extensions import disjoint_base
@@ -14,7 +14,10 @@ from .response import SMTPResponse
 __all__ = (
     "DataEncoder",
     "Exchange",
+    "ExchangeQueue",
+    "PreparedMail",
     "ReplyParser",
+    "ServerState",
     "Session",
     "encode_command",
     "encode_data",
@@ -56,6 +59,7 @@ class Exchange:
     timeout: float | None
     pipeline: object
     limit: Any
+    reserves: bool
     follows: int
     expected: int
     start: int
@@ -87,6 +91,9 @@ class Session:
     def __contains__(self, key: Exchange, /) -> bool: ...
     def start(self, exchange: Exchange) -> None: ...
     def push(self, exchange: Exchange, data: Data, replies: int = 0, *, last: bool = False) -> None: ...
+    def get_buffer(self, sizehint: int) -> memoryview: ...
+    def buffer_updated(self, nbytes: int) -> None: ...
+    def data_received(self, data: bytes) -> None: ...
     def receive(self, data: bytes, max_line: int, max_reply: int, written: int) -> bool: ...
     def step(self, exchange: Exchange, replies: list[SMTPResponse] | None, written: int) -> None: ...
     def keep(self, exchange: Exchange, replies: list[SMTPResponse]) -> None: ...
@@ -95,6 +102,52 @@ class Session:
     def write(self, data: bytes) -> None: ...
     def attach_transcript(self, error: SMTPException) -> None: ...
     def transcript(self) -> Transcript: ...
+
+@disjoint_base
+class ServerState:
+    mail: PreparedMail | None
+    failed: bool
+
+@final
+class PreparedMail:
+    sender: str
+    recipients: Sequence[str]
+    commands: bytes
+    content: Data | None
+    pipelined: bool
+    chunked: bool
+    per_recipient: bool
+    aborted: bool
+    left_over: Sequence[int]
+    def __init__(
+        self,
+        sender: str,
+        recipients: Sequence[str],
+        commands: bytes,
+        content: Data | None,
+        pipelined: bool = False,
+        chunked: bool = False,
+        per_recipient: bool = False,
+    ) -> None: ...
+    def rest(self) -> PreparedMail: ...
+
+@disjoint_base
+class ExchangeQueue:
+    transport: Any
+    lost: bool
+    pending: deque[memoryview]
+    def __init__(self) -> None: ...
+    @property
+    def is_connected(self) -> bool: ...
+    def submit(self, exchange: Exchange) -> None: ...
+    def go_on(self) -> None: ...
+    def get_buffer(self, sizehint: int) -> memoryview: ...
+    def buffer_updated(self, nbytes: int) -> None: ...
+    def data_received(self, data: bytes) -> None: ...
+    def receive(self, data: bytes, max_line: int, max_reply: int) -> None: ...
+    def notify_done(self) -> None: ...
+    def flush(self) -> None: ...
+    def expect_reply(self, exchange: Exchange) -> None: ...
 
 def start_transaction(mail: _M, server: _S, general: Callable[[_M, _S], Dialogue[_T]]) -> Dialogue[_T]: ...
 def encode_command(*args: bytes) -> bytes: ...

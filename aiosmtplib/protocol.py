@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 
 from ._codec import normalize_newlines
 from ._transport.client_protocol import ClientProtocol
@@ -19,9 +18,6 @@ __all__ = ("SMTPProtocol",)
 #: Bounds on what a server may send, in bytes. Read whenever a reply is parsed.
 MAX_LINE_LENGTH = 8192
 MAX_RESPONSE_LENGTH = MAX_LINE_LENGTH * 4
-
-#: What one read takes at most, in bytes. Replies are short.
-_READ_SIZE: Final = 1 << 13
 
 
 def normalize_message_line_endings(message: bytes) -> bytes:
@@ -46,14 +42,6 @@ class SMTPProtocol(ClientProtocol, asyncio.BufferedProtocol):
     ) -> None:
         super().__init__(loop)
         self._connection_lost_callback = connection_lost_callback
-        self._read_buffer = memoryview(bytearray(_READ_SIZE))
-
-    # Without a buffer of ours, asyncio allocates 256 KiB for every read, which costs more than all of SMTP.
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._read_buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self.data_received(bytes(self._read_buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         self.receive(data, MAX_LINE_LENGTH, MAX_RESPONSE_LENGTH)

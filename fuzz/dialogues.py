@@ -4,14 +4,13 @@ The oracle is a rule that neither twin computes: the replies that the dialogues 
 other, are those that the server sent, in its order, each at most once.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from aiosmtplib import _speedups
 from aiosmtplib._codec import pure
 from aiosmtplib._codec.types import CHUNKS, ENDED, GROUP, HANG_UP, LAST, MORE, OVERLAPPING, STREAM
-from aiosmtplib._session.mail import PreparedMail, ServerState
 from aiosmtplib._session.transaction import transaction
 from aiosmtplib.errors import SMTPDataError, SMTPException, SMTPReadTimeoutError, SMTPServerDisconnected
 from aiosmtplib.response import SMTPResponse
@@ -93,8 +92,8 @@ class _Side:
         self.session = twin.Session(greeted)
         self.exchanges: list[Any] = []
         self.heard: list[list[Any]] = []
-        self.server = ServerState()
-        self.mails: list[PreparedMail] = []
+        self.server = twin.ServerState()
+        self.mails: list[Any] = []
 
     def start(self, dialogue: Any, timeout: Any, pipeline: Any) -> Any:
         exchange = self.twin.Exchange(dialogue, timeout, pipeline)
@@ -105,7 +104,7 @@ class _Side:
         self.heard.append([])
         return self.start(_scripted(script, self.heard[-1]), 1.5, None)
 
-    def mail(self, mail: PreparedMail) -> Any:
+    def mail(self, mail: Any) -> Any:
         self.mails.append(mail)
         return self.start(self.twin.start_transaction(mail, self.server, transaction), None, "mail")
 
@@ -226,7 +225,8 @@ def session(data: bytes) -> None:
     _compare("session", data, start)
 
 
-def _mail(source: Source, number: int) -> PreparedMail:
+def _mail(source: Source, number: int) -> tuple[Any, Any]:
+    """The same message for both twins."""
     count = source.below(4) + 1
     addresses = [f"r{i}@example.com" for i in range(count)]
     commands = b"MAIL FROM:<s%d@example.com>\r\n" % number + b"".join(
@@ -238,14 +238,8 @@ def _mail(source: Source, number: int) -> PreparedMail:
         content = b"large\r\n"
     pipelined = source.below(4) != 0
     per_recipient = not chunked and source.below(8) == 0
-    return PreparedMail(
-        f"s{number}@example.com", addresses, commands, content, pipelined, chunked, per_recipient
-    )
-
-
-def _copies(mail: PreparedMail) -> tuple[PreparedMail, PreparedMail]:
-    how = (mail.content, mail.pipelined, mail.chunked, mail.per_recipient)
-    return mail, PreparedMail(mail.sender, mail.recipients, mail.commands, *how)
+    fields = f"s{number}@example.com", addresses, commands, content, pipelined, chunked, per_recipient
+    return _speedups.PreparedMail(*fields), pure.PreparedMail(*fields)
 
 
 def connection(data: bytes) -> None:
@@ -254,7 +248,7 @@ def connection(data: bytes) -> None:
     def start(source: Source, sides: tuple[_Side, _Side]) -> list[Any]:
         if not _may_begin(sides[0].session):
             return [None, None]
-        copies = _copies(_mail(source, len(sides[0].exchanges)))
+        copies = _mail(source, len(sides[0].exchanges))
         return [side.mail(mail) for side, mail in zip(sides, copies, strict=True)]
 
     _compare("connection", data, start)
@@ -263,8 +257,8 @@ def connection(data: bytes) -> None:
 class _Play(SimpleNamespace):
     """A transaction that is driven by hand."""
 
-    def __init__(self, twin: Any, mails: tuple[PreparedMail, PreparedMail | None]) -> None:
-        server = ServerState()
+    def __init__(self, twin: Any, mails: Sequence[Any]) -> None:
+        server = twin.ServerState()
         server.mail = mails[1]
         super().__init__(server=server, dialogue=twin.start_transaction(mails[0], server, transaction))
 
@@ -280,9 +274,9 @@ class _Play(SimpleNamespace):
 def dialogue(data: bytes) -> None:
     """A transaction by itself: any replies, any loss, at any step."""
     source = Source(data)
-    first, second = _copies(_mail(source, 0))
-    before = _mail(source, 1) if source.below(4) == 0 else None
-    plays = [_Play(_speedups, (first, before)), _Play(pure, (second, before))]
+    mails = _mail(source, 0)
+    before = _mail(source, 1) if source.below(4) == 0 else (None, None)
+    plays = [_Play(twin, pair) for twin, *pair in zip((_speedups, pure), mails, before, strict=True)]
     same_step = [play.drive("send", None) for play in plays]
     for _ in range(12):
         same("transaction: step", *same_step)
@@ -301,7 +295,7 @@ def dialogue(data: bytes) -> None:
             continue
         count = source.below(3) + 1 if follows == CHUNKS else expected
         if follows == CHUNKS:
-            first.aborted = second.aborted = source.below(4) == 0
+            mails[0].aborted = mails[1].aborted = source.below(4) == 0
         replies = [SMTPResponse(source.pick(_CODES), f"r{i}") for i in range(count)]
         same_step = [play.drive("send", list(replies)) for play in plays]
     for play in plays:

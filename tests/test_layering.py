@@ -24,10 +24,11 @@ def within(folder: str, names: str) -> list[str]:
 LAYERS = {
     "values": ["status", "response", "typing", *within("_trace", "transcript redaction observer"), "errors"],
     "codec": [
-        *within("_codec", "types constants endings"),
+        *within("_codec", "types constants endings waiting"),
         *within(
             "_codec.pure",
-            "content replies commands words addresses fields serializer session transaction __init__",
+            "content replies commands words addresses fields serializer session mail exchanges transaction"
+            " __init__",
         ),
         "_speedups",
         "_codec",
@@ -44,9 +45,9 @@ LAYERS = {
         "parameters",
         *within("_envelope", "commands"),
     ],
-    "session": within("_session", "__init__ dialogues mail record transaction"),
+    "session": within("_session", "__init__ dialogues record transaction"),
     "transport": [
-        *within("_transport", "wakeup timers limit progress exchange writer waiting base_protocol"),
+        *within("_transport", "wakeup timers limit progress exchange writer base_protocol"),
         *within("_transport", "task_protocol stream_protocol client_protocol tls tls_contexts"),
         "protocol",
     ],

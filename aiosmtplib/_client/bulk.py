@@ -13,8 +13,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from .._session import Exchange
-from .._session.mail import PreparedMail
+from .._session import Exchange, PreparedMail
 from .._session.transaction import begin
 from .._transport.exchange import cancelled_before_sent
 from .._transport.limit import LOSSES, Limit
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 
 #: What may be in flight on a connection, in bytes of content, unless one message alone is larger.
 MAX_BYTES: Final = 1 << 20
+
+_DELIVERED: Final = Delivery.DELIVERED
 
 
 class QueuedMessage:
@@ -78,7 +79,7 @@ class MessageExchange(Exchange):
         timeout: float | None,
         pipeline: object,
     ) -> None:
-        super().__init__(begin(mail, protocol.server), timeout, pipeline)
+        Exchange.__init__(self, begin(mail, protocol.server), timeout, pipeline)
         self.limit = message.limit
         content = mail.content
         self.window = window
@@ -117,7 +118,7 @@ class MessageExchange(Exchange):
                 explain(pipeline.client, self.error)
             return failed(message.index, message.item, self.error)
         refused, response = self.result
-        return SendResult(message.index, message.item, Delivery.DELIVERED, response, refused, None)
+        return SendResult(message.index, message.item, _DELIVERED, response, refused, None)
 
 
 class MessageWindow(ABC):
@@ -269,7 +270,8 @@ class MessageWindow(ABC):
             self._refuse(message, cancelled_before_sent())
             return
         try:
-            streamed = _is_streamed(item)
+            whole = type(item) is Envelope and type(item.message) is bytes  # the usual case
+            streamed = not whole and _is_streamed(item)
         except Exception as error:  # a message of a class of the caller's
             self._refuse(message, error)
             return
@@ -325,6 +327,4 @@ class MessageWindow(ABC):
 
 def _is_streamed(item: Any) -> TypeGuard[Envelope]:
     """Whether this is a message whose content comes in pieces."""
-    if not isinstance(item, Envelope) or isinstance(item.message, bytes):
-        return False
-    return kind_of(item.message) is MessageKind.STREAM
+    return isinstance(item, Envelope) and kind_of(item.message) is MessageKind.STREAM

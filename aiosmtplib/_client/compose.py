@@ -13,7 +13,7 @@ from .._envelope.parameter import option_list
 from .._envelope.recipient import recipient_list
 from .._message.addresses import parse_address
 from .._message.fields import address_fields, recipients_in, sender_in
-from .._session.mail import PreparedMail
+from .._session import PreparedMail
 from ..email import flatten_for, flatten_message
 from ..errors import SMTPNotSupported, SMTPSenderRefused
 from ..esmtp import parse_size_limit

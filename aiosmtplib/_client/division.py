@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from .._envelope.recipient import plain
-from .._session.mail import PreparedMail
+from .._session import PreparedMail
 from .._session.transaction import Outcome
 from ..errors import SMTPException, SMTPRecipientsRefused
 from ..response import SMTPResponse

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._envelope.commands import EnvelopeCommands
-from .._session.mail import PreparedMail
+from .._session import PreparedMail
 from .before_send import ContentHook
 from .bulk import QueuedMessage
 from .completion import added_to_object, added_to_octets
@@ -90,7 +90,7 @@ def compose_item(
     if isinstance(message, bytes) or kind_of(message) is MessageKind.WHOLE:
         if sender is None or recipients is None:
             raise _unaddressed()
-        content = octets_of(message)
+        content = message if type(message) is bytes else octets_of(message)
         assert content is not None
         if added:
             content = added + content

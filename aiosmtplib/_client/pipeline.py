@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .._envelope.commands import EnvelopeCommands
-from .._session.mail import PreparedMail
+from .._session import PreparedMail
 from .._transport.exchange import cancelled_before_sent
 from .._transport.limit import Limit, within
 from .._transport.wakeup import background
@@ -79,14 +79,14 @@ class Pipeline(MessageWindow):
     def _begin(self, message: QueuedMessage) -> None:
         protocol = self._protocol
         try:
-            _check_connected(protocol)
+            if protocol.lost:  # nothing need be composed
+                raise SMTPServerDisconnected("Server not connected")
             if self.client.before_send is not None:
                 if self._calls_hook(self.client.before_send, message):
                     return
             elif self.client.complete_headers:
                 complete(message)
             mail = compose_item(composer_of(self.client), message.item, message.added, message.hooked)
-            _check_connected(protocol)  # an object of the caller's that is written can close the client
             exchange = MessageExchange(self, message, mail, protocol, self.timeout, self)
         except Exception as error:
             if isinstance(error, SMTPException):
@@ -94,7 +94,13 @@ class Pipeline(MessageWindow):
             self._fail(message, error)
             return
         self._bytes += exchange.size
-        protocol.submit(exchange)
+        try:
+            protocol.submit(exchange)
+        except (
+            SMTPServerDisconnected
+        ) as error:  # an object of the caller's that is written can close the client
+            self._bytes -= exchange.size
+            self._fail(message, error)
 
     def _calls_hook(self, hook: ContentHook, message: QueuedMessage) -> bool:
         """Call ``before_send`` for a message, which begins when that has returned.
@@ -146,7 +152,7 @@ class Pipeline(MessageWindow):
         self._bytes -= exchange.size
         message: QueuedMessage = exchange.message
         result = exchange.to_result()
-        if message.parts or exchange.left_over:
+        if message.parts or (exchange.mail.left_over and exchange.error is None):
             message.parts = (*message.parts, (exchange.mail.recipients, result))
             if exchange.left_over:  # later, not amidst the replies of the connection
                 self.loop.call_soon(self._send_rest, message, exchange.mail.rest())
@@ -198,8 +204,3 @@ class Pipeline(MessageWindow):
 
     def is_sent_by(self, task: asyncio.Task[Any] | None) -> bool:
         return task in self._streams or task in self._hooks
-
-
-def _check_connected(protocol: SMTPProtocol) -> None:
-    if not protocol.is_connected:
-        raise SMTPServerDisconnected("Server not connected")

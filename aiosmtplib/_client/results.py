@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from ..errors import SMTPException, SMTPRecipientsRefused, SMTPResponseException
@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 _READ_OFTEN: Final = (str, tuple, list)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Envelope:
     """A message, and who it goes from and to (RFC 5321 section 2.3.1).
 
@@ -44,16 +44,39 @@ class Envelope:
     rcpt_options: Sequence[str] = ()
     tag: Any = None
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        sender: str | None,
+        recipients: str | Sequence[str] | None,
+        message: email.message.EmailMessage | email.message.Message | Content,
+        mail_options: Sequence[str] = (),
+        rcpt_options: Sequence[str] = (),
+        tag: Any = None,
+    ) -> None:
         # A pool may send it more than once, and an iterator can be read only once.
-        given = (
-            ("recipients", self.recipients),
-            ("mail_options", self.mail_options),
-            ("rcpt_options", self.rcpt_options),
-        )
-        for name, value in given:
-            if type(value) not in _READ_OFTEN and isinstance(value, Iterator):
-                object.__setattr__(self, name, tuple(value))
+        if not (
+            type(recipients) in _READ_OFTEN
+            and type(mail_options) in _READ_OFTEN
+            and type(rcpt_options) in _READ_OFTEN
+        ):
+            recipients, mail_options, rcpt_options = map(_kept, (recipients, mail_options, rcpt_options))
+        # Every message has an envelope, and a frozen dataclass would take twice the time.
+        _set_sender(self, sender)
+        _set_recipients(self, recipients)
+        _set_message(self, message)
+        _set_mail_options(self, mail_options)
+        _set_rcpt_options(self, rcpt_options)
+        _set_tag(self, tag)
+
+
+_set_sender, _set_recipients, _set_message, _set_mail_options, _set_rcpt_options, _set_tag = (
+    vars(Envelope)[each.name].__set__ for each in fields(Envelope)
+)
+
+
+def _kept(value: Any) -> Any:
+    """What an envelope keeps of a value that may be an iterator."""
+    return tuple(value) if isinstance(value, Iterator) else value
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import get_running_loop as running_loop
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -60,7 +61,7 @@ class SendMany(Generic[Item]):
         if self._closed:
             raise StopAsyncIteration
         window = self._window
-        if window is not None and window.loop.is_closed():
+        if window is not None and window.loop is not running_loop() and window.loop.is_closed():
             self._closed = True
             raise SMTPServerDisconnected("The event loop of these messages has ended")
         self._asked = True

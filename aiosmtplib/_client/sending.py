@@ -81,7 +81,7 @@ class Sending(Connection):
         :raises TypeError: if an argument is of the wrong type; nothing has been sent
         """
         try:
-            limit = running_limit_of(self, deadline)
+            limit = None if deadline is None else running_limit_of(self, deadline)
             if limit is not None and not limit.watched:
                 call = Sending.sendmail(
                     self,

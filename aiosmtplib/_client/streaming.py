@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import Any, Final, TypeAlias
 
 from .._codec import DataEncoder
-from .._session.mail import PreparedMail
+from .._session import PreparedMail
 from .._session.transaction import Outcome, begin
 from .._transport.exchange import AwaitedExchange, cancelled_before_sent
 from .._transport.limit import Limit

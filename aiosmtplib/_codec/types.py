@@ -20,6 +20,18 @@ NOT_COPIED: Final = 1 << 18
 #: Content of fewer octets is joined with the commands before it, for one write; a copy of more costs more.
 MAX_JOINED_CONTENT: Final = 1 << 16
 
+#: Larger content goes to the transport in pieces of this size (octets), so that a slow server is noticed
+#: between two pieces and memory is not taken twice.
+WRITE_SIZE: Final = 1 << 18
+#: Pieces of output that are smaller than this (octets, in all) are copied into one write.
+MAX_JOINED: Final = 1 << 14
+
+#: Of content that is larger than this (octets), the progress is looked for.
+WATCHED_SIZE: Final = 1 << 14
+
+#: What one read takes at most, in octets. Replies are short.
+READ_SIZE: Final = 1 << 13
+
 #: Most recipients in a group, which bounds the commands without a reply (RFC 2920 section 3.1).
 MAX_GROUP: Final = 1000
 

@@ -14,7 +14,7 @@ from .._client.division import Part, merged
 from .._client.results import Envelope, SendResult
 from .._client.transactions import composer_of
 from .._envelope.recipient import plain
-from .._session.mail import PreparedMail
+from .._session import PreparedMail
 from .._transport.exchange import cancelled_before_sent
 from .._transport.timers import Deadline
 from ..esmtp import split_recipients

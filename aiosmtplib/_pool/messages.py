@@ -21,8 +21,7 @@ from .._client.connection import effective_timeout
 from .._client.error_context import explain
 from .._client.results import delivery_of
 from .._client.transactions import composer_of
-from .._session import Exchange
-from .._session.mail import PreparedMail
+from .._session import Exchange, PreparedMail
 from .._session.transaction import Outcome, begin
 from .._transport.exchange import abandoned, cancelled_before_sent
 from .._transport.wakeup import wake
@@ -46,18 +45,20 @@ class SharedConnection:
     :ivar held: whether it is assigned to them
     :ivar exchanges: the transactions on it, in the order in which they began
     :ivar condition: in which condition it is to be released
-    :ivar abandoned: whether it was closed because a message was cancelled
+    :ivar forsaken: whether a message was cancelled that had begun on it
+    :ivar abandoned: whether it was closed for that
     :ivar following: a message of which another transaction is to follow there at once, or ``None``
     :ivar moving: messages to be moved to another one, with the errors that they would have else
     """
 
-    __slots__ = ("abandoned", "condition", "exchanges", "following", "held", "moving", "pooled")
+    __slots__ = ("abandoned", "condition", "exchanges", "following", "forsaken", "held", "moving", "pooled")
 
     def __init__(self, pooled: PooledConnection[SMTP]) -> None:
         self.pooled = pooled
         self.held = False
         self.exchanges: list[WholeExchange] = []
         self.condition = Condition.KEEP
+        self.forsaken = False
         self.abandoned = False
         self.following: WholeMessage | None = None
         self.moving: list[tuple[WholeMessage, PreparedMail | None, Exception]] = []
@@ -77,7 +78,7 @@ class WholeExchange(Exchange):
         shared: SharedConnection,
     ) -> None:
         seconds = effective_timeout(shared.pooled.client, message.timeout)
-        super().__init__(begin(mail, protocol.server), seconds, shared)
+        Exchange.__init__(self, begin(mail, protocol.server), seconds, shared)
         self.messages = messages
         self.message = message
         self.mail = mail
@@ -144,7 +145,10 @@ class WholeMessages:
     # -- waiting -------------------------------------------------------------------------------------
 
     def _wait(self, message: WholeMessage, *, again: bool = False) -> None:
-        self._manager.do(self._state.wait(message, self._time(), again=again))
+        if again or not self._state.is_full:
+            self._manager.do(self._state.wait(message, self._time(), again=again))
+        else:
+            self._state.queue(message)
 
     def granted(self, message: WholeMessage) -> None:
         """A message that waited has a connection."""
@@ -160,6 +164,7 @@ class WholeMessages:
         if exchange is None:
             self._manager.do(self._state.cancel(message, self._time()))
         else:
+            exchange.shared.forsaken = True
             self._abandon(exchange.shared)
             self._go_on(exchange.shared)
 
@@ -233,7 +238,7 @@ class WholeMessages:
         client = pooled.client
         protocol = client.protocol
         try:
-            if protocol is None or not protocol.is_connected:  # the state has not been told yet
+            if protocol is None or protocol.lost:  # the state has not been told yet
                 raise SMTPServerDisconnected("Connection lost")
             mail = message.compose(composer_of(client), pooled.rcptmax)
             exchange = WholeExchange(self, message, mail, protocol, shared)
@@ -260,7 +265,7 @@ class WholeMessages:
         else:
             assert isinstance(exchange.error, Exception)
             self._not_accepted(shared, message, exchange.mail, exchange.error)
-        if shared.exchanges:
+        if shared.forsaken and shared.exchanges:
             self._abandon(shared)
         self._go_on(shared)
 

@@ -140,11 +140,22 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         """
         if self._aborted or (self.closing and not again):
             raise SMTPServerDisconnected("The pool is closed")
-        self._last_waiter += 1
-        self._waiters[waiter] = self._last_waiter
+        self.queue(waiter)
         if again:
             self._waiters.move_to_end(waiter, last=False)
         return self._rebalance(now)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more caller that waits changes nothing: none is idle, and none more is to be tried."""
+        if self._idle or self.closing or self._limit.retry_at != math.inf:
+            return False
+        return len(self._opening) + len(self._busy) + len(self._being_closed) >= self._limit.allowed
+
+    def queue(self, waiter: Waiter) -> None:
+        """Add a caller to the queue, and do nothing else. Where ``is_full``, :meth:`wait` does no more."""
+        self._last_waiter += 1
+        self._waiters[waiter] = self._last_waiter
 
     def claim(self, waiter: Waiter) -> PooledConnection[Client]:
         """Hand a waiter the connection that was granted to it, which may have been lost since (``alive``)."""

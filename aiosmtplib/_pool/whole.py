@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,7 +12,7 @@ from .._client.connection import Timeout
 from .._client.division import Part, merged
 from .._client.results import SendResult, failed
 from .._envelope.commands import EnvelopeCommands
-from .._session.mail import PreparedMail
+from .._session import PreparedMail
 from .._session.transaction import Outcome
 from ..esmtp import split_recipients
 from ..status import Delivery
@@ -35,7 +34,7 @@ class Messages(Protocol):
         """There is no connection for a message that waited."""
 
 
-class WholeMessage(ABC):
+class WholeMessage:
     """A message, which waits for a connection or is sent on one.
 
     For the manager it is what a future is: it gets a connection, or why there is none.
@@ -82,8 +81,8 @@ class WholeMessage(ABC):
         self._groups: Any = ()
         self._parts: list[Part] | None = None
 
-    @abstractmethod
-    def _compose(self, composer: Composer, recipients: Sequence[str]) -> PreparedMail:
+    # No abstract class: to ask whether something is of one takes long.
+    def _compose(self, composer: Composer, recipients: Sequence[str]) -> PreparedMail:  # type: ignore[empty-body]
         """The message for these of its recipients. Sets ``size``."""
 
     # -- as a waiter ---------------------------------------------------------------------------------

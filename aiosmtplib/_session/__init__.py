@@ -19,7 +19,7 @@ written in part only ends the session too, as it cannot be true. So does a 421.
 This package uses no loop, socket or clock; :mod:`aiosmtplib._transport` does.
 """
 
-from .._codec import Exchange, Session
+from .._codec import Exchange, PreparedMail, ServerState, Session
 from .._codec.types import (
     CHUNKS,
     ENDED,
@@ -48,6 +48,8 @@ __all__ = (
     "Data",
     "Dialogue",
     "Exchange",
+    "PreparedMail",
+    "ServerState",
     "Session",
     "Step",
 )

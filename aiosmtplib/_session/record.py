@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .._codec import PreparedMail
 from ..errors import (
     SMTPDataError,
     SMTPException,
@@ -24,7 +25,6 @@ from ..errors import (
 )
 from ..response import SMTPResponse
 from ..status import Delivery, SMTPStatus
-from .mail import PreparedMail
 
 _COMPLETED = SMTPStatus.completed.value
 _SERVICE_CLOSING = SMTPStatus.domain_unavailable.value

@@ -11,7 +11,7 @@ rest of the group are read too, and these two matter:
   Otherwise it would send an empty mail, so the connection is closed instead.
 * A server that refused MAIL, but accepted a recipient and the content of a BDAT, has delivered the message.
 
-:class:`~aiosmtplib._session.mail.ServerState` records whether the server may have a transaction open. If so,
+:class:`~aiosmtplib._codec.ServerState` records whether the server may have a transaction open. If so,
 the next group starts with RSET: the recipients of one message must never get the next.
 """
 
@@ -21,7 +21,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from .._codec import start_transaction
+from .._codec import PreparedMail, ServerState, start_transaction
 from .._codec.types import (
     CHUNKS,
     ENDED,
@@ -38,7 +38,6 @@ from .._codec.types import (
 from ..errors import SMTPDataError, SMTPException
 from ..response import SMTPResponse
 from ..status import Delivery, SMTPStatus
-from .mail import PreparedMail, ServerState
 from .record import REFUSALS, Record, accepted, data_error, is_too_many
 
 _DATA = b"DATA\r\n"

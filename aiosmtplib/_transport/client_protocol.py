@@ -62,12 +62,13 @@ class ClientProtocol(StreamProtocol, TaskProtocol):
         :raises SMTPServerDisconnected: if not connected
         :raises RuntimeError: if the transport is for reading alone
         """
-        self._check_connected()
+        if not self.is_connected:
+            self._refuse()
         if not hasattr(self.transport, "write"):
             raise RuntimeError(f"{self.transport!r} does not support writing")
         self._attribute(None)
         self._session.write(data)
-        self._flush()
+        self.flush()
         self._deliver()
 
     async def read_response(self, timeout: float | None = None) -> SMTPResponse:
@@ -195,7 +196,7 @@ class ClientProtocol(StreamProtocol, TaskProtocol):
             raise self._interruption()
         # All that was known about the server is forgotten (RFC 3207 section 4.2); no second greeting comes.
         self._session = self._session.renewed()
-        self._buffer.written = 0
+        self._written = 0
         log_tls(self.number, self.transport.get_extra_info)
 
     def _interruption(self) -> SMTPException:

@@ -11,8 +11,6 @@ from typing import Any, Final
 
 from .timers import Deadline
 
-#: Of content that is larger than this (bytes), progress is looked for.
-WATCHED_SIZE: Final = 1 << 14
 #: So often within the time that a server has.
 _LOOKS: Final = 10
 

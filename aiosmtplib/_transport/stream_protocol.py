@@ -17,13 +17,13 @@ class StreamProtocol(BaseProtocol):
             return
         self._attribute(exchange)
         self._session.push(exchange, data, replies, last=last)
-        self._flush()
+        self.flush()
         self._deliver()
         if last:
-            self._expect_reply(exchange)
-        elif self._buffer.pending or self._paused:
+            self.expect_reply(exchange)
+        elif self.pending or self._paused:
             assert self._loop is not None
-            self._expect_reply(exchange)
+            self.expect_reply(exchange)
             self._drained = self._loop.create_future()
             try:
                 await self._drained
@@ -38,17 +38,16 @@ class StreamProtocol(BaseProtocol):
         self._attribute(exchange)
         self._session.push(exchange, RSET, 1, last=True)
         exchange.follows = MORE  # the reply is not one to content
-        self._flush()
+        self.flush()
         self._deliver()
-        self._expect_reply(exchange)
+        self.expect_reply(exchange)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._buffer.pending:
-            assert self.transport is not None
-            self._buffer.write(self.transport)
+        if self.pending:
+            self._write_pending()
         head = self._session.head
         if head is not None and (head.follows < STREAM or self._drained is not None):
-            self._expect_reply(head)  # the server is slow, not dead
-        if not self._buffer.pending:
+            self.expect_reply(head)  # the server is slow, not dead
+        if not self.pending:
             wake(self._drained)

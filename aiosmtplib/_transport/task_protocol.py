@@ -53,6 +53,7 @@ class TaskProtocol(BaseProtocol):
         exchange.future = self._loop.create_future()
         exchange.owner = asyncio.current_task() if reserve else None
         exchange.upgrade = upgrade
+        exchange.reserves = reserve or upgrade
         exchange.wanted = None
         return exchange
 
@@ -73,7 +74,7 @@ class TaskProtocol(BaseProtocol):
         while not (exchange.future.done() or exchange.wants_content):
             exchange.wanted = self._loop.create_future()
             if exchange.follows == CHUNKS:
-                self._expect_reply(exchange)
+                self.expect_reply(exchange)
             try:
                 await exchange.wanted
             except asyncio.CancelledError:

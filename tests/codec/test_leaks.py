@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from aiosmtplib._codec.types import LAST, MORE
-from aiosmtplib._session.mail import PreparedMail, ServerState
 from aiosmtplib._session.transaction import transaction
 from aiosmtplib.errors import SMTPException, SMTPServerDisconnected
 from aiosmtplib.response import SMTPResponse
@@ -179,14 +178,17 @@ def test_a_session_in_a_cycle_is_collected(codec: ModuleType) -> None:
 
 
 def test_a_transaction_in_a_cycle_is_collected(codec: ModuleType) -> None:
-    class Server(ServerState):
+    twin = session_twin(codec)
+
+    class Server(twin.ServerState):  # type: ignore[name-defined, misc]
         """One that a test can follow."""
 
     def make(codes: list[int]) -> Canary:
         server = Server()
-        mail = PreparedMail("a@b", ["c@d"], b"MAIL\r\nRCPT\r\n", b"hi\r\n.\r\n", True)
-        dialogue = session_twin(codec).start_transaction(mail, server, transaction)
-        canary = server.canary = Canary(server=server, dialogue=dialogue)  # type: ignore[attr-defined]
+        mail = twin.PreparedMail("a@b", ["c@d"], b"MAIL\r\nRCPT\r\n", b"hi\r\n.\r\n", True)
+        dialogue = twin.start_transaction(mail, server, transaction)
+        canary: Canary = Canary(server=server, dialogue=dialogue)
+        server.canary = canary
         dialogue.send(None)
         if codes:
             dialogue.send([SMTPResponse(code, "text") for code in codes])

@@ -14,8 +14,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from aiosmtplib import Delivery
-from aiosmtplib._session import CHUNKS, OVERLAPPING, Exchange, Session
-from aiosmtplib._session.mail import PreparedMail, ServerState
+from aiosmtplib._session import CHUNKS, OVERLAPPING, Exchange, PreparedMail, ServerState, Session
 from aiosmtplib._session.transaction import begin
 from aiosmtplib.errors import (
     SMTPDataError,

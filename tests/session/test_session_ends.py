@@ -2,8 +2,7 @@
 
 import pytest
 
-from aiosmtplib._session import GROUP, Exchange, Session
-from aiosmtplib._session.mail import PreparedMail, ServerState
+from aiosmtplib._session import GROUP, Exchange, PreparedMail, ServerState, Session
 from aiosmtplib._session.transaction import begin as begin_transaction
 from aiosmtplib.errors import SMTPException, SMTPServerDisconnected
 from aiosmtplib.status import Delivery

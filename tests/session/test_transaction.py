@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from aiosmtplib._session import ENDED, HANG_UP, LAST, MORE
+from aiosmtplib._codec.types import MAX_GROUP
+from aiosmtplib._session import ENDED, HANG_UP, LAST, MORE, PreparedMail, ServerState
 from aiosmtplib._session import GROUP as IN_GROUP
-from aiosmtplib._session.mail import PreparedMail, ServerState
-from aiosmtplib._session.transaction import MAX_GROUP, data, transaction
+from aiosmtplib._session.transaction import data, transaction
 from aiosmtplib.errors import (
     SMTPDataError,
     SMTPException,

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aiosmtplib._session import CHUNKS, LAST, Dialogue
-from aiosmtplib._session.mail import PreparedMail, ServerState
-from aiosmtplib._session.transaction import MAX_GROUP, begin, transaction
+from aiosmtplib._codec.types import MAX_GROUP, MAX_JOINED_CONTENT
+from aiosmtplib._session import CHUNKS, LAST, OVERLAPPING, Dialogue, PreparedMail, ServerState
+from aiosmtplib._session.transaction import begin, transaction
 from aiosmtplib.errors import SMTPException, SMTPReadTimeoutError, SMTPServerDisconnected
 
 from ..support.dialogues import reply
@@ -35,6 +35,8 @@ class Case(NamedTuple):
     dirty: bool = False
     #: Whether another transaction begins as soon as this one lets it.
     followed: bool = False
+    #: Whether a transaction that began before this one fails meanwhile.
+    spoiled: bool = False
     #: The codes to choose replies from; a loss comes when there are none left.
     codes: tuple[int, ...] = ()
     #: Whether the dialogue is closed instead of told of the loss.
@@ -70,9 +72,10 @@ def story(begin: Begin, case: Case) -> list[Any]:
     try:
         while True:
             step = (dialogue.throw if isinstance(answer, SMTPException) else dialogue.send)(answer)
-            told += [step, names[server.mail]]
+            told += [step, names[server.mail], server.failed]
             _, expected, follows = step
-            if follows == LAST and case.followed:
+            server.failed = server.failed or case.spoiled
+            if follows in OVERLAPPING and case.followed:
                 server.mail = mail(case)
                 names[server.mail] = "next"
             if follows == CHUNKS:  # its one chunk is pushed, and asks for a reply
@@ -92,10 +95,12 @@ def story(begin: Begin, case: Case) -> list[Any]:
         told.append(stop.value)
     except SMTPException as error:
         told.append(seen(error))
-    return [*told, names[server.mail]]
+    return [*told, names[server.mail], server.failed]
 
 
 ALL = Case(2, codes=(250, 250, 251, 354, 250))
+BDAT = Case(2, chunked=True, codes=(250, 250, 251, 250))
+AGAIN = BDAT._replace(dirty=True, codes=(250, *BDAT.codes))
 
 
 @given(
@@ -103,13 +108,18 @@ ALL = Case(2, codes=(250, 250, 251, 354, 250))
         Case,
         recipients=st.integers(1, 3),
         pipelined=st.integers(0, 5).map(bool),
-        chunked=st.integers(0, 5).map(lambda one: not one),
+        chunked=st.booleans(),
         per_recipient=st.integers(0, 5).map(lambda one: not one),
         content=st.sampled_from([b"x\r\n.\r\n", b"x\r\n.\r\n", None]),
-        dirty=st.integers(0, 5).map(lambda one: not one),
+        dirty=st.integers(0, 2).map(lambda one: not one),
         followed=st.booleans(),
+        spoiled=st.booleans(),
         codes=st.lists(CODES, max_size=9).map(tuple)
         | st.sampled_from(range(5)).map(lambda cut: ALL.codes[:cut])
+        | st.integers(0, 5).map(lambda cut: AGAIN.codes[:cut])
+        | st.tuples(st.integers(0, 4), CODES).map(
+            lambda odd: (*AGAIN.codes[: odd[0]], odd[1], *AGAIN.codes[odd[0] + 1 :])
+        )
         | st.tuples(st.integers(0, 4), CODES).map(
             lambda odd: (*ALL.codes[: odd[0]], odd[1], *ALL.codes[odd[0] + 1 :])
         ),
@@ -122,6 +132,14 @@ ALL = Case(2, codes=(250, 250, 251, 354, 250))
 @example(ALL._replace(codes=(250, 250, 250, 354, 550), followed=True))
 @example(ALL._replace(codes=(250, 250, 250, 354), followed=True))
 @example(ALL._replace(codes=(250, 250, 250, 354), abandoned=True, followed=True))
+@example(BDAT)
+@example(BDAT._replace(content=b"x" * MAX_JOINED_CONTENT))
+@example(BDAT._replace(followed=True))
+@example(BDAT._replace(codes=(250, 250, 550, 250), followed=True))
+@example(BDAT._replace(codes=(250, 250), followed=True, spoiled=True))
+@example(AGAIN._replace(followed=True))
+@example(AGAIN._replace(codes=(250, 250, 550, 250, 250), followed=True, spoiled=True))
+@example(AGAIN._replace(codes=(500, *BDAT.codes), followed=True))
 @example(ALL._replace(recipients=MAX_GROUP, codes=(250, *[250] * MAX_GROUP, 354, 250)))
 @example(ALL._replace(recipients=MAX_GROUP + 1, codes=(250, *[250] * MAX_GROUP, 250, 354, 250)))
 def test_both_ways_are_the_same(case: Case) -> None:
@@ -136,10 +154,13 @@ def test_the_plain_story_is_what_it_should_be() -> None:
     assert story(begin, ALL) == [
         (commands, 4, 0),
         "mine",
+        False,
         (content, 1, LAST),
         "none",
+        False,
         ({}, reply(250)),
         "none",
+        False,
     ]
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from aiosmtplib._session import CHUNKS, HANG_UP, MORE, STREAM
-from aiosmtplib._session.mail import ServerState
+from aiosmtplib._session import CHUNKS, HANG_UP, MORE, STREAM, ServerState
 from aiosmtplib._session.transaction import data, transaction
 from aiosmtplib.errors import (
     SMTPDataError,

@@ -15,7 +15,6 @@ from aiosmtplib._codec.constants import CHUNK, DATA, PLAIN
 from aiosmtplib._codec.pure import serializer, session
 from aiosmtplib._codec.types import CHUNKS, HANG_UP, LAST, MORE, NOT_COPIED, OVERLAPPING, STREAM
 from aiosmtplib._message.flatten import rules_for
-from aiosmtplib._session.mail import PreparedMail, ServerState
 from aiosmtplib._session.transaction import transaction
 from aiosmtplib.errors import SMTPException, SMTPServerDisconnected
 
@@ -216,13 +215,13 @@ def _sessions(twin: Any) -> list[Case]:
         session.fail(SMTPServerDisconnected("gone"), written)
 
     def transact(mails: int, chunked: bool, codes: list[int], size: int) -> None:
-        session, server = twin.Session(True), ServerState()
+        session, server = twin.Session(True), twin.ServerState()
         session.lost = None
         stream = b"".join(b"%d text\r\n" % code for code in codes) * mails
         content: Any = b"hi\r\n" if chunked else (b"large\r\n", b".\r\n")
         for _ in range(mails):
             if session.last is None or session.last.follows in OVERLAPPING:
-                mail = PreparedMail(
+                mail = twin.PreparedMail(
                     "a@b", ["c@d", "e@f"], b"MAIL\r\nRCPT\r\nRCPT\r\n", content, True, chunked
                 )
                 session.start(twin.Exchange(twin.start_transaction(mail, server, transaction)))
@@ -231,8 +230,8 @@ def _sessions(twin: Any) -> list[Case]:
         session.fail(SMTPServerDisconnected("gone"), ALL)
 
     def abandon(codes: list[int]) -> None:
-        mail = PreparedMail("a@b", ["c@d"], b"MAIL\r\nRCPT\r\n", b"hi\r\n.\r\n", True)
-        dialogue = twin.start_transaction(mail, ServerState(), transaction)
+        mail = twin.PreparedMail("a@b", ["c@d"], b"MAIL\r\nRCPT\r\n", b"hi\r\n.\r\n", True)
+        dialogue = twin.start_transaction(mail, twin.ServerState(), transaction)
         if codes:
             dialogue.send(None)
             dialogue.send([(code, "text") for code in codes])

@@ -7,7 +7,9 @@ It has the names, signatures, results and exceptions of ``aiosmtplib._speedups``
 
 from .commands import encode_command, encode_recipients, pick_fields, plain_address, plain_addresses
 from .content import DataEncoder, encode_data, encode_message, normalize_newlines
+from .exchanges import ExchangeQueue
 from .fields import serialize_field
+from .mail import PreparedMail, ServerState
 from .replies import ReplyParser
 from .serializer import serialize_message
 from .session import Exchange, Session
@@ -16,7 +18,10 @@ from .transaction import start_transaction
 __all__ = (
     "DataEncoder",
     "Exchange",
+    "ExchangeQueue",
+    "PreparedMail",
     "ReplyParser",
+    "ServerState",
     "Session",
     "encode_command",
     "encode_data",

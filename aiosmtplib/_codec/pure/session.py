@@ -28,6 +28,7 @@ class Exchange:
     :param timeout: seconds for each reply, or ``None`` for no limit; kept for whoever has a clock
     :param pipeline: exchanges of the same pipeline may overlap (RFC 2920); ``None`` overlaps with none
     :ivar limit: that of the whole exchange, or ``None``; kept for whoever has a clock
+    :ivar reserves: whether the reply that ends it may ask for more, from the task that it belongs to
     :ivar result: what the dialogue returned; or ``error``, what it raised
     :ivar replies: those that came of the ones its last step asked for
     :ivar follows: what may follow its last step: ``MORE``, ``LAST``, ``STREAM``, ``CHUNKS``,
@@ -47,6 +48,7 @@ class Exchange:
         "limit",
         "pipeline",
         "replies",
+        "reserves",
         "result",
         "start",
         "timeout",
@@ -59,6 +61,7 @@ class Exchange:
         self.timeout = timeout
         self.pipeline = pipeline
         self.limit: Any = None
+        self.reserves = False
         self.result: Any = None
         self.error: BaseException | None = None
         self.replies: list[SMTPResponse] = []

@@ -1,10 +1,12 @@
-"""Data of a mail transaction: the message as prepared for a server, and what the server has open."""
+"""Data of a mail transaction in pure Python: the message as prepared for a server, and what that has open."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._codec.types import Data
+from ..types import Data
+
+__all__ = ("PreparedMail", "ServerState")
 
 
 class ServerState:
