@@ -27,19 +27,15 @@ cdef class ExchangeQueue:
     cdef public object pending
     cdef public object _deadline
     cdef object _read_buffer
-    cdef char *_read
+    cdef bytearray _read
     cdef public Py_ssize_t _written
 
-    def __cinit__(self, *args, **options):
+    def __cinit__(self):
         self._session = Session()
         self._waiting = WaitingExchanges()
         self.pending = deque()
-        octets = bytearray(READ_SIZE)
-        self._read = PyByteArray_AS_STRING(octets)
-        self._read_buffer = memoryview(octets)  # as long as that lives, they stay where they are
-
-    def __init__(self):
-        pass
+        self._read = bytearray(READ_SIZE)
+        self._read_buffer = memoryview(self._read)
 
     # -- the queue ---------------------------------------------------------------------------------------------
 
@@ -120,9 +116,10 @@ cdef class ExchangeQueue:
         return self._read_buffer
 
     def buffer_updated(self, Py_ssize_t nbytes):
-        if not 0 <= nbytes <= READ_SIZE:
-            raise ValueError("more octets than were asked for")
-        self.data_received(PyBytes_FromStringAndSize(self._read, nbytes))
+        octets = self._read
+        if octets is None or not 0 <= nbytes <= PyByteArray_GET_SIZE(octets):
+            raise ValueError("more octets than there is room for")
+        self.data_received(PyBytes_FromStringAndSize(PyByteArray_AS_STRING(octets), nbytes))
 
     def data_received(self, data):
         pass

@@ -22,6 +22,23 @@ FIRST_PAUSE = 5.0
 LAST_PAUSE = 300.0
 
 
+def check_limits(
+    max_connections: int, max_messages: int | None, max_age: float | None, idle_timeout: float | None
+) -> None:
+    """Check the limits that a pool is given.
+
+    :raises ValueError: if a number is not positive
+    """
+    for name, number, least in (
+        ("max_connections", max_connections, "at least 1"),
+        ("max_messages", max_messages, "at least 1, or None"),
+        ("max_age", max_age, "more than 0 seconds, or None"),
+        ("idle_timeout", idle_timeout, "more than 0 seconds, or None"),
+    ):
+        if number is not None and not number > 0:  # also where it is NaN
+            raise ValueError(f"{name} must be {least}, not {number!r}")
+
+
 class ConnectionLimit:
     """The number of connections allowed, and the time at which one more may be tried.
 

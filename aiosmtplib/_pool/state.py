@@ -33,7 +33,7 @@ from typing import Generic
 from ..errors import SMTPServerDisconnected
 from .connection import NO_ACTIONS, Actions, Client, Condition, PooledConnection, PoolStats, State, Waiter
 from .counts import MessageCounts
-from .limit import ConnectionLimit
+from .limit import ConnectionLimit, check_limits
 
 __all__ = ("MAX_MOVES", "PoolState")
 
@@ -76,14 +76,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         rand: Callable[[], float] = random.random,
     ) -> None:
         super().__init__()
-        for name, number, least in (
-            ("max_connections", max_connections, "at least 1"),
-            ("max_messages", max_messages, "at least 1, or None"),
-            ("max_age", max_age, "more than 0 seconds, or None"),
-            ("idle_timeout", idle_timeout, "more than 0 seconds, or None"),
-        ):
-            if number is not None and not number > 0:  # also where it is NaN
-                raise ValueError(f"{name} must be {least}, not {number!r}")
+        check_limits(max_connections, max_messages, max_age, idle_timeout)
         self._max_messages = max_messages
         self._max_age = math.inf if max_age is None else max_age
         self._idle_timeout = math.inf if idle_timeout is None else idle_timeout
@@ -100,7 +93,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
             State.CLOSING: self._being_closed,
         }
         #: Each waiter with its serial number. Those up to ``attempt`` of a connection waited when it began.
-        self._waiters: OrderedDict[Waiter, int] = OrderedDict()
+        self.waiters: OrderedDict[Waiter, int] = OrderedDict()
         self._granted: dict[Waiter, PooledConnection[Client]] = {}
         self._last_waiter = 0
         #: How many holders were asked to release their connection and have not done so.
@@ -142,7 +135,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
             raise SMTPServerDisconnected("The pool is closed")
         self.queue(waiter)
         if again:
-            self._waiters.move_to_end(waiter, last=False)
+            self.waiters.move_to_end(waiter, last=False)
         return self._rebalance(now)
 
     @property
@@ -155,7 +148,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
     def queue(self, waiter: Waiter) -> None:
         """Add a caller to the queue, and do nothing else. Where ``is_full``, :meth:`wait` does no more."""
         self._last_waiter += 1
-        self._waiters[waiter] = self._last_waiter
+        self.waiters[waiter] = self._last_waiter
 
     def claim(self, waiter: Waiter) -> PooledConnection[Client]:
         """Hand a waiter the connection that was granted to it, which may have been lost since (``alive``)."""
@@ -166,7 +159,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         pooled = self._granted.pop(waiter, None)
         if pooled is not None:
             return self.release(pooled, Condition.KEEP, now)
-        self._waiters.pop(waiter, None)
+        self.waiters.pop(waiter, None)
         return NO_ACTIONS
 
     def pass_on(
@@ -176,10 +169,10 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
 
         :return: that waiter; ``None`` if it does not fit, or no message may begin on the connection
         """
-        waiter = next(iter(self._waiters), None)
+        waiter = next(iter(self.waiters), None)
         if waiter is None or not fits(waiter) or not pooled.alive or pooled.is_used_up(now):
             return None
-        del self._waiters[waiter]
+        del self.waiters[waiter]
         pooled.last_used = pooled.held_since = now
         pooled.held_from = pooled.messages
         return waiter
@@ -195,7 +188,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
             return True
         if pooled.messages - pooled.held_from < FAIR_MESSAGES and now - pooled.held_since < FAIR_SECONDS:
             return False
-        if len(self._waiters) <= self._yielding:
+        if len(self.waiters) <= self._yielding:
             return False
         pooled.yielding = True
         self._yielding += 1
@@ -218,7 +211,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
             return self._rebalance(now, close=[pooled])
         else:
             self._move(pooled, State.IDLE)
-            if not self._waiters and not self.closing:
+            if not self.waiters and not self.closing:
                 return NO_ACTIONS
         return self._rebalance(now)
 
@@ -252,9 +245,9 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         self._limit.failed(pooled, others, now)
         if others:
             return self._rebalance(now)
-        failed = [waiter for waiter, number in self._waiters.items() if number <= self._last_failed]
+        failed = [waiter for waiter, number in self.waiters.items() if number <= self._last_failed]
         for waiter in failed:
-            del self._waiters[waiter]
+            del self.waiters[waiter]
         return self._rebalance(now, fail=[(waiter, error) for waiter in failed])
 
     def lost(self, pooled: PooledConnection[Client], now: float) -> Actions[Client, Waiter]:
@@ -279,7 +272,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
     def next_deadline(self) -> float | None:
         """When to call :meth:`expire`, unless another event comes first; ``None`` where it is not needed."""
         deadline = min(map(self.stale_at, self._idle), default=math.inf)
-        if len(self._waiters) > len(self._opening):
+        if len(self.waiters) > len(self._opening):
             deadline = min(deadline, self._limit.retry_at)
         return None if deadline == math.inf else deadline
 
@@ -301,8 +294,8 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         as usual.
         """
         self.closing = self._aborted = True
-        fail = [(waiter, error) for waiter in self._waiters]
-        self._waiters.clear()
+        fail = [(waiter, error) for waiter in self.waiters]
+        self.waiters.clear()
         return self._rebalance(now, fail=fail)
 
     @property
@@ -313,7 +306,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
     @property
     def is_crowded(self) -> bool:
         """Whether somebody waits for whom no connection is on its way, since no more of them are allowed."""
-        return len(self._waiters) > len(self._opening)
+        return len(self.waiters) > len(self._opening)
 
     @property
     def can_open(self) -> bool:
@@ -331,7 +324,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
 
     def stats(self) -> PoolStats:
         """The numbers at this moment."""
-        sets = self._idle, self._busy, self._opening, self._being_closed, self._waiters
+        sets = self._idle, self._busy, self._opening, self._being_closed, self.waiters
         idle, busy, opening, closing, waiting = [len(each) for each in sets]
         results = self.sent, self.refused, self.unknown, self._reconnects, self.bytes
         return PoolStats(idle, busy, opening, closing, waiting, self._limit.allowed, *results)
@@ -358,8 +351,8 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
             self._unreplaced += now >= pooled.expires_at
             self._move(pooled, State.CLOSING)
             close.append(pooled)
-        while self._waiters and self._idle:
-            waiter, _ = self._waiters.popitem(last=False)
+        while self.waiters and self._idle:
+            waiter, _ = self.waiters.popitem(last=False)
             pooled = next(reversed(self._idle))
             self._assign(pooled, now)
             self._granted[waiter] = pooled
@@ -374,13 +367,11 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
 
     def _open(self, now: float) -> Sequence[PooledConnection[Client]]:
         """Add connections in state OPENING, one for each waiter without one, as far as the limit allows."""
-        wanted = len(self._waiters) - len(self._opening)
+        wanted = len(self.waiters) - len(self._opening)
         if wanted <= 0:
             return ()
         room = self._limit.allowed - self._count()
         trial = room == 0 and self._limit.grow(now)
-        if not room and not trial:
-            return ()
         opened: list[PooledConnection[Client]] = [
             PooledConnection(self._last_waiter) for _ in range(min(wanted, room + trial))
         ]

@@ -42,9 +42,10 @@ class BaseProtocol(ExchangeQueue, FlowControlMixin):
     """
 
     transport: asyncio.Transport | None
+    _loop: asyncio.AbstractEventLoop | None
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        super().__init__()
+        ExchangeQueue.__init__(self)
         FlowControlMixin.__init__(self, loop)
         self.on_command: CommandHook | None = None
         self.destination: Server = None, None
