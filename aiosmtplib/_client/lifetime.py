@@ -111,6 +111,7 @@ async def part(client: Commands) -> None:
     try:
         await protocol.wait_for(goodbye)
     finally:
+        client._goodbye = None
         protocol.close()
     await protocol.wait_closed()
 

@@ -196,9 +196,9 @@ class Options(Ways):
         if self.tls_context is not None and (self.client_cert is not None or self.client_key is not None):
             raise ValueError("Either a TLS context or a certificate/key must be provided, not both")
         for name, types in OPTION_TYPES.items():
-            kind = type(reveal(getattr(self, _PRIVATE.get(name, name))))
-            if not issubclass(kind, types):
-                raise TypeError(f"The {name} option cannot be of type {kind.__name__}")
+            value = getattr(self, _PRIVATE.get(name, name))
+            if type(value) not in types and not issubclass(type(reveal(value)), types):
+                raise TypeError(f"The {name} option cannot be of type {type(reveal(value)).__name__}")
         if self.hostname is not None:
             check_server_name(self.hostname, "hostname")
         if self.server_hostname is not None:

@@ -179,8 +179,8 @@ class BaseProtocol(ExchangeQueue, FlowControlMixin):
         session.fail(error, self._written)
         session.out.clear()
         self.pending.clear()
-        self._deadline.stop()
-        self._progress.stop()
+        self._deadline.end()
+        self._progress.end()
         if self.transport is not None:
             if abort:
                 self.transport.abort()

@@ -17,6 +17,7 @@ from .exchange import injected_before_tls
 from .stream_protocol import StreamProtocol
 from .task_protocol import TaskProtocol
 from .timers import in_time
+from .wakeup import wake
 
 #: How long the server may take to close its side after a goodbye, in seconds.
 _CLOSE_TIMEOUT: Final = 1.0
@@ -162,12 +163,13 @@ class ClientProtocol(StreamProtocol, TaskProtocol):
         """
         if self.transport is None or self._gone:
             return
-        self._closed = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._closed = loop.create_future()
+        timer = loop.call_later(_CLOSE_TIMEOUT, wake, self._closed)
         try:
-            await in_time(self._closed, _CLOSE_TIMEOUT)
-        except asyncio.TimeoutError:
-            pass
+            await self._closed
         finally:
+            timer.cancel()
             if not self._gone:
                 self.transport.abort()
 

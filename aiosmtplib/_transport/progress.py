@@ -72,9 +72,10 @@ class WriteProgress:
         """Whether any has gone since the last look."""
         return self._timer.at is not None and gone(self._transport) != self._gone
 
-    def stop(self) -> None:
-        """Look no more."""
-        self._timer.stop()
+    def end(self) -> None:
+        """Look no more, and forget who wants to know."""
+        self._timer.end()
+        self._looked = bool
 
     def _look_soon(self) -> None:
         self._gone = gone(self._transport)

@@ -51,6 +51,10 @@ def _forget(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
+def _nobody() -> None:
+    """Nobody is to be called any more."""
+
+
 class Deadline:
     """The time by which the server has to reply, or to take what is written.
 
@@ -86,6 +90,11 @@ class Deadline:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def end(self) -> None:
+        """Stop for good: what would be called may hold on to this, and need not be collected as a cycle."""
+        self.stop()
+        self._expired = _nobody
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None

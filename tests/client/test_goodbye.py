@@ -150,6 +150,24 @@ async def test_send_says_goodbye_with_the_content(extensions: tuple[str, ...], c
     assert len(peer.accepted) == 1
 
 
+@pytest.mark.parametrize("extensions", [(), PIPELINING])
+async def test_a_client_is_freed_without_the_collector(extensions: tuple[str, ...]) -> None:
+    def left() -> int:
+        return sum(isinstance(each, SMTP | SMTPProtocol) for each in gc.get_objects())
+
+    async with Peer({}, extensions=extensions) as peer:
+        await send_to(peer)  # whatever is made once, has been
+        gc.collect()
+        before = left()
+        gc.disable()
+        try:
+            for _ in range(3):
+                await send_to(peer)
+            assert left() == before
+        finally:
+            gc.enable()
+
+
 async def test_an_object_is_sent_with_a_goodbye() -> None:
     async with Peer({".": when_received(b"QUIT\r\n")}, extensions=PIPELINING) as peer:
         await aiosmtplib.send(email_message(), **options_for(peer))
