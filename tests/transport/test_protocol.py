@@ -342,6 +342,18 @@ async def test_transport_can_be_exchanged() -> None:
     assert await protocol.read_response(timeout=PATIENCE) == (250, "Ok")
 
 
+async def test_what_comes_before_the_handshake_ends_the_connection() -> None:
+    """As another packet, which the event loop hands on before the task goes on (RFC 3207 section 6)."""
+    protocol, wire = wired()
+    task = asyncio.ensure_future(protocol.start_tls(certs.client_context(), timeout=PATIENCE))
+    await turns()
+    protocol.data_received(b"220 go\r\n")
+    protocol.data_received(b"250 injected\r\n")
+    with pytest.raises(aiosmtplib.SMTPResponseException, match="between its reply to STARTTLS and the TLS"):
+        await task
+    assert wire.closed and not protocol.is_connected
+
+
 async def test_what_goes_just_before_the_time_is_over_counts() -> None:
     """Between two looks. Then nothing goes any more."""
     protocol, wire = wired()
