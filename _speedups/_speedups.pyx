@@ -64,10 +64,9 @@ cdef Py_ssize_t NOT_COPIED = steps.NOT_COPIED
 cdef int MORE = steps.MORE
 cdef int LAST = steps.LAST
 cdef int GROUP = steps.GROUP
-cdef int CLOSED = steps.ENDED
+cdef int ENDED = steps.ENDED
 cdef int STREAM = steps.STREAM
 cdef int CHUNKS = steps.CHUNKS
-
 
 cdef object is_logged = wire_log.isEnabledFor
 

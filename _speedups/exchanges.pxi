@@ -4,7 +4,6 @@ cdef Py_ssize_t JOINED = steps.MAX_JOINED
 cdef Py_ssize_t PIECE = steps.WRITE_SIZE
 cdef Py_ssize_t WATCHED = steps.WATCHED_SIZE
 cdef Py_ssize_t READ_SIZE = steps.READ_SIZE
-cdef object DEBUG_LEVEL = DEBUG
 
 
 cdef bint is_held(pipeline) except -1:
@@ -90,7 +89,7 @@ cdef class ExchangeQueue:
         if exchange.limit is not None:
             exchange.limit.begin()
         # One that is observed from amidst others on would take their replies for its own.
-        if self._observer is not None or (session.head is None and is_logged(DEBUG_LEVEL)):
+        if self._observer is not None or (session.head is None and is_logged(DEBUG)):
             self._announce(exchange)
         session.start(exchange)
         if session.head is exchange:
@@ -189,7 +188,7 @@ cdef class ExchangeQueue:
         cdef object seconds = exchange.timeout
         cdef object limit = exchange.limit
         cdef double at = INFINITY
-        if exchange.follows in (LAST, GROUP, CLOSED) and self.has_taken(exchange):
+        if exchange.follows in (LAST, GROUP, ENDED) and self.has_taken(exchange):
             seconds = self._final_seconds(seconds)
         if self._loop is None or (seconds is None and limit is None):
             self._deadline.at = None

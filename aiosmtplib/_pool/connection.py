@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Hashable, Sequence
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 __all__ = (
     "NO_ACTIONS",
@@ -48,11 +48,6 @@ class Condition(enum.Enum):
     KEEP = "keep"
     LOST = "lost"
     REPLACE = "replace"
-
-
-#: Members that are asked for with every message: to find one by its name in the class takes long.
-KEEP: Final = Condition.KEEP
-LOST: Final = Condition.LOST
 
 
 class PooledConnection(Generic[Client]):

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from ..status import Delivery
 
 __all__ = ("MessageCounts",)
-
-
-# To find a member by its name in the class takes long.
-_SENT: Final = Delivery.DELIVERED
-_REFUSED: Final = Delivery.REJECTED
-_UNKNOWN: Final = Delivery.UNKNOWN
-_NONE: Final = Delivery.NOT_SENT
 
 
 class MessageCounts:
@@ -24,8 +15,8 @@ class MessageCounts:
 
     def finished(self, delivery: Delivery, octets: int) -> None:
         """Count a message, once, by verdict and size of content. ``NOT_SENT`` is none: it may be retried."""
-        self.sent += delivery is _SENT
-        self.refused += delivery is _REFUSED
-        self.unknown += delivery is _UNKNOWN
-        if delivery is not _NONE:
+        self.sent += delivery is Delivery.DELIVERED
+        self.refused += delivery is Delivery.REJECTED
+        self.unknown += delivery is Delivery.UNKNOWN
+        if delivery is not Delivery.NOT_SENT:
             self.bytes += octets

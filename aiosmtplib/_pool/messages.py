@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from .._client.bulk import MAX_BYTES
 from .._client.connection import effective_timeout
@@ -29,7 +29,7 @@ from ..errors import SMTPException, SMTPServerDisconnected
 from ..protocol import SMTPProtocol
 from ..response import SMTPResponse
 from ..status import Delivery
-from .connection import KEEP, LOST, PooledConnection
+from .connection import Condition, PooledConnection
 from .retry import condition_of, counts_as_move, may_retry
 from .state import MAX_MOVES
 from .whole import WholeMessage
@@ -37,9 +37,6 @@ from .whole import WholeMessage
 if TYPE_CHECKING:
     from ..smtp import SMTP
     from .manager import ConnectionManager
-
-
-_DELIVERED: Final = Delivery.DELIVERED
 
 
 class SharedConnection:
@@ -60,7 +57,7 @@ class SharedConnection:
         self.pooled = pooled
         self.held = False
         self.exchanges: list[WholeExchange] = []
-        self.condition = KEEP
+        self.condition = Condition.KEEP
         self.forsaken = False
         self.abandoned = False
         self.following: WholeMessage | None = None
@@ -195,7 +192,7 @@ class WholeMessages:
                 self._begin(shared, message)
                 message = None
         finally:
-            if len(exchanges) == 1 and shared.condition is KEEP:
+            if len(exchanges) == 1 and shared.condition is Condition.KEEP:
                 self._roomy[shared] = None
             else:
                 self._roomy.pop(shared, None)
@@ -206,14 +203,14 @@ class WholeMessages:
         shared.held = False
         protocol = shared.pooled.client.protocol
         lost = protocol is None or protocol.lost  # the state of the pool need not have heard of it
-        self._manager.release(shared.pooled, LOST if lost else shared.condition)
+        self._manager.release(shared.pooled, Condition.LOST if lost else shared.condition)
 
     def _is_free(self, shared: SharedConnection) -> bool:
         """Whether a message may begin on a connection, with nothing else there."""
         pooled = shared.pooled
         if shared.exchanges or pooled.is_used_up(self._time()):
             return False
-        return condition_of(pooled, None) is shared.condition is KEEP
+        return condition_of(pooled, None) is shared.condition is Condition.KEEP
 
     def _next(self, shared: SharedConnection) -> WholeMessage | None:
         """The message that may begin on a connection now, which waits no more."""
@@ -230,7 +227,7 @@ class WholeMessages:
                 return None
             fits = _may_come_second
         protocol = shared.pooled.client.protocol
-        if shared.condition is not KEEP or protocol is None or not protocol.is_connected:
+        if shared.condition is not Condition.KEEP or protocol is None or not protocol.is_connected:
             return None
         message: WholeMessage | None = self._state.pass_on(shared.pooled, fits, self._time())
         return message
@@ -277,8 +274,8 @@ class WholeMessages:
     ) -> None:
         pooled = shared.pooled
         condition = condition_of(pooled, error)
-        blamed = shared.condition is not LOST and not shared.abandoned
-        if condition is not KEEP:
+        blamed = shared.condition is not Condition.LOST and not shared.abandoned
+        if condition is not Condition.KEEP:
             shared.condition = condition
         unknown = isinstance(error, SMTPServerDisconnected) and error.delivery is Delivery.UNKNOWN
         if unknown and shared.exchanges:
@@ -291,7 +288,7 @@ class WholeMessages:
             shared.moving.append((message, mail, error))
         else:
             self._fail(shared, message, mail, error)
-        if condition is LOST and shared.exchanges:
+        if condition is Condition.LOST and shared.exchanges:
             return  # those end as well, now
         while shared.moving:  # each before those that began later
             message, mail, error = shared.moving.pop()
@@ -329,7 +326,7 @@ class WholeMessages:
                 while not message.is_over(None, closed):
                     pass
         error = message.error
-        self._state.finished(_DELIVERED if error is None else delivery_of(error), message.size)
+        self._state.finished(Delivery.DELIVERED if error is None else delivery_of(error), message.size)
         wake(message.future)
 
     def _abandon(self, shared: SharedConnection) -> None:
