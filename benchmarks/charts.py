@@ -162,7 +162,8 @@ def _bars(cases: list[Document], figure_of: str, title: str, labels: dict[str, s
     columns = min(2, len(cases))
     rows = -(-len(cases) // columns)
     most = max(len(labels.keys() & case["results"].keys()) for case in cases)
-    figure = Figure(figsize=(0.6 + 5.4 * columns, 1.3 + rows * (0.6 + 0.25 * most)), layout="constrained")
+    width = max(0.6 + 5.4 * columns, 8.5)  # the title, and what is below, need as much
+    figure = Figure(figsize=(width, 1.3 + rows * (0.6 + 0.25 * most)), layout="constrained")
     figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
     panels = figure.subplots(rows, columns, squeeze=False)
     for index, panel in enumerate(panels.flat):
