@@ -20,7 +20,7 @@ QUICK := not slow and not interop
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-pure test-pythons faults annotate sanitize valgrind fuzz interop interop-docs bench \
-  bench-message encoded-words outbox outbox-postgres flames compare compat contrib soak types style docs docs-check clean FORCE
+  bench-message bench-rows encoded-words outbox outbox-postgres flames compare compat contrib soak types style docs docs-check clean FORCE
 
 help:
 	@echo "make demo       how much CPU a message takes: smtplib, and both twins"
@@ -37,6 +37,7 @@ help:
 	@echo "make interop-docs  the same, and its table into docs/interop.md"
 	@echo "make bench      compiled against pure, side by side"
 	@echo "make bench-message  how many times faster messages are written and addresses read"
+	@echo "make bench-rows  CPU of a message: by send(), by a pool, and on kept connections beside the least that can be"
 	@echo "make flames     flame graphs of sending, before and after"
 	@echo "make compare    beside stock aiosmtplib and other clients, with charts"
 	@echo "make compat     suites that others wrote: of stock aiosmtplib, and of packages that use it"
@@ -102,6 +103,10 @@ bench: $(EXTENSION) $(VENV)/group-bench
 
 bench-message: $(EXTENSION) $(VENV)/group-bench
 	@$(RUN) -m benchmarks.messages $(ARGS)
+
+# ARGS="--runs 9" for each of them.
+bench-rows: $(EXTENSION) $(VENV)/group-bench
+	@for rows in send_rows pool_rows floor_rows "floor_rows --tls"; do $(RUN) -m benchmarks.$$rows $(ARGS) || exit; echo; done
 
 flames: $(EXTENSION) $(VENV)/group-flames
 	@$(RUN) -m benchmarks.flames $(ARGS)

@@ -24,7 +24,7 @@ from ._client.connection import Timeout
 from ._client.error_context import gives_up
 from ._client.results import SendResult
 from ._client.send_many import SendMany
-from ._pool.connection import Condition
+from ._pool.states import Condition
 from ._sasl.secret import conceal
 from .pool import PoolStats
 from .typing import Default

@@ -62,7 +62,7 @@ LAYERS = {
         "smtp",
     ],
     "pool": [
-        *within("_pool", "options rate turns connection counts limit state manager retry"),
+        *within("_pool", "options rate turns states connection counts limit state manager retry"),
         *within("_pool", "send_one whole messages streams jobs holding dispatcher sending verification"),
         "pool",
     ],
@@ -98,7 +98,7 @@ WITHOUT_IO = {
     for layer in ("values", "codec", "messages and logins", "envelopes", "session")
     for name in LAYERS[layer]
 }
-WITHOUT_IO |= {"_pool.rate", "_pool.connection", "_pool.counts", "_pool.limit", "_pool.state"}
+WITHOUT_IO |= {"_pool.rate", "_pool.states", "_pool.connection", "_pool.counts", "_pool.limit", "_pool.state"}
 
 
 def name_of(path: Path) -> str:

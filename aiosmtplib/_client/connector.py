@@ -9,7 +9,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Any, cast
 
-from .._transport.timers import in_time
+from .._transport.timers import in_time, in_time_here
 from .._transport.tls import tls_error
 from ..errors import (
     SMTPConnectError,
@@ -48,8 +48,11 @@ async def create_connection(
         # The server would wait for a handshake, and the client for its greeting.
         raise SMTPConnectError(f"Error connecting to {destination}: that port speaks TLS from the first byte")
     make = _factory_of(options)
+    # What is not ours may go on where it is cancelled, and asyncio leaves a transport behind where a
+    # handshake has only just begun.
+    wait = in_time_here if make is None and tls_context is None else in_time
     try:
-        await in_time(_create(options, protocol, tls_context, timeout, make), timeout)
+        await wait(_create(options, protocol, tls_context, timeout, make), timeout)
     except SMTPException:
         raise
     except asyncio.TimeoutError as error:

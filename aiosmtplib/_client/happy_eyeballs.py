@@ -7,7 +7,9 @@ asyncio does this itself where it is asked to; uvloop does not.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
+import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
@@ -16,6 +18,9 @@ from typing import Any, Final
 #: Seconds after which the next address is tried, if the one before has neither failed nor been reached: the
 #: Connection Attempt Delay of RFC 8305 section 5.
 ATTEMPT_DELAY: Final = 0.25
+
+#: Whether a second call of ``connect`` tells what has become of the first. Elsewhere it may begin anew.
+_ANSWERS_AT_ONCE: Final = sys.platform == "linux"
 
 #: What getaddrinfo returns: family, type, protocol, canonical name, address.
 AddressInfo = tuple[int, int, int, str, Any]
@@ -29,26 +34,34 @@ async def connect_socket(host: str, port: int, source: tuple[str, int] | None) -
     :raises ValueError: if the name is none
     """
     found = await _resolve(host, port)
-    sources = () if source is None else await _resolve(*source)
+    sources = None if source is None else await _resolve(*source)
     addresses = deque(_alternating(found))
-    if len(addresses) == 1:
-        return await _attempt(addresses[0], source is not None, sources)
     running: set[asyncio.Task[socket.socket]] = set()
     errors: list[OSError] = []
     try:
         while addresses or running:
             if addresses:
-                running.add(asyncio.ensure_future(_attempt(addresses.popleft(), source is not None, sources)))
+                info = addresses.popleft()
+                try:
+                    sock, reached = _begin(info, sources)
+                    if reached:
+                        return sock
+                    if not (addresses or running):  # no race, and so no task
+                        return await _finish(sock, info[-1])
+                except OSError as error:
+                    errors.append(error)
+                    continue
+                running.add(asyncio.ensure_future(_finish(sock, info[-1])))
             delay = ATTEMPT_DELAY if addresses else None
             done, running = await asyncio.wait(running, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                error = task.exception()
-                if error is None:
+                failure = task.exception()
+                if failure is None:
                     running |= done - {task}
                     return task.result()
-                if not isinstance(error, OSError):
-                    raise error
-                errors.append(error)
+                if not isinstance(failure, OSError):
+                    raise failure
+                errors.append(failure)
     finally:
         for task in running:
             task.add_done_callback(_discard)
@@ -76,17 +89,42 @@ def _alternating(found: Iterable[AddressInfo]) -> list[AddressInfo]:
     return [info for info in chain.from_iterable(zip_longest(*families.values())) if info is not None]
 
 
-async def _attempt(info: AddressInfo, bound: bool, sources: Iterable[AddressInfo]) -> socket.socket:
-    """A socket that is connected to one address.
+def _begin(info: AddressInfo, sources: Iterable[AddressInfo] | None) -> tuple[socket.socket, bool]:
+    """A socket that is being connected to one address, and whether it is already.
 
-    :param bound: whether it has to come from one of ``sources``
+    :param sources: the addresses that it has to come from, or ``None`` for any
+    :raises OSError: if it cannot be reached, as far as that is known at once
     """
     family, kind, protocol, _, address = info
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setblocking(False)
-        if bound:
+        if sources is not None:
             _bind(sock, [own for own in sources if own[0] == family])
+        return sock, _ANSWERS_AT_ONCE and _reached(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _reached(sock: socket.socket, address: Any) -> bool:
+    """Whether a connection is made at once, as by servers on the same machine, so that nothing has to wait.
+
+    :raises OSError: if it was refused at once
+    """
+    number = sock.connect_ex(address)
+    if number == errno.EINPROGRESS:
+        number = sock.connect_ex(address)
+    if number in (errno.EINPROGRESS, errno.EALREADY, errno.EINTR):
+        return False
+    if number:
+        raise OSError(number, f"Connect call failed {address}")
+    return True
+
+
+async def _finish(sock: socket.socket, address: Any) -> socket.socket:
+    """A socket once it is connected. It is closed where that fails."""
+    try:
         await asyncio.get_running_loop().sock_connect(sock, address)
     except BaseException:
         sock.close()

@@ -27,7 +27,8 @@ async def connect(client: Authentication, timeout: Timeout, **options: Any) -> S
     if client.is_connected:
         raise SMTPException("SMTP instance is already connected")
     seconds = effective_timeout(client, timeout)
-    store_options(client, **options)
+    if not client._sends_last:  # else it was made for this call, with its options
+        store_options(client, **options)
     async with _opening(client, seconds):
         greeting = await client._open()
         await login_as_chosen(client)

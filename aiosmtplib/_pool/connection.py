@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Hashable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from .states import OPENING, State
+
 __all__ = (
     "NO_ACTIONS",
     "Client",
-    "Condition",
     "PoolStats",
     "PooledConnection",
-    "State",
     "Actions",
     "Waiter",
 )
 
 Client = TypeVar("Client")
 Waiter = TypeVar("Waiter", bound=Hashable)
-
-
-class State(str, enum.Enum):
-    """The state of a pooled connection; see :mod:`aiosmtplib._pool.state` for the transitions."""
-
-    # A str, for its hash: that of a plain Enum is computed in Python, several times for each message.
-
-    OPENING = "opening"
-    IDLE = "idle"
-    BUSY = "busy"
-    CLOSING = "closing"
-    GONE = "gone"
-
-
-class Condition(enum.Enum):
-    """The condition in which a connection is released.
-
-    ``KEEP``
-        Usable, also after a refused transaction: the RSET needed then goes out with the next one.
-    ``LOST``
-        Closed by either side, or replies no longer match commands.
-    ``REPLACE``
-        Usable, but the server takes no more messages on it ("too many messages"): to be closed with QUIT.
-    """
-
-    KEEP = "keep"
-    LOST = "lost"
-    REPLACE = "replace"
 
 
 class PooledConnection(Generic[Client]):
@@ -59,6 +30,7 @@ class PooledConnection(Generic[Client]):
     :ivar created_at: when it was opened
     :ivar expires_at: when it is too old to be used again
     :ivar last_used: when a holder that sent a message on it last released it, or when it was opened
+    :ivar stale_at: while it is idle, when it is to be closed
     :ivar messages: the number of mail transactions begun on it
     :ivar limit_messages: the maximum of ``messages``, or infinity
     :ivar rcptmax: the server's limit of recipients in one transaction (RFC 9422), or ``None``
@@ -82,6 +54,7 @@ class PooledConnection(Generic[Client]):
         "messages",
         "rcptmax",
         "shared",
+        "stale_at",
         "state",
         "yielding",
     )
@@ -89,10 +62,10 @@ class PooledConnection(Generic[Client]):
     client: Client
 
     def __init__(self, attempt: int) -> None:
-        self.state = State.OPENING
+        self.state: State = OPENING
         self.alive = True
         self.created_at = self.last_used = -math.inf
-        self.expires_at = math.inf
+        self.expires_at = self.stale_at = math.inf
         self.messages = 0
         self.limit_messages: float = math.inf
         self.rcptmax: int | None = None

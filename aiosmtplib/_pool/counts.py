@@ -13,6 +13,11 @@ class MessageCounts:
     def __init__(self) -> None:
         self.sent = self.refused = self.unknown = self.bytes = 0
 
+    def delivered(self, octets: int) -> None:
+        """Count a message that was accepted."""
+        self.sent += 1
+        self.bytes += octets
+
     def finished(self, delivery: Delivery, octets: int) -> None:
         """Count a message, once, by verdict and size of content. ``NOT_SENT`` is none: it may be retried."""
         self.sent += delivery is Delivery.DELIVERED

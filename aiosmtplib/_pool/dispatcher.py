@@ -20,11 +20,11 @@ from .._transport.exchange import cancelled_before_sent
 from .._transport.limit import Limit
 from ..errors import SMTPException, SMTPSenderRefused, SMTPServerDisconnected
 from ..status import Delivery
-from .connection import Condition
 from .holding import HoldingWindow
 from .jobs import HeldConnection, PoolMessage, divide, rest_of
 from .retry import condition_of, counts_as_move, may_retry, said_goodbye
 from .state import MAX_MOVES
+from .states import Condition
 from .turns import Turns
 
 if TYPE_CHECKING:

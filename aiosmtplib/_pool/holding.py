@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from .._client.bulk import MAX_BYTES, MessageWindow
 from .._transport.limit import Limit
 from ..errors import SMTPServerDisconnected
-from .connection import Condition, PooledConnection
+from .connection import PooledConnection
 from .jobs import HeldConnection, MessageQueue, MessageQuota, PoolMessage
+from .states import Condition
 
 if TYPE_CHECKING:
     from ..smtp import SMTP

@@ -19,7 +19,8 @@ from .._transport.exchange import cancelled_before_sent
 from .._transport.timers import Deadline
 from ..esmtp import split_recipients
 from ..protocol import SMTPProtocol
-from .connection import Condition, PooledConnection
+from .connection import PooledConnection
+from .states import Condition
 
 if TYPE_CHECKING:
     from ..smtp import SMTP

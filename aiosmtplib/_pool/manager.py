@@ -19,9 +19,10 @@ from .._transport.timers import in_time
 from .._transport.wakeup import wake
 from ..errors import SMTPException, SMTPServerDisconnected
 from ..esmtp import parse_limits
-from .connection import NO_ACTIONS, Actions, Condition, PooledConnection, State
+from .connection import NO_ACTIONS, Actions, PooledConnection
 from .rate import TokenBucket
 from .state import PoolState
+from .states import Condition, State
 
 if TYPE_CHECKING:
     from ..smtp import SMTP
@@ -164,11 +165,14 @@ class ConnectionManager:
 
     def release(self, pooled: Pooled, condition: Condition) -> None:
         """A caller is done with a connection."""
-        actions = self.state.release(pooled, condition, self.now())
+        self.released(pooled, self.state.release(pooled, condition, self.now()))
+
+    def released(self, pooled: Pooled, actions: Actions[SMTP, Any]) -> None:
+        """Do what follows from the release of a connection."""
         if actions is not NO_ACTIONS or self.state.closing:  # it may have been the last one
             self.do(actions)
-        elif pooled.state is State.IDLE:
-            self._watch_until(self.state.stale_at(pooled))
+        elif pooled.stale_at < self._timer_at and pooled.state is State.IDLE:
+            self._watch_until(pooled.stale_at)
 
     async def _permitted(self, pooled: Pooled, rate: TokenBucket) -> Pooled:
         """Wait until a message may go, with a connection in hand: this one, or another if it was lost."""

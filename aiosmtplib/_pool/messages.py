@@ -29,9 +29,10 @@ from ..errors import SMTPException, SMTPServerDisconnected
 from ..protocol import SMTPProtocol
 from ..response import SMTPResponse
 from ..status import Delivery
-from .connection import Condition, PooledConnection
+from .connection import PooledConnection
 from .retry import condition_of, counts_as_move, may_retry
 from .state import MAX_MOVES
+from .states import KEEP, LOST
 from .whole import WholeMessage
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class SharedConnection:
         self.pooled = pooled
         self.held = False
         self.exchanges: list[WholeExchange] = []
-        self.condition = Condition.KEEP
+        self.condition = KEEP
         self.forsaken = False
         self.abandoned = False
         self.following: WholeMessage | None = None
@@ -122,8 +123,7 @@ class WholeMessages:
         self._time = loop.time
         message.messages = self
         message.future = loop.create_future()
-        now = loop.time()
-        pooled = self._state.take(now)
+        pooled = self._state.take(loop.time())
         if pooled is None:
             self._wait(message)
             if self._roomy and self._state.is_crowded:
@@ -185,14 +185,14 @@ class WholeMessages:
         exchanges = shared.exchanges
         try:
             while shared.held:
-                if message is None:
+                if message is None and (shared.following is not None or self._state.waiters):
                     message = self._next(shared)
-                    if message is None:
-                        break
+                if message is None:
+                    break
                 self._begin(shared, message)
                 message = None
         finally:
-            if len(exchanges) == 1 and shared.condition is Condition.KEEP:
+            if len(exchanges) == 1 and shared.condition is KEEP:
                 self._roomy[shared] = None
             else:
                 self._roomy.pop(shared, None)
@@ -203,19 +203,21 @@ class WholeMessages:
         shared.held = False
         protocol = shared.pooled.client.protocol
         lost = protocol is None or protocol.lost  # the state of the pool need not have heard of it
-        self._manager.release(shared.pooled, Condition.LOST if lost else shared.condition)
+        condition = LOST if lost else shared.condition
+        actions = self._state.release(shared.pooled, condition, self._time())
+        self._manager.released(shared.pooled, actions)
 
     def _is_free(self, shared: SharedConnection) -> bool:
         """Whether a message may begin on a connection, with nothing else there."""
         pooled = shared.pooled
         if shared.exchanges or pooled.is_used_up(self._time()):
             return False
-        return condition_of(pooled, None) is shared.condition is Condition.KEEP
+        return condition_of(pooled, None) is shared.condition is KEEP
 
     def _next(self, shared: SharedConnection) -> WholeMessage | None:
         """The message that may begin on a connection now, which waits no more."""
         following, shared.following = shared.following, None
-        if following is not None or not self._state.waiters:
+        if following is not None:
             return following
         exchanges = shared.exchanges
         fits = _is_whole
@@ -227,7 +229,7 @@ class WholeMessages:
                 return None
             fits = _may_come_second
         protocol = shared.pooled.client.protocol
-        if shared.condition is not Condition.KEEP or protocol is None or not protocol.is_connected:
+        if shared.condition is not KEEP or protocol is None or not protocol.is_connected:
             return None
         message: WholeMessage | None = self._state.pass_on(shared.pooled, fits, self._time())
         return message
@@ -238,11 +240,11 @@ class WholeMessages:
         client = pooled.client
         protocol = client.protocol
         try:
-            if protocol is None or not protocol.is_connected:  # the state has not been told yet
+            if protocol is None:  # the state has not been told yet
                 raise SMTPServerDisconnected("Connection lost")
             mail = message.compose(composer_of(client), pooled.rcptmax)
             exchange = WholeExchange(self, message, mail, protocol, shared)
-            if protocol.lost:  # as an object of the caller's was written
+            if not protocol.is_connected:  # perhaps since an object of the caller's was written
                 raise SMTPServerDisconnected("Connection lost")
         except Exception as error:
             self._not_accepted(shared, message, None, error)
@@ -274,8 +276,8 @@ class WholeMessages:
     ) -> None:
         pooled = shared.pooled
         condition = condition_of(pooled, error)
-        blamed = shared.condition is not Condition.LOST and not shared.abandoned
-        if condition is not Condition.KEEP:
+        blamed = shared.condition is not LOST and not shared.abandoned
+        if condition is not KEEP:
             shared.condition = condition
         unknown = isinstance(error, SMTPServerDisconnected) and error.delivery is Delivery.UNKNOWN
         if unknown and shared.exchanges:
@@ -288,7 +290,7 @@ class WholeMessages:
             shared.moving.append((message, mail, error))
         else:
             self._fail(shared, message, mail, error)
-        if condition is Condition.LOST and shared.exchanges:
+        if condition is LOST and shared.exchanges:
             return  # those end as well, now
         while shared.moving:  # each before those that began later
             message, mail, error = shared.moving.pop()
@@ -326,7 +328,10 @@ class WholeMessages:
                 while not message.is_over(None, closed):
                     pass
         error = message.error
-        self._state.finished(Delivery.DELIVERED if error is None else delivery_of(error), message.size)
+        if error is None:
+            self._state.delivered(message.size)
+        else:
+            self._state.finished(delivery_of(error), message.size)
         wake(message.future)
 
     def _abandon(self, shared: SharedConnection) -> None:

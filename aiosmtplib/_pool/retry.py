@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import SMTPException, SMTPSenderRefused
 from ..status import Delivery, SMTPStatus
-from .connection import Condition, PooledConnection
+from .connection import PooledConnection
+from .states import Condition
 
 if TYPE_CHECKING:
     from ..smtp import SMTP

@@ -21,9 +21,10 @@ from ..errors import SMTPNotSupported
 from ..esmtp import split_recipients
 from ..response import SMTPResponse
 from ..status import Delivery, SMTPStatus
-from .connection import Condition, PooledConnection
+from .connection import PooledConnection
 from .retry import condition_of, counts_as_move, may_retry
 from .state import MAX_MOVES
+from .states import Condition
 
 if TYPE_CHECKING:
     import email.message

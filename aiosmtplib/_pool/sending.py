@@ -140,10 +140,11 @@ class PoolSending:
         :raises SMTPNotSupported: if it takes several transactions, and is a stream that can be read only once
         :raises SMTPException: and whatever else :meth:`SMTP.connect` and :meth:`SMTP.sendmail` raise
         """
-        limit = running_limit_of(self._model, deadline)
+        limit = None if deadline is None else running_limit_of(self._model, deadline)
         content = message if type(message) is bytes else octets_of(message)
         if content is not None and progress is None and limit is None and self._sends_whole:
-            check_division(divide_recipients)
+            if divide_recipients is not True:
+                check_division(divide_recipients)
             everyone = [recipients] if isinstance(recipients, str) else list(recipients)
             options = (
                 option_list(mail_options) if mail_options else (),

@@ -31,9 +31,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Generic
 
 from ..errors import SMTPServerDisconnected
-from .connection import NO_ACTIONS, Actions, Client, Condition, PooledConnection, PoolStats, State, Waiter
+from .connection import NO_ACTIONS, Actions, Client, PooledConnection, PoolStats, Waiter
 from .counts import MessageCounts
 from .limit import ConnectionLimit, check_limits
+from .states import BUSY, CLOSING, GONE, IDLE, KEEP, LOST, OPENING, REPLACE, Condition, State
 
 __all__ = ("MAX_MOVES", "PoolState")
 
@@ -87,10 +88,10 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         self._busy: dict[PooledConnection[Client], None] = {}
         self._being_closed: dict[PooledConnection[Client], None] = {}
         self._by_state = {
-            State.OPENING: self._opening,
-            State.IDLE: self._idle,
-            State.BUSY: self._busy,
-            State.CLOSING: self._being_closed,
+            OPENING: self._opening,
+            IDLE: self._idle,
+            BUSY: self._busy,
+            CLOSING: self._being_closed,
         }
         #: Each waiter with its serial number. Those up to ``attempt`` of a connection waited when it began.
         self.waiters: OrderedDict[Waiter, int] = OrderedDict()
@@ -118,7 +119,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
             raise SMTPServerDisconnected("The pool is closed")
         # No waiter is overtaken: while there is one, no connection is idle.
         for pooled in reversed(self._idle):
-            if now < self.stale_at(pooled):
+            if now < pooled.stale_at:
                 self._assign(pooled, now)
                 return pooled
         return None
@@ -158,7 +159,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         """Remove a waiter, at any time before :meth:`claim`. A connection granted to it goes to the next."""
         pooled = self._granted.pop(waiter, None)
         if pooled is not None:
-            return self.release(pooled, Condition.KEEP, now)
+            return self.release(pooled, KEEP, now)
         self.waiters.pop(waiter, None)
         return NO_ACTIONS
 
@@ -202,15 +203,15 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         pooled.yielding = False
         if pooled.messages > pooled.held_from:
             pooled.last_used = now
-        if condition is Condition.LOST or not pooled.alive:
+        if condition is LOST or not pooled.alive:
             self._unreplaced += 1
-            self._move(pooled, State.GONE)
-        elif condition is Condition.REPLACE or pooled.is_used_up(now):
+            self._move(pooled, GONE)
+        elif condition is REPLACE or pooled.is_used_up(now):
             self._unreplaced += 1
-            self._move(pooled, State.CLOSING)
+            self._move(pooled, CLOSING)
             return self._rebalance(now, close=[pooled])
         else:
-            self._move(pooled, State.IDLE)
+            self._move(pooled, IDLE)
             if not self.waiters and not self.closing:
                 return NO_ACTIONS
         return self._rebalance(now)
@@ -232,14 +233,14 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
             self._unreplaced -= 1
             self._reconnects += 1
         self._limit.succeeded(pooled, now)
-        self._move(pooled, State.IDLE)
+        self._move(pooled, IDLE)
         return self._rebalance(now)
 
     def open_failed(
         self, pooled: PooledConnection[Client], error: Exception, now: float
     ) -> Actions[Client, Waiter]:
         """Remove a connection that could not be opened; without another one, waiters get ``error``."""
-        self._move(pooled, State.GONE)
+        self._move(pooled, GONE)
         self._last_failed = max(self._last_failed, pooled.attempt)
         others = self._count()
         self._limit.failed(pooled, others, now)
@@ -256,22 +257,22 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         Only an idle one is removed: whoever opens, uses or closes it meets the error and reports it.
         """
         pooled.alive = False
-        if pooled.state is not State.IDLE:
+        if pooled.state is not IDLE:
             return NO_ACTIONS
         self._unreplaced += 1
-        self._move(pooled, State.GONE)
+        self._move(pooled, GONE)
         return self._rebalance(now)
 
     def closed(self, pooled: PooledConnection[Client], now: float) -> Actions[Client, Waiter]:
         """Remove a connection that was closed, whether QUIT was answered or not."""
-        self._move(pooled, State.GONE)
+        self._move(pooled, GONE)
         return self._rebalance(now)
 
     # -- time
 
     def next_deadline(self) -> float | None:
         """When to call :meth:`expire`, unless another event comes first; ``None`` where it is not needed."""
-        deadline = min(map(self.stale_at, self._idle), default=math.inf)
+        deadline = min([pooled.stale_at for pooled in self._idle], default=math.inf)
         if len(self.waiters) > len(self._opening):
             deadline = min(deadline, self._limit.retry_at)
         return None if deadline == math.inf else deadline
@@ -347,9 +348,9 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         """
         close = list(close)
         grant = []
-        for pooled in [pooled for pooled in self._idle if now >= self.stale_at(pooled)]:
+        for pooled in [pooled for pooled in self._idle if now >= pooled.stale_at]:
             self._unreplaced += now >= pooled.expires_at
-            self._move(pooled, State.CLOSING)
+            self._move(pooled, CLOSING)
             close.append(pooled)
         while self.waiters and self._idle:
             waiter, _ = self.waiters.popitem(last=False)
@@ -360,7 +361,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         if self.closing:
             # One is idle only where no caller waits.
             for pooled in list(self._idle):
-                self._move(pooled, State.CLOSING)
+                self._move(pooled, CLOSING)
                 close.append(pooled)
         opened = self._open(now)
         return Actions(grant, fail, opened, close) if grant or fail or opened or close else NO_ACTIONS
@@ -383,12 +384,8 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
     def _count(self) -> int:
         return len(self._opening) + len(self._idle) + len(self._busy) + len(self._being_closed)
 
-    def stale_at(self, pooled: PooledConnection[Client]) -> float:
-        """The time at which an idle connection is to be closed."""
-        return min(pooled.expires_at, pooled.last_used + self._idle_timeout)
-
     def _assign(self, pooled: PooledConnection[Client], now: float) -> None:
-        self._move(pooled, State.BUSY)
+        self._move(pooled, BUSY)
         pooled.held_since = now
         pooled.held_from = pooled.messages
 
@@ -396,5 +393,8 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         # Nothing else changes a state, and a state that contradicts the sets is a KeyError.
         del self._by_state[pooled.state][pooled]
         pooled.state = state
-        if state is not State.GONE:
+        if state is not GONE:
             self._by_state[state][pooled] = None
+        if state is IDLE:
+            unused = pooled.last_used + self._idle_timeout
+            pooled.stale_at = unused if unused < pooled.expires_at else pooled.expires_at

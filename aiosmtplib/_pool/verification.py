@@ -9,8 +9,8 @@ from .._client.connector import host_and_port
 from .._client.lifetime import user_of
 from .._transport.tls import TLSInfo
 from ..errors import SMTPException
-from .connection import Condition, State
 from .manager import ConnectionManager
+from .states import Condition, State
 
 __all__ = ("PoolVerification", "verify")
 

@@ -107,7 +107,8 @@ class WholeMessage:
         :param rcptmax: the server's limit of recipients in one, or ``None``
         """
         if not self._groups:
-            self._groups = split_recipients(self.recipients, rcptmax)
+            everyone = self.recipients
+            self._groups = (everyone,) if rcptmax is None else split_recipients(everyone, rcptmax)
         return self._compose(composer, self._groups[0])
 
     def is_over(self, mail: PreparedMail | None, result: Outcome | Exception) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -43,6 +44,22 @@ async def in_time(work: Awaitable[T], seconds: float | None) -> T:
     if task.cancelled():
         raise asyncio.TimeoutError
     return task.result()
+
+
+if sys.version_info >= (3, 11):
+
+    async def in_time_here(work: Awaitable[T], seconds: float | None) -> T:
+        """The same without a task, for ``work`` of our own, which ends where it is cancelled.
+
+        :raises asyncio.TimeoutError: if it took longer
+        """
+        if seconds is not None and seconds <= 0:  # else it would be begun
+            return await in_time(work, seconds)
+        async with asyncio.timeout(seconds):
+            return await work
+
+else:  # Python 3.10
+    in_time_here = in_time
 
 
 def _forget(task: asyncio.Future[Any]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import gc
 import socket
+import sys
 from typing import Any
 
 import pytest
@@ -39,8 +40,10 @@ class NameService:
         self.addresses[NAME] = [(socket.AF_INET, address) for address in addresses]
 
 
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> NameService:
+@pytest.fixture(params=[False, True], ids=["waiting", "at-once"])
+def names(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> NameService:
+    """Where servers on the same machine are waited for, and where they are asked at once."""
+    monkeypatch.setattr(happy_eyeballs, "_ANSWERS_AT_ONCE", request.param and sys.platform == "linux")
     return NameService(monkeypatch)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import Delivery, SMTPPool
-from aiosmtplib._pool.connection import Condition
+from aiosmtplib._pool.states import Condition
 
 from ..support.actions import hold, in_turn, silence
 from ..support.clients import MESSAGE, RECIPIENTS, SENDER, each_cancellation

@@ -10,7 +10,7 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import Delivery
-from aiosmtplib._pool.connection import State
+from aiosmtplib._pool.states import State
 
 from ..support.actions import cut, hold, in_turn, silence
 from ..support.clients import MESSAGE, RECIPIENTS, SENDER

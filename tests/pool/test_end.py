@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from aiosmtplib._pool.connection import NO_ACTIONS, Condition, PoolStats, State
+from aiosmtplib._pool.connection import NO_ACTIONS, PoolStats
 from aiosmtplib._pool.state import PoolState
+from aiosmtplib._pool.states import Condition, State
 from aiosmtplib.errors import SMTPServerDisconnected
 from aiosmtplib.status import Delivery
 

@@ -1,8 +1,9 @@
 """Connections that cannot be opened: who gets an error, and how the pool shrinks and grows."""
 
-from aiosmtplib._pool.connection import NO_ACTIONS, Condition, PooledConnection, State
+from aiosmtplib._pool.connection import NO_ACTIONS, PooledConnection
 from aiosmtplib._pool.limit import FIRST_PAUSE, LAST_PAUSE
 from aiosmtplib._pool.state import PoolState
+from aiosmtplib._pool.states import Condition, State
 from aiosmtplib.errors import SMTPConnectResponseError
 
 from ..support.pool_states import Pool

@@ -8,7 +8,7 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import SMTP, Delivery, SMTPResponse, SMTPServerDisconnected
-from aiosmtplib._pool.connection import Condition, State
+from aiosmtplib._pool.states import Condition, State
 
 from ..support.actions import cut, in_turn, silence
 from ..support.clients import email_message

@@ -8,8 +8,8 @@ import pytest
 
 import aiosmtplib
 from aiosmtplib import Delivery
-from aiosmtplib._pool.connection import State
 from aiosmtplib._pool.state import MAX_MOVES
+from aiosmtplib._pool.states import State
 
 from ..support.clients import RECIPIENTS, SENDER
 from ..support.scripted_server import PIPELINING, Peer

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from aiosmtplib._pool.connection import NO_ACTIONS, Condition, State
+from aiosmtplib._pool.connection import NO_ACTIONS
 from aiosmtplib._pool.state import FAIR_MESSAGES, FAIR_SECONDS, MAX_MOVES, PoolState
+from aiosmtplib._pool.states import Condition, State
 
 from ..support.pool_states import Pool, free, granted, make
 

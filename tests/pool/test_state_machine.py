@@ -9,8 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from aiosmtplib._pool.connection import NO_ACTIONS, Actions, Condition, PooledConnection, State
+from aiosmtplib._pool.connection import NO_ACTIONS, Actions, PooledConnection
 from aiosmtplib._pool.state import PoolState
+from aiosmtplib._pool.states import Condition, State
 from aiosmtplib.errors import SMTPServerDisconnected
 from aiosmtplib.status import Delivery
 

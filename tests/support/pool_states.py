@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from aiosmtplib._pool.connection import NO_ACTIONS, Actions, Condition, PooledConnection
+from aiosmtplib._pool.connection import NO_ACTIONS, Actions, PooledConnection
 from aiosmtplib._pool.state import PoolState
+from aiosmtplib._pool.states import Condition
 
 Pool = PoolState[str, str]
 

@@ -4,12 +4,13 @@ And waiting in time, on real event loops, where no cancellation may go unheard.
 """
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 
-from aiosmtplib._transport.timers import Deadline, in_time
+from aiosmtplib._transport.timers import Deadline, in_time, in_time_here
 from aiosmtplib._transport.wakeup import CoalescingEvent
 
 
@@ -276,3 +277,36 @@ async def test_work_that_was_cancelled_is_over_before_its_caller_goes_on() -> No
     with pytest.raises(asyncio.CancelledError):
         await task
     assert over
+
+
+# -- in time, and without a task ---------------------------------------------------------------------
+
+
+async def current() -> Any:
+    return asyncio.current_task()
+
+
+async def test_work_of_our_own_has_no_task() -> None:
+    assert (await in_time_here(current(), 1000) is asyncio.current_task()) is (sys.version_info >= (3, 11))
+    assert await in_time_here(asyncio.sleep(0, "yes"), None) == "yes"
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 0.001])
+async def test_work_of_our_own_that_takes_too_long(seconds: float) -> None:
+    begun = []
+
+    async def work() -> None:
+        begun.append(True)
+        await asyncio.Event().wait()
+
+    with pytest.raises(asyncio.TimeoutError):
+        await in_time_here(work(), seconds)
+    assert bool(begun) is (seconds > 0)
+
+
+async def test_work_of_our_own_that_is_cancelled() -> None:
+    task = asyncio.ensure_future(in_time_here(asyncio.Event().wait(), 1000))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
