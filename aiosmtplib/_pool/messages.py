@@ -240,11 +240,11 @@ class WholeMessages:
         client = pooled.client
         protocol = client.protocol
         try:
-            if protocol is None:  # the state has not been told yet
+            if protocol is None or not protocol.is_connected:  # the state has not been told yet
                 raise SMTPServerDisconnected("Connection lost")
             mail = message.compose(composer_of(client), pooled.rcptmax)
             exchange = WholeExchange(self, message, mail, protocol, shared)
-            if not protocol.is_connected:  # perhaps since an object of the caller's was written
+            if protocol.lost:  # as an object of the caller's was written
                 raise SMTPServerDisconnected("Connection lost")
         except Exception as error:
             self._not_accepted(shared, message, None, error)

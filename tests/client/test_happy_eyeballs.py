@@ -86,6 +86,19 @@ async def test_what_is_no_failure_to_connect_is_raised_at_once(names: NameServic
         await SMTP(NAME, 25, timeout=PATIENCE, source_address=("127.0.0.1", 70000)).connect()
 
 
+async def test_an_address_that_is_none(names: NameService) -> None:
+    names.know(("127.0.0.1", 70000), ("127.0.0.1", 70000))  # uvloop takes the port for another one
+    with pytest.raises(SMTPConnectError):
+        await SMTP(NAME, 25, timeout=PATIENCE).connect()
+
+
+async def test_one_to_which_no_way_leads(names: NameService) -> None:
+    async with Peer() as peer:
+        names.know(("224.0.0.1", 25), (peer.host, peer.port))  # of a group, which TCP does not know
+        async with named(peer):
+            pass
+
+
 async def test_the_second_is_not_tried_where_the_first_answers(names: NameService) -> None:
     async with Peer() as peer, Peer() as second:
         names.know((peer.host, peer.port), (second.host, second.port))
