@@ -18,22 +18,22 @@ import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from statistics import median
 from typing import Any
 
 import aiosmtplib
 from aiosmtplib import Envelope
 
 from .compare_servers import CAFILE, Missing, sink, tls_sink
-from .pool_rows import ADDRESSES, CONNECTIONS, CONTENT
+from .pool_rows import ADDRESSES, CONNECTIONS, CONTENT, show
 
 __all__ = ("ROWS", "main", "measure")
 
 COMMANDS = b"MAIL FROM:<a@example.com> size=2048\r\nRCPT TO:<b@example.com>\r\nDATA\r\n"
 WIRE = CONTENT + b"\r\n.\r\n"
 
-#: Connects with these options, and returns what sends so many messages over that connection, and closes it.
+#: Sends so many messages over one connection.
 Sender = Callable[[int], Awaitable[None]]
+#: Connects with these options, and closes the connection at its end.
 Row = Callable[[dict[str, Any]], contextlib.AbstractAsyncContextManager[Sender]]
 
 
@@ -50,7 +50,7 @@ class Bare(asyncio.BufferedProtocol):
         self._buffer = memoryview(bytearray(8192))
         self._loop = asyncio.get_running_loop()
         self._left = 0
-        self._greeted = self._has_content = False
+        self._greeted = False
         self.waiter = self._loop.create_future()
         self.gone = self._loop.create_future()
 
@@ -70,7 +70,6 @@ class Bare(asyncio.BufferedProtocol):
             self.transport.write(b"EHLO b.example\r\n")
         elif b"354 " in data:
             self._left -= 1
-            self._has_content = True
             self.transport.write(WIRE + COMMANDS if self._together and self._left else WIRE)
         elif not self._left and not self.waiter.done():
             self.waiter.set_result(None)
@@ -174,11 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Missing as missing:
         print(missing, file=sys.stderr)
         return 1
-    print(f"{'row':28} {'µs CPU':>8} {'least':>7} {'most':>7} {'beside its floor':>18}")
-    for name, each in times.items():
-        beside = times[ROWS[name][1]]
-        ratio = median(one / other for one, other in zip(each, beside, strict=True))
-        print(f"{name:28} {median(each):8.1f} {min(each):7.1f} {max(each):7.1f} {ratio:17.2f}x")
+    show(times, {name: floor for name, (_, floor) in ROWS.items()}, "beside its floor")
     return 0
 
 

@@ -23,7 +23,7 @@ from aiosmtplib import Envelope
 
 from .compare_servers import Missing, sink
 
-__all__ = ("ROWS", "main", "measure")
+__all__ = ("ADDRESSES", "CONNECTIONS", "CONTENT", "ROWS", "main", "measure", "show")
 
 CONNECTIONS = 10
 CONTENT = (b"Subject: benchmark\r\n\r\n" + b"Ten lords a-leaping, nine ladies dancing, and so on.\r\n" * 40)[
@@ -100,6 +100,14 @@ async def _measured(row: Row, options: dict[str, Any], messages: int) -> float:
     return await row(options, messages)
 
 
+def show(times: dict[str, list[float]], beside: dict[str, str], title: str) -> None:
+    """Print a line for each row: its times, and their ratio to those of the row that it stands beside."""
+    print(f"{'row':28} {'µs CPU':>8} {'least':>7} {'most':>7} {title:>18}")
+    for name, each in times.items():
+        ratio = median(one / other for one, other in zip(each, times[beside[name]], strict=True))
+        print(f"{name:28} {median(each):8.1f} {min(each):7.1f} {max(each):7.1f} {ratio:17.2f}x")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; the exit status."""
     parser = argparse.ArgumentParser(
@@ -114,11 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Missing as missing:
         print(missing, file=sys.stderr)
         return 1
-    beside = times[next(iter(ROWS))]
-    print(f"{'row':28} {'µs CPU':>8} {'least':>7} {'most':>7} {'beside the client':>18}")
-    for name, each in times.items():
-        ratio = median(one / other for one, other in zip(each, beside, strict=True))
-        print(f"{name:28} {median(each):8.1f} {min(each):7.1f} {max(each):7.1f} {ratio:17.2f}x")
+    show(times, dict.fromkeys(ROWS, next(iter(ROWS))), "beside the client")
     return 0
 
 
