@@ -99,6 +99,9 @@ cdef class Addresses(Words):
             parts = []
             for part in <list>(<list>name)[0]:
                 if type(part) is rules.in_quotes:
+                    for text in <list>part:
+                        if not isinstance(text, str):
+                            return None  # the parser found an encoded word
                     parts.append("".join(part))
                 else:
                     parts.append(leaves.text_of(part))

@@ -3,6 +3,8 @@
 ``make encoded-words`` draws as many others as are wanted, on any Python.
 """
 
+from email.message import EmailMessage
+
 import pytest
 
 from aiosmtplib._codec.constants import NEWER_WORDS, OLDER_WORDS
@@ -23,6 +25,15 @@ def test_as_the_standard_library_writes_them(kind: str, name: str) -> None:
     counts, wrong = compare(drawn(kind, 300, 4711), Twin(name))
     assert not wrong
     assert counts["written"] > 100
+
+
+@needs_known_words
+@pytest.mark.parametrize("name", TWINS)
+def test_encoded_words_within_quotes_are_left_to_the_library(name: str) -> None:
+    """Its parser decodes them, though they are none there (RFC 2047 section 5)."""
+    message = EmailMessage()
+    message["To"] = '"=?utf-8?q?x?= é" <u@example.com>'
+    assert Twin(name)(message["To"]) is None
 
 
 @pytest.mark.slow
