@@ -38,6 +38,7 @@ from aiosmtplib.status import SMTPStatus
 
 __all__ = (
     "DataEncoder",
+    "EncodedEnvelope",
     "Exchange",
     "ExchangeQueue",
     "PreparedMail",
@@ -52,6 +53,7 @@ __all__ = (
     "pick_fields",
     "plain_address",
     "plain_addresses",
+    "plain_envelope",
     "serialize_field",
     "serialize_message",
     "start_transaction",

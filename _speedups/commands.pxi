@@ -184,25 +184,31 @@ def pick_fields(headers, names):
 
 
 def encode_recipients(recipients, tail):
-    cdef const unsigned char *start
-    cdef Py_ssize_t size, total = 0
-    cdef Py_ssize_t tail_size
-    cdef const unsigned char *tail_bytes
-    cdef unsigned char *out
-    cdef bytes result
     if not isinstance(tail, bytes):
         raise TypeError(f"expected bytes, got {type(tail).__name__}")
-    tail_size = PyBytes_GET_SIZE(tail)
-    tail_bytes = <const unsigned char *>PyBytes_AS_STRING(tail)
-    cdef list addresses = list(recipients)  # a list of our own cannot change below us
+    return recipient_lines(list(recipients), tail)  # a list of our own cannot change below us
+
+
+cdef inline bint is_plain_address(address) noexcept:
+    """Whether this is a string that is a plain ``local@domain``, and nothing else."""
+    cdef const unsigned char *start
+    if type(address) is not str or not PyUnicode_IS_COMPACT_ASCII(address):
+        return False
+    start = PyUnicode_1BYTE_DATA(address)
+    return is_plain(start, start + PyUnicode_GET_LENGTH(address))
+
+
+cdef bytes recipient_lines(list addresses, bytes tail):
+    """The RCPT command lines; None where an address is not plain."""
+    cdef Py_ssize_t size, total = 0
+    cdef Py_ssize_t tail_size = PyBytes_GET_SIZE(tail)
+    cdef const unsigned char *tail_bytes = <const unsigned char *>PyBytes_AS_STRING(tail)
+    cdef unsigned char *out
+    cdef bytes result
     for address in addresses:
-        if type(address) is not str or not PyUnicode_IS_COMPACT_ASCII(address):
+        if not is_plain_address(address):
             return None
-        start = PyUnicode_1BYTE_DATA(address)
-        size = PyUnicode_GET_LENGTH(address)
-        if not is_plain(start, start + size):
-            return None
-        total += size + tail_size + 12  # "RCPT TO:<", ">" and CRLF
+        total += PyUnicode_GET_LENGTH(address) + tail_size + 12  # "RCPT TO:<", ">" and CRLF
     result = PyBytes_FromStringAndSize(NULL, total)
     out = <unsigned char *>PyBytes_AS_STRING(result)
     for address in addresses:

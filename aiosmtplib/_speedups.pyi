@@ -13,6 +13,7 @@ from .response import SMTPResponse
 
 __all__ = (
     "DataEncoder",
+    "EncodedEnvelope",
     "Exchange",
     "ExchangeQueue",
     "PreparedMail",
@@ -27,6 +28,7 @@ __all__ = (
     "pick_fields",
     "plain_address",
     "plain_addresses",
+    "plain_envelope",
     "serialize_field",
     "serialize_message",
     "start_transaction",
@@ -129,6 +131,21 @@ class PreparedMail:
     def rest(self) -> PreparedMail: ...
 
 @disjoint_base
+class EncodedEnvelope:
+    sender: str
+    recipients: Sequence[str]
+    mail: bytes
+    parameters: bytes
+    rcpts: bytes
+    utf8: bool
+    binary: bool
+    open: bool
+    def __init__(self) -> None: ...
+    def prepare(
+        self, content: Data | None, size: int, pipelined: bool, chunked: bool, per_recipient: bool
+    ) -> PreparedMail: ...
+
+@disjoint_base
 class ExchangeQueue:
     transport: Any
     lost: bool
@@ -154,5 +171,6 @@ def pick_fields(headers: Iterable[tuple[str, object]], names: tuple[str, ...]) -
 def plain_address(value: str) -> str | None: ...
 def plain_addresses(value: str) -> list[str] | None: ...
 def encode_recipients(recipients: Iterable[str], tail: bytes) -> bytes | None: ...
+def plain_envelope(sender: object, recipients: object) -> EncodedEnvelope | None: ...
 def serialize_field(name: str, value: Any, rules: Any) -> bytes | None: ...
 def serialize_message(message: Any, rules: Any, form: int = 0) -> tuple[bytes, int] | None: ...

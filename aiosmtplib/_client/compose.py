@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .._codec import encode_message, normalize_newlines
+from .._codec import EncodedEnvelope, encode_message, normalize_newlines
 from .._codec.types import Data
 from .._envelope.arguments import ascii_address
-from .._envelope.commands import EnvelopeCommands, smtputf8_of
+from .._envelope.commands import EnvelopeCommands, envelope_commands, smtputf8_of
 from .._envelope.parameter import option_list
 from .._envelope.recipient import recipient_list
 from .._message.addresses import parse_address
@@ -54,22 +54,23 @@ class Composer:
         self._announced: str | None = None
         self._limit: int | None = None
 
-    def compose(self, envelope: EnvelopeCommands, content: bytes, *, many: bool = False) -> PreparedMail:
+    def compose(self, envelope: EncodedEnvelope, content: bytes, *, many: bool = False) -> PreparedMail:
         """A message whose content is at hand, as this server takes it.
 
         :param many: whether other messages go before and after it
         :raises SMTPNotSupported: if it needs an extension that the server does not announce
         :raises SMTPSenderRefused: if it is larger than the server takes
         """
-        chunked = self._by_bdat(envelope, many)
-        if not chunked:
+        # Most servers announce no CHUNKING, and for most messages nothing need be asked.
+        may_be_chunked = envelope.binary or "chunking" in self.extensions
+        if not may_be_chunked or not self._by_bdat(envelope, many):
             wire, size = encode_message(content)
-            return self._mail(envelope, wire, size, chunked)
+            return self._mail(envelope, wire, size, False)
         # What arrives must not depend on how it went, and by DATA the last line has an end.
         content = bytes(content) if envelope.binary else with_line_ends(content)
-        return self._mail(envelope, content, len(content), chunked)
+        return self._mail(envelope, content, len(content), True)
 
-    def compose_stream(self, envelope: EnvelopeCommands, size: int | None) -> PreparedMail:
+    def compose_stream(self, envelope: EncodedEnvelope, size: int | None) -> PreparedMail:
         """The same for content that comes in pieces.
 
         :param size: its octets, as far as that is known
@@ -93,7 +94,7 @@ class Composer:
         :return: the message, and the octets of its content
         """
         utf8, cte_type, options = self.form(sender, recipients, option_list(mail_options))
-        envelope = EnvelopeCommands(sender, recipients, options, rcpt_options)
+        envelope = envelope_commands(sender, recipients, options, rcpt_options)
         if envelope.binary:
             binary = added + flatten_message(message, utf8, cte_type)
             return self.compose(envelope, binary, many=many), len(binary)
@@ -116,29 +117,23 @@ class Composer:
         return flatten_message(message, utf8, cte_type), options
 
     def _mail(
-        self, envelope: EnvelopeCommands, content: Data | None, size: int | None, chunked: bool
+        self, envelope: EncodedEnvelope, content: Data | None, size: int | None, chunked: bool
     ) -> PreparedMail:
         extensions = self.extensions
         if envelope.open:
+            assert isinstance(envelope, EnvelopeCommands)
             envelope.adapt_to(extensions, self.verified)
         if envelope.utf8 and "smtputf8" not in extensions:
             raise SMTPNotSupported("SMTPUTF8 is not supported by this server")
-        parameters = envelope.parameters
-        if size is not None and (announced := extensions.get("size")) is not None:
+        if size is None or (announced := extensions.get("size")) is None:
+            size = -1
+        else:
             if announced != self._announced:
                 self._announced, self._limit = announced, parse_size_limit(extensions)
             if self._limit is not None and size > self._limit:
                 raise self._too_large(size, envelope.sender)
-            parameters = b" size=%d%b" % (size, parameters)
-        return PreparedMail(
-            envelope.sender,
-            envelope.recipients,
-            b"%b%b\r\n%b" % (envelope.mail, parameters, envelope.rcpts),
-            content,
-            self.pipelining is not False and "pipelining" in extensions,
-            chunked,
-            self.per_recipient,
-        )
+        pipelined = self.pipelining is not False and "pipelining" in extensions
+        return envelope.prepare(content, size, pipelined, chunked, self.per_recipient)
 
     def _too_large(self, size: int, sender: str) -> SMTPSenderRefused:
         """What the server would reply to the SIZE of this message (RFC 1870 section 6.1)."""
@@ -148,7 +143,7 @@ class Composer:
             sender,
         )
 
-    def _by_bdat(self, envelope: EnvelopeCommands, many: bool) -> bool:
+    def _by_bdat(self, envelope: EncodedEnvelope, many: bool) -> bool:
         possible = "chunking" in self.extensions and not self.per_recipient
         if envelope.binary:
             if not possible or self.chunking is False or "binarymime" not in self.extensions:

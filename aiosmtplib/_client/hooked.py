@@ -7,7 +7,8 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._envelope.commands import EnvelopeCommands
+from .._codec import EncodedEnvelope
+from .._envelope.commands import envelope_commands
 from .._envelope.parameter import option_list
 from .._envelope.recipient import recipient_list
 from .._transport.exchange import cancelled_before_sent
@@ -112,13 +113,13 @@ class HookedMessage:
         draft, self._draft = self._draft, b""
         self.content = await finished_by(self._hook, draft)
 
-    def envelope(self, recipients: str | Sequence[str] | None = None) -> EnvelopeCommands:
+    def envelope(self, recipients: str | Sequence[str] | None = None) -> EncodedEnvelope:
         """The envelope that goes with the content.
 
         :param recipients: those of one transaction; by default all
         """
         everyone = self._recipients if recipients is None else recipients
-        return EnvelopeCommands(self._sender, everyone, self._options, self._rcpt_options)
+        return envelope_commands(self._sender, everyone, self._options, self._rcpt_options)
 
     def _form_for(self, composer: Composer) -> tuple[tuple[bool, str] | None, Sequence[str]]:
         """The form in which a server takes it, and the parameters of MAIL that go with it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._envelope.commands import EnvelopeCommands
+from .._envelope.commands import envelope_commands
 from .._session import PreparedMail
 from .before_send import ContentHook
 from .bulk import QueuedMessage
@@ -95,7 +95,7 @@ def compose_item(
         if added:
             content = added + content
         return composer.compose(
-            EnvelopeCommands(sender, recipients, options, rcpt_options), content, many=True
+            envelope_commands(sender, recipients, options, rcpt_options), content, many=True
         )
     sender, recipients = envelope_of(message, sender, recipients)
     mail, _ = composer.compose_object(

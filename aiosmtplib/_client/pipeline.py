@@ -13,7 +13,7 @@ import functools
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from .._envelope.commands import EnvelopeCommands
+from .._envelope.commands import envelope_commands
 from .._session import PreparedMail
 from .._transport.exchange import cancelled_before_sent
 from .._transport.limit import Limit, within
@@ -130,7 +130,7 @@ class Pipeline(MessageWindow):
         current_tag.set(item.tag)
         try:
             sender, recipients = addresses_of(item)
-            envelope = EnvelopeCommands(sender, recipients, item.mail_options, item.rcpt_options)
+            envelope = envelope_commands(sender, recipients, item.mail_options, item.rcpt_options)
             limit = message.limit
             call = send_stream(
                 self.client, envelope, item.message, None, self.timeout, limit, self, divide=True

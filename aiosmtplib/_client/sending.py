@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._envelope.commands import EnvelopeCommands
+from .._envelope.commands import envelope_commands
 from .._envelope.parameter import option_list
 from .._session.transaction import Outcome
 from .._transport.limit import Limit, within
@@ -111,7 +111,7 @@ class Sending(Connection):
                 return await send_hooked(
                     self, hooked, None, timeout, progress, limit, divide=divide_recipients
                 )
-            envelope = EnvelopeCommands(sender, recipients, mail_options, rcpt_options)
+            envelope = envelope_commands(sender, recipients, mail_options, rcpt_options)
             content = message if type(message) is bytes else octets_of(message)
             seconds = effective_timeout(self, timeout)
             if content is None or progress is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from .._envelope.commands import EnvelopeCommands
+from .._codec import EncodedEnvelope
 from .._session import dialogues
 from .._session.transaction import Outcome, begin
 from .._transport.exchange import cancelled_before_sent
@@ -83,7 +83,7 @@ async def send_apart(
 
 async def send_stream(
     client: Connection,
-    envelope: EnvelopeCommands,
+    envelope: EncodedEnvelope,
     source: Any,
     progress: Progress | None,
     timeout: float | None,

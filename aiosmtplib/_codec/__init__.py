@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 __all__ = (
     "IMPLEMENTATION",
     "DataEncoder",
+    "EncodedEnvelope",
     "Exchange",
     "ExchangeQueue",
     "PreparedMail",
@@ -27,6 +28,7 @@ __all__ = (
     "pick_fields",
     "plain_address",
     "plain_addresses",
+    "plain_envelope",
     "serialize_field",
     "serialize_message",
     "start_transaction",
@@ -44,6 +46,7 @@ if not TYPE_CHECKING and not _unwanted:
     try:
         from .._speedups import (
             DataEncoder,
+            EncodedEnvelope,
             Exchange,
             ExchangeQueue,
             PreparedMail,
@@ -58,6 +61,7 @@ if not TYPE_CHECKING and not _unwanted:
             pick_fields,
             plain_address,
             plain_addresses,
+            plain_envelope,
             serialize_field,
             serialize_message,
             start_transaction,
@@ -74,6 +78,7 @@ if not TYPE_CHECKING and not _unwanted:
 if TYPE_CHECKING or _unwanted:
     from .pure import (
         DataEncoder,
+        EncodedEnvelope,
         Exchange,
         ExchangeQueue,
         PreparedMail,
@@ -88,6 +93,7 @@ if TYPE_CHECKING or _unwanted:
         pick_fields,
         plain_address,
         plain_addresses,
+        plain_envelope,
         serialize_field,
         serialize_message,
         start_transaction,

@@ -5,20 +5,34 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 
-from .._codec import encode_command, encode_recipients
+from .._codec import EncodedEnvelope, encode_command, encode_recipients, plain_envelope
 from ..errors import SMTPNotSupported
 from ..parameters import SMTPUTF8
 from .arguments import ascii_address, envelope_path
 from .parameter import Parameter, available, checked, sent
 from .recipient import Recipient, plain, recipient_list, with_own
 
-__all__ = ("EnvelopeCommands", "smtputf8_of")
+__all__ = ("EnvelopeCommands", "envelope_commands", "smtputf8_of")
 
 #: No parameters, as :func:`checked` returns them.
 _NONE: tuple[Sequence[str], bool] = (), False
 
 
-class EnvelopeCommands:
+def envelope_commands(
+    sender: str,
+    recipients: str | Sequence[str],
+    mail_options: Iterable[str] | None,
+    rcpt_options: Iterable[str] | None,
+) -> EncodedEnvelope:
+    """The MAIL and RCPT commands, as :class:`EnvelopeCommands`, which says what is raised."""
+    if not mail_options and not rcpt_options:
+        plain = plain_envelope(sender, recipients)
+        if plain is not None:
+            return plain
+    return EnvelopeCommands(sender, recipients, mail_options, rcpt_options)
+
+
+class EnvelopeCommands(EncodedEnvelope):
     """The MAIL and RCPT commands, checked and encoded.
 
     They are encoded first for a server that supports every extension, so that errors are found before
@@ -32,18 +46,9 @@ class EnvelopeCommands:
     :raises ValueError: if an address or a parameter is malformed
     :raises TypeError: if an address or a parameter is not a ``str``
     :raises UnicodeEncodeError: if one has no ASCII form, and SMTPUTF8 is not among ``mail_options``
-
-    :ivar sender: the reverse-path, as given
-    :ivar mail: the MAIL command up to the reverse-path
-    :ivar parameters: its parameters, each with a blank before it
-    :ivar rcpts: all RCPT command lines
-    :ivar recipients: the forward-paths, as given, without their parameters
-    :ivar utf8: whether the SMTPUTF8 parameter is among those of MAIL
-    :ivar binary: whether BODY=BINARYMIME is among those of MAIL
-    :ivar open: whether a parameter depends on the server, so that :meth:`adapt_to` has to be called
     """
 
-    __slots__ = ("_options", "binary", "mail", "open", "parameters", "rcpts", "recipients", "sender", "utf8")
+    __slots__ = ("_options",)
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from .._client.compose import Composer
 from .._client.connection import Timeout
 from .._client.division import Part, merged
 from .._client.results import SendResult, failed
-from .._envelope.commands import EnvelopeCommands
+from .._envelope.commands import envelope_commands
 from .._session import PreparedMail
 from .._session.transaction import Outcome
 from ..esmtp import split_recipients
@@ -167,7 +167,7 @@ class WholeContent(WholeMessage):
         divide: bool,
     ) -> None:
         super().__init__(recipients, timeout, divide)
-        self._envelope = EnvelopeCommands(sender, recipients, *options)
+        self._envelope = envelope_commands(sender, recipients, *options)
         self._options = options
         self._content = content
         self.size = len(content)
@@ -175,7 +175,7 @@ class WholeContent(WholeMessage):
     def _compose(self, composer: Composer, recipients: Sequence[str]) -> PreparedMail:
         envelope = self._envelope
         if recipients is not self.recipients:
-            envelope = EnvelopeCommands(envelope.sender, recipients, *self._options)
+            envelope = envelope_commands(envelope.sender, recipients, *self._options)
         return composer.compose(envelope, self._content)
 
 

@@ -110,6 +110,8 @@ def test_results_belong_to_the_caller_alone(codec: ModuleType) -> None:
         lambda: codec.normalize_newlines(b"a\n.b"),
         lambda: codec.encode_command(b"MAIL", b"FROM:<a@b>"),
         lambda: codec.encode_recipients(["a@b"], b" X=1"),
+        lambda: codec.plain_envelope("a@b", ["c@d"]),
+        lambda: codec.plain_envelope("a@b", ["c@d"]).prepare(b"", 2, True, False, False),
         lambda: codec.plain_address("Name <a@b.example>"),
         lambda: codec.DataEncoder().encode(b"a\n.b"),
     ):

@@ -95,6 +95,11 @@ def _functions(codec: ModuleType) -> list[Case]:
     found += [
         Case(f"encode_recipients {some!r:.20}", codec.encode_recipients, (some, tail)) for some in lists
     ]
+
+    def prepare(sender: Any, recipients: Any) -> None:
+        codec.plain_envelope(sender, recipients).prepare(_fresh(b"hi\r\n"), 4, True, False, False)
+
+    found += [Case(f"plain_envelope {some!r:.20}", prepare, (texts[0], some)) for some in lists]
     found.append(Case("encode_recipients, a bad tail", codec.encode_recipients, (["a@b"], "tail")))
     return found
 

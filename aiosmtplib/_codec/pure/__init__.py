@@ -9,7 +9,7 @@ from .commands import encode_command, encode_recipients, pick_fields, plain_addr
 from .content import DataEncoder, encode_data, encode_message, normalize_newlines
 from .exchanges import ExchangeQueue
 from .fields import serialize_field
-from .mail import PreparedMail, ServerState
+from .mail import EncodedEnvelope, PreparedMail, ServerState, plain_envelope
 from .replies import ReplyParser
 from .serializer import serialize_message
 from .session import Exchange, Session
@@ -17,6 +17,7 @@ from .transaction import start_transaction
 
 __all__ = (
     "DataEncoder",
+    "EncodedEnvelope",
     "Exchange",
     "ExchangeQueue",
     "PreparedMail",
@@ -31,6 +32,7 @@ __all__ = (
     "pick_fields",
     "plain_address",
     "plain_addresses",
+    "plain_envelope",
     "serialize_field",
     "serialize_message",
     "start_transaction",

@@ -105,7 +105,9 @@ def _encoded_address(token: Any, rules: Any) -> str | None:
     name = token[0]
     quoted = len(name) == 1 and type(name[0]) is rules.quoted_string
     if quoted:
-        if not all(isinstance(text, str) for part in name[0] if type(part) is rules.in_quotes for text in part):
+        if not all(
+            isinstance(text, str) for part in name[0] if type(part) is rules.in_quotes for text in part
+        ):
             return None  # the parser found an encoded word
         parts = ["".join(part) if type(part) is rules.in_quotes else text_of(part, rules) for part in name[0]]
         blanks = [

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..types import Data
+from .commands import encode_recipients
 
-__all__ = ("PreparedMail", "ServerState")
+__all__ = ("EncodedEnvelope", "PreparedMail", "ServerState", "plain_envelope")
 
 
 class ServerState:
@@ -85,3 +86,64 @@ class PreparedMail:
             self.chunked,
             self.per_recipient,
         )
+
+
+class EncodedEnvelope:
+    """The sender and the recipients of a message, and their command lines (RFC 5321 section 4.1.1).
+
+    :ivar sender: the reverse-path, as given
+    :ivar recipients: the forward-paths, as given, without their parameters
+    :ivar mail: the MAIL command up to the reverse-path
+    :ivar parameters: its parameters, each with a blank before it
+    :ivar rcpts: all RCPT command lines
+    :ivar utf8: whether the SMTPUTF8 parameter is among those of MAIL
+    :ivar binary: whether BODY=BINARYMIME is among those of MAIL
+    :ivar open: whether a parameter depends on the server
+    """
+
+    __slots__ = ("binary", "mail", "open", "parameters", "rcpts", "recipients", "sender", "utf8")
+
+    def __init__(self) -> None:
+        self.sender = ""
+        self.recipients: Sequence[str] = ()
+        self.mail = self.parameters = self.rcpts = b""
+        self.utf8 = self.binary = self.open = False
+
+    def prepare(
+        self, content: Data | None, size: int, pipelined: bool, chunked: bool, per_recipient: bool
+    ) -> PreparedMail:
+        """A message with this envelope. The other parameters are as :class:`PreparedMail` has them.
+
+        :param size: its octets, for the parameter SIZE (RFC 1870); negative, and there is none
+        """
+        parameters = self.parameters if size < 0 else b" size=%d%b" % (size, self.parameters)
+        commands = b"%b%b\r\n%b" % (self.mail, parameters, self.rcpts)
+        return PreparedMail(
+            self.sender, self.recipients, commands, content, pipelined, chunked, per_recipient
+        )
+
+
+def plain_envelope(sender: object, recipients: object) -> EncodedEnvelope | None:
+    """An envelope without parameters, of plain addresses.
+
+    :param recipients: one, or a list or tuple of them
+    :return: None where one is not a plain ``local@domain``, or there is none: that has to be looked at more
+        closely
+    """
+    if type(recipients) is str:
+        everyone = [recipients]
+    elif type(recipients) in (list, tuple):
+        everyone = list(recipients)  # type: ignore[call-overload]
+    else:
+        return None
+    if not everyone or type(sender) is not str:
+        return None
+    own, rcpts = encode_recipients((sender,), b""), encode_recipients(everyone, b"")
+    if own is None or rcpts is None:
+        return None
+    envelope = EncodedEnvelope()
+    envelope.sender = sender
+    envelope.recipients = everyone
+    envelope.mail = b"MAIL FROM:<%b>" % sender.encode()
+    envelope.rcpts = rcpts
+    return envelope

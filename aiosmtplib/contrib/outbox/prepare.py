@@ -14,7 +14,7 @@ from ..._client.completion import HEADER_LIMIT, added_to_object, completed
 from ..._client.compose import Composer, envelope_of
 from ..._client.content import MessageKind, kind_of, octets, octets_of
 from ..._client.results import Envelope
-from ..._envelope.commands import EnvelopeCommands
+from ..._envelope.commands import envelope_commands
 from ..._envelope.recipient import recipient_list
 from ...errors import SMTPNotSupported
 from .entry import Entry, new_id
@@ -117,7 +117,7 @@ def _checked(envelope: Envelope) -> tuple[Envelope, Any]:
         content = completed(source, sender)
     rcpt_options = tuple(envelope.rcpt_options)
     everyone = tuple(recipient_list(everyone))
-    EnvelopeCommands(sender, everyone, options, rcpt_options)
+    envelope_commands(sender, everyone, options, rcpt_options)
     for option in (*options, *rcpt_options):
         dump_option(option)
     for recipient in everyone:
