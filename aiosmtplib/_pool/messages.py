@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._client.bulk import MAX_BYTES
 from .._client.connection import effective_timeout
@@ -66,37 +66,25 @@ class SharedConnection:
 
 
 class WholeExchange(Exchange):
-    """A transaction on its way."""
+    """A transaction on its way.
+
+    :ivar mail: the message as the server takes it
+    :ivar message: the message
+    :ivar messages: what sends it
+    :ivar protocol: the protocol of its connection
+    :ivar shared: its connection
+    """
 
     __slots__ = ("mail", "message", "messages", "protocol", "shared")
 
-    def __init__(
-        self,
-        messages: WholeMessages,
-        message: WholeMessage,
-        mail: PreparedMail,
-        protocol: SMTPProtocol,
-        shared: SharedConnection,
-    ) -> None:
-        seconds = effective_timeout(shared.pooled.client, message.timeout)
-        Exchange.__init__(self, begin(mail, protocol.server), seconds, shared)
-        self.messages = messages
-        self.message = message
-        self.mail = mail
-        self.protocol = protocol
-        self.shared = shared
+    mail: PreparedMail
+    message: WholeMessage
+    messages: WholeMessages
+    protocol: SMTPProtocol
+    shared: SharedConnection
 
     def on_done(self) -> None:
         self.messages.over(self)
-
-
-def _is_whole(waiter: object) -> bool:
-    return isinstance(waiter, WholeMessage)
-
-
-def _may_come_second(waiter: object) -> bool:
-    """Whether this may share a connection. What was moved may not: it could be again, for the same reason."""
-    return isinstance(waiter, WholeMessage) and not waiter.moved
 
 
 class WholeMessages:
@@ -119,19 +107,21 @@ class WholeMessages:
         :raises SMTPServerDisconnected: if the pool is closed
         :raises SMTPException: if no connection could be opened, or it was not accepted
         """
-        loop = self._manager.loop
+        loop = asyncio.get_running_loop()
+        self._manager.bind(loop)
         self._time = loop.time
         message.messages = self
         message.future = loop.create_future()
-        pooled = self._state.take(loop.time())
-        if pooled is None:
+        state = self._state
+        pooled = state.take(loop.time()) if state.idle or state.closing else None
+        if pooled is not None:
+            self._go_on(self._hold(pooled), message)
+        else:
             self._wait(message)
-            if self._roomy and self._state.is_crowded:
+            if self._roomy and state.is_crowded:
                 shared = next(iter(self._roomy))
                 del self._roomy[shared]
                 self._go_on(shared)
-        else:
-            self._go_on(self._hold(pooled), message)
         try:
             await message.future
         except asyncio.CancelledError:
@@ -184,7 +174,7 @@ class WholeMessages:
         """
         exchanges = shared.exchanges
         try:
-            while shared.held:
+            while shared.held and len(exchanges) < self._depth:
                 if message is None and (shared.following is not None or self._state.waiters):
                     message = self._next(shared)
                 if message is None:
@@ -220,19 +210,19 @@ class WholeMessages:
         if following is not None:
             return following
         exchanges = shared.exchanges
-        fits = _is_whole
-        if exchanges:
-            first = exchanges[0]
-            if len(exchanges) >= self._depth or not self._state.is_crowded or first.message.done():
-                return None
-            if not first.mail.pipelined or first.message.size >= MAX_BYTES:
-                return None
-            fits = _may_come_second
-        protocol = shared.pooled.client.protocol
-        if shared.condition is not KEEP or protocol is None or not protocol.is_connected:
+        message: Any = next(iter(self._state.waiters), None)
+        if not isinstance(message, WholeMessage) or shared.condition is not KEEP:
             return None
-        message: WholeMessage | None = self._state.pass_on(shared.pooled, fits, self._time())
-        return message
+        if exchanges:
+            if message.moved or not self._state.is_crowded:  # it could be moved again, for the same reason
+                return None
+            first = exchanges[0]
+            if not first.mail.pipelined or first.message.size >= MAX_BYTES or first.message.done():
+                return None
+        protocol = shared.pooled.client.protocol
+        if protocol is None or protocol.lost:
+            return None
+        return message if self._state.pass_on(shared.pooled, message, self._time()) else None
 
     def _begin(self, shared: SharedConnection, message: WholeMessage) -> None:
         """Begin a message; or note why not."""
@@ -243,7 +233,8 @@ class WholeMessages:
             if protocol is None or not protocol.is_connected:  # the state has not been told yet
                 raise SMTPServerDisconnected("Connection lost")
             mail = message.compose(composer_of(client), pooled.rcptmax)
-            exchange = WholeExchange(self, message, mail, protocol, shared)
+            seconds = effective_timeout(client, message.timeout)
+            exchange = WholeExchange(begin(mail, protocol.server), seconds, shared)
             if protocol.lost:  # as an object of the caller's was written
                 raise SMTPServerDisconnected("Connection lost")
         except Exception as error:
@@ -252,9 +243,14 @@ class WholeMessages:
         except BaseException:  # the program ends
             self._settle(None, message, None, cancelled_before_sent())
             raise
-        pooled.begin()
+        exchange.mail = mail
+        exchange.message = message
+        exchange.messages = self
+        exchange.protocol = protocol
+        exchange.shared = shared
         message.exchange = exchange
         shared.exchanges.append(exchange)
+        pooled.begin()
         protocol.submit(exchange)
 
     def over(self, exchange: WholeExchange) -> None:
@@ -262,11 +258,15 @@ class WholeMessages:
         shared, message = exchange.shared, exchange.message
         shared.exchanges.remove(exchange)
         message.exchange = None
-        if exchange.error is None:
-            self._settle(shared, message, exchange.mail, exchange.result)
-        else:
+        if exchange.error is not None:
             assert isinstance(exchange.error, Exception)
             self._not_accepted(shared, message, exchange.mail, exchange.error)
+        elif message.groups is None and not exchange.mail.left_over:  # as nearly always
+            message.outcome = exchange.result
+            self._state.delivered(message.size)
+            wake(message.future)
+        else:
+            self._settle(shared, message, exchange.mail, exchange.result)
         if shared.forsaken and shared.exchanges:
             self._abandon(shared)
         self._go_on(shared)

@@ -24,7 +24,7 @@ from .dispatcher import Dispatcher
 from .messages import WholeMessages
 from .send_one import ContentSubmission, HookedSubmission, ObjectSubmission, Submission, deliver
 from .streams import Streams
-from .whole import WholeContent, WholeObject
+from .whole import WholeMessage
 
 if TYPE_CHECKING:
     import email.message
@@ -152,7 +152,7 @@ class PoolSending:
             )
             if self._model.complete_headers:
                 content = added_to_octets(content, sender) + content
-            whole = WholeContent(sender, everyone, content, options, timeout, divide_recipients)
+            whole = WholeMessage(sender, everyone, content, options, timeout, divide_recipients)
             return await self._messages.send(whole)
         everyone = recipient_list(recipients)
         hooked = hooked_by(self._model, message, sender, everyone, mail_options, rcpt_options)
@@ -207,7 +207,7 @@ class PoolSending:
             check_division(divide_recipients)
             options = option_list(mail_options), option_list(rcpt_options, "RCPT")
             added = added_fields(self._model, message, sender)
-            whole = WholeObject(sender, everyone, message, options, added, timeout, divide_recipients)
+            whole = WholeMessage(sender, everyone, message, options, timeout, divide_recipients, added)
             return await self._messages.send(whole)
         hooked = hooked_by(self._model, message, sender, everyone, mail_options, rcpt_options)
         submission: Submission

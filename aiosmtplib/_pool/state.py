@@ -84,12 +84,12 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         self._rand = rand
         self._opening: dict[PooledConnection[Client], None] = {}
         #: In the order of their last use, the latest at the end.
-        self._idle: dict[PooledConnection[Client], None] = {}
+        self.idle: dict[PooledConnection[Client], None] = {}
         self._busy: dict[PooledConnection[Client], None] = {}
         self._being_closed: dict[PooledConnection[Client], None] = {}
         self._by_state = {
             OPENING: self._opening,
-            IDLE: self._idle,
+            IDLE: self.idle,
             BUSY: self._busy,
             CLOSING: self._being_closed,
         }
@@ -118,7 +118,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         if self.closing:
             raise SMTPServerDisconnected("The pool is closed")
         # No waiter is overtaken: while there is one, no connection is idle.
-        for pooled in reversed(self._idle):
+        for pooled in reversed(self.idle):
             if now < pooled.stale_at:
                 self._assign(pooled, now)
                 return pooled
@@ -142,7 +142,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
     @property
     def is_full(self) -> bool:
         """Whether one more caller that waits changes nothing: none is idle, and none more is to be tried."""
-        if self._idle or self.closing or self._limit.retry_at != math.inf:
+        if self.idle or self.closing or self._limit.retry_at != math.inf:
             return False
         return len(self._opening) + len(self._busy) + len(self._being_closed) >= self._limit.allowed
 
@@ -163,20 +163,17 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         self.waiters.pop(waiter, None)
         return NO_ACTIONS
 
-    def pass_on(
-        self, pooled: PooledConnection[Client], fits: Callable[[Waiter], bool], now: float
-    ) -> Waiter | None:
-        """Assign a busy connection to the first waiter, as :meth:`release` and :meth:`claim` would.
+    def pass_on(self, pooled: PooledConnection[Client], waiter: Waiter, now: float) -> bool:
+        """Assign a busy connection to a waiter, the first one, as :meth:`release` and :meth:`claim` would.
 
-        :return: that waiter; ``None`` if it does not fit, or no message may begin on the connection
+        :return: whether a message may begin on the connection
         """
-        waiter = next(iter(self.waiters), None)
-        if waiter is None or not fits(waiter) or not pooled.alive or pooled.is_used_up(now):
-            return None
+        if not pooled.alive or pooled.is_used_up(now):
+            return False
         del self.waiters[waiter]
         pooled.last_used = pooled.held_since = now
         pooled.held_from = pooled.messages
-        return waiter
+        return True
 
     def should_yield(self, pooled: PooledConnection[Client], now: float) -> bool:
         """Whether the holder of a connection should release it once the messages in flight are done.
@@ -272,7 +269,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
 
     def next_deadline(self) -> float | None:
         """When to call :meth:`expire`, unless another event comes first; ``None`` where it is not needed."""
-        deadline = min([pooled.stale_at for pooled in self._idle], default=math.inf)
+        deadline = min([pooled.stale_at for pooled in self.idle], default=math.inf)
         if len(self.waiters) > len(self._opening):
             deadline = min(deadline, self._limit.retry_at)
         return None if deadline == math.inf else deadline
@@ -325,7 +322,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
 
     def stats(self) -> PoolStats:
         """The numbers at this moment."""
-        sets = self._idle, self._busy, self._opening, self._being_closed, self.waiters
+        sets = self.idle, self._busy, self._opening, self._being_closed, self.waiters
         idle, busy, opening, closing, waiting = [len(each) for each in sets]
         results = self.sent, self.refused, self.unknown, self._reconnects, self.bytes
         return PoolStats(idle, busy, opening, closing, waiting, self._limit.allowed, *results)
@@ -348,19 +345,19 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         """
         close = list(close)
         grant = []
-        for pooled in [pooled for pooled in self._idle if now >= pooled.stale_at]:
+        for pooled in [pooled for pooled in self.idle if now >= pooled.stale_at]:
             self._unreplaced += now >= pooled.expires_at
             self._move(pooled, CLOSING)
             close.append(pooled)
-        while self.waiters and self._idle:
+        while self.waiters and self.idle:
             waiter, _ = self.waiters.popitem(last=False)
-            pooled = next(reversed(self._idle))
+            pooled = next(reversed(self.idle))
             self._assign(pooled, now)
             self._granted[waiter] = pooled
             grant.append((waiter, pooled))
         if self.closing:
             # One is idle only where no caller waits.
-            for pooled in list(self._idle):
+            for pooled in list(self.idle):
                 self._move(pooled, CLOSING)
                 close.append(pooled)
         opened = self._open(now)
@@ -382,10 +379,13 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         return opened
 
     def _count(self) -> int:
-        return len(self._opening) + len(self._idle) + len(self._busy) + len(self._being_closed)
+        return len(self._opening) + len(self.idle) + len(self._busy) + len(self._being_closed)
 
     def _assign(self, pooled: PooledConnection[Client], now: float) -> None:
-        self._move(pooled, BUSY)
+        # As _move does, which this is too often to ask.
+        del self.idle[pooled]
+        pooled.state = BUSY
+        self._busy[pooled] = None
         pooled.held_since = now
         pooled.held_from = pooled.messages
 

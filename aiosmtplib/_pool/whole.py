@@ -39,22 +39,36 @@ class WholeMessage:
 
     For the manager it is what a future is: it gets a connection, or why there is none.
 
+    :param sender: the reverse-path
     :param recipients: the forward-paths
+    :param source: header and body as octets, or an object of the email package, which is written when it is
+        known for which server
+    :param options: the parameters of MAIL and those of RCPT
     :param timeout: seconds for each reply, or ``None`` for no limit; by default the client's
     :param divide: whether those who are too many for one transaction get another
+    :param added: the header fields that go before those that an object has
+    :raises SMTPException: whatever :class:`~aiosmtplib._envelope.commands.EnvelopeCommands` raises
     :ivar messages: what sends it
+    :ivar future: done when it is over
     :ivar exchange: its transaction that is on its way, or ``None``
     :ivar moves: how often that was moved to another connection, because of itself or of the connection
     :ivar moved: whether it was moved for whatever reason
+    :ivar size: octets of its content, as far as that is known
+    :ivar groups: who gets it in which transaction, where it takes several; else ``None``
     """
 
     __slots__ = (
+        "_added",
         "_divide",
-        "_groups",
+        "_envelope",
+        "_options",
         "_parts",
+        "_sender",
+        "_source",
         "error",
         "exchange",
         "future",
+        "groups",
         "messages",
         "moved",
         "moves",
@@ -68,22 +82,36 @@ class WholeMessage:
     future: asyncio.Future[None]
     outcome: Outcome
 
-    def __init__(self, recipients: Sequence[str], timeout: Timeout, divide: bool) -> None:
+    def __init__(
+        self,
+        sender: str,
+        recipients: Sequence[str],
+        source: bytes | email.message.EmailMessage | email.message.Message,
+        options: tuple[Sequence[str], Sequence[str]],
+        timeout: Timeout,
+        divide: bool,
+        added: bytes = b"",
+    ) -> None:
+        if isinstance(source, bytes):
+            # Of an object, the recipients decide its form.
+            self._envelope = envelope_commands(sender, recipients, *options)
+            self.size = len(source)
+        else:
+            self.size = 0
+        self._sender = sender
+        self._source: Any = source
+        self._options = options
+        self._added = added
+        self._divide = divide
         self.recipients = recipients
         self.timeout = timeout
-        self._divide = divide
         self.exchange: Any = None
         self.error: Exception | None = None
         self.moves = 0
         self.moved = False
-        self.size = 0
-        #: Who gets it in which transaction, where it takes several, and what became of those before.
-        self._groups: Any = ()
-        self._parts: list[Part] | None = None
-
-    # No abstract class: to ask whether something is of one takes long.
-    def _compose(self, composer: Composer, recipients: Sequence[str]) -> PreparedMail:  # type: ignore[empty-body]
-        """The message for these of its recipients. Sets ``size``."""
+        self.groups: deque[Sequence[str]] | None = None
+        #: What became of the transactions before.
+        self._parts: list[Part] = []
 
     # -- as a waiter ---------------------------------------------------------------------------------
 
@@ -106,10 +134,20 @@ class WholeMessage:
 
         :param rcptmax: the server's limit of recipients in one, or ``None``
         """
-        if not self._groups:
-            everyone = self.recipients
-            self._groups = (everyone,) if rcptmax is None else split_recipients(everyone, rcptmax)
-        return self._compose(composer, self._groups[0])
+        source = self._source
+        recipients = self.recipients
+        if self.groups is None and rcptmax is not None and len(recipients) > rcptmax:
+            self.groups = deque(split_recipients(recipients, rcptmax))
+        if self.groups is not None:
+            recipients = self.groups[0]
+        if not isinstance(source, bytes):
+            mail, self.size = composer.compose_object(
+                source, self._sender, recipients, *self._options, added=self._added
+            )
+            return mail
+        if self.groups is None:
+            return composer.compose(self._envelope, source)
+        return composer.compose(envelope_commands(self._sender, recipients, *self._options), source)
 
     def is_over(self, mail: PreparedMail | None, result: Outcome | Exception) -> bool:
         """Note what became of a transaction.
@@ -117,23 +155,22 @@ class WholeMessage:
         :param mail: the message in it, or ``None`` if it did not begin
         :return: whether it was the last one: then ``outcome`` or ``error`` is there
         """
-        left_over = (
-            () if mail is None or isinstance(result, Exception) or not self._divide else mail.left_over
-        )
-        if self._parts is None and not left_over and len(self._groups) <= 1:
-            if isinstance(result, Exception):
-                self.error = result
-            else:
-                self.outcome = result
-            return True
-        if self._parts is None:
-            self._parts = []
-            self._groups = deque(self._groups)
-        group = self._groups.popleft()
+        left_over: Sequence[int] = ()
+        if mail is not None and self._divide and not isinstance(result, Exception):
+            left_over = mail.left_over
+        if self.groups is None:
+            if not left_over:
+                if isinstance(result, Exception):
+                    self.error = result
+                else:
+                    self.outcome = result
+                return True
+            self.groups = deque([self.recipients])
+        group = self.groups.popleft()
         self._parts.append((group, _result_of(result)))
         if left_over:
-            self._groups.appendleft([group[place] for place in left_over])
-        if self._groups:
+            self.groups.appendleft([group[place] for place in left_over])
+        if self.groups:
             self.moves = 0
             self.moved = False
             return False
@@ -150,61 +187,3 @@ def _result_of(result: Outcome | Exception) -> SendResult[None]:
     if isinstance(result, Exception):
         return failed(0, None, result)
     return SendResult(0, None, Delivery.DELIVERED, result[1], result[0], None)
-
-
-class WholeContent(WholeMessage):
-    """Header and body as octets."""
-
-    __slots__ = ("_content", "_envelope", "_options")
-
-    def __init__(
-        self,
-        sender: str,
-        recipients: Sequence[str],
-        content: bytes,
-        options: tuple[Sequence[str], Sequence[str]],
-        timeout: Timeout,
-        divide: bool,
-    ) -> None:
-        super().__init__(recipients, timeout, divide)
-        self._envelope = envelope_commands(sender, recipients, *options)
-        self._options = options
-        self._content = content
-        self.size = len(content)
-
-    def _compose(self, composer: Composer, recipients: Sequence[str]) -> PreparedMail:
-        envelope = self._envelope
-        if recipients is not self.recipients:
-            envelope = envelope_commands(envelope.sender, recipients, *self._options)
-        return composer.compose(envelope, self._content)
-
-
-class WholeObject(WholeMessage):
-    """An object of the email package, which is written when it is known for which server.
-
-    :param added: the header fields that go before those that it has
-    """
-
-    __slots__ = ("_added", "_message", "_options", "_sender")
-
-    def __init__(
-        self,
-        sender: str,
-        recipients: Sequence[str],
-        message: email.message.EmailMessage | email.message.Message,
-        options: tuple[Sequence[str], Sequence[str]],
-        added: bytes,
-        timeout: Timeout,
-        divide: bool,
-    ) -> None:
-        super().__init__(recipients, timeout, divide)
-        self._added = added
-        self._sender = sender
-        self._message = message
-        self._options = options
-
-    def _compose(self, composer: Composer, recipients: Sequence[str]) -> PreparedMail:
-        mail, self.size = composer.compose_object(
-            self._message, self._sender, recipients, *self._options, added=self._added
-        )
-        return mail
