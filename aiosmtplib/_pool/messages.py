@@ -55,6 +55,7 @@ class SharedConnection:
     __slots__ = ("abandoned", "condition", "exchanges", "following", "forsaken", "held", "moving", "pooled")
 
     def __init__(self, pooled: PooledConnection[SMTP]) -> None:
+        pooled.shared = self
         self.pooled = pooled
         self.held = False
         self.exchanges: list[WholeExchange] = []
@@ -95,7 +96,8 @@ class WholeMessages:
         self._state = manager.state
         #: Connections with one message, which may take a second one, the first of them first.
         self._roomy: dict[SharedConnection, None] = {}
-        #: The clock of the loop, once there is one.
+        #: The loop in which the pool is used, once that is known, and its clock.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._time: Callable[[], float] = self._manager.now
         #: How many messages may share a connection.
         self._depth = 2
@@ -107,30 +109,36 @@ class WholeMessages:
         :raises SMTPServerDisconnected: if the pool is closed
         :raises SMTPException: if no connection could be opened, or it was not accepted
         """
+        self.submit(message)
+        try:
+            await message.future
+        except asyncio.CancelledError:
+            self.cancel(message)
+            raise
+        return message.verdict()
+
+    def submit(self, message: WholeMessage) -> None:
+        """Begin a message, or let it wait. Its future says when it is over.
+
+        :raises SMTPServerDisconnected: if the pool is closed
+        """
         loop = asyncio.get_running_loop()
-        self._manager.bind(loop)
-        self._time = loop.time
+        if loop is not self._loop:
+            self._manager.bind(loop)
+            self._loop = loop
+            self._time = loop.time
         message.messages = self
         message.future = loop.create_future()
         state = self._state
-        pooled = state.take(loop.time()) if state.idle or state.closing else None
+        pooled = state.take(self._time()) if state.idle or state.closing else None
         if pooled is not None:
-            self._go_on(self._hold(pooled), message)
+            self._go_on(pooled.shared or SharedConnection(pooled), message)
         else:
             self._wait(message)
             if self._roomy and state.is_crowded:
                 shared = next(iter(self._roomy))
                 del self._roomy[shared]
                 self._go_on(shared)
-        try:
-            await message.future
-        except asyncio.CancelledError:
-            self._cancel(message)
-            raise
-        if message.error is not None:
-            raise message.error
-        refused, response = message.outcome
-        return refused, response.message
 
     # -- waiting -------------------------------------------------------------------------------------
 
@@ -143,13 +151,14 @@ class WholeMessages:
     def granted(self, message: WholeMessage) -> None:
         """A message that waited has a connection."""
         pooled = self._state.claim(message)
-        self._go_on(self._hold(pooled), message)
+        self._go_on(pooled.shared or SharedConnection(pooled), message)
 
     def failed(self, message: WholeMessage, error: Exception) -> None:
         """There is no connection for a message that waited."""
         self._settle(None, message, None, error)
 
-    def _cancel(self, message: WholeMessage) -> None:
+    def cancel(self, message: WholeMessage) -> None:
+        """Nobody waits for a message any more: its future was cancelled."""
         exchange = message.exchange
         if exchange is None:
             self._manager.do(self._state.cancel(message, self._time()))
@@ -160,19 +169,14 @@ class WholeMessages:
 
     # -- on connections ------------------------------------------------------------------------------
 
-    def _hold(self, pooled: PooledConnection[SMTP]) -> SharedConnection:
-        shared: SharedConnection | None = pooled.shared
-        if shared is None:
-            shared = pooled.shared = SharedConnection(pooled)
-        shared.held = True
-        return shared
-
     def _go_on(self, shared: SharedConnection, message: WholeMessage | None = None) -> None:
         """Begin messages on a connection as long as it has room, and give it back if none is on its way.
 
-        :param message: the first of them, if that is in hand
+        :param message: the first of them, for which the connection has just been taken
         """
         exchanges = shared.exchanges
+        if message is not None:
+            shared.held = True
         try:
             while shared.held and len(exchanges) < self._depth:
                 if message is None and (shared.following is not None or self._state.waiters):
@@ -190,6 +194,7 @@ class WholeMessages:
                     self._release(shared)
 
     def _release(self, shared: SharedConnection) -> None:
+        self._roomy.pop(shared, None)
         shared.held = False
         protocol = shared.pooled.client.protocol
         lost = protocol is None or protocol.lost  # the state of the pool need not have heard of it
@@ -214,7 +219,8 @@ class WholeMessages:
         if not isinstance(message, WholeMessage) or shared.condition is not KEEP:
             return None
         if exchanges:
-            if message.moved or not self._state.is_crowded:  # it could be moved again, for the same reason
+            # One that was moved could be again, for the same reason.
+            if message.moved or not self._state.is_crowded:
                 return None
             first = exchanges[0]
             if not first.mail.pipelined or first.message.size >= MAX_BYTES or first.message.done():
@@ -250,7 +256,7 @@ class WholeMessages:
         exchange.shared = shared
         message.exchange = exchange
         shared.exchanges.append(exchange)
-        pooled.begin()
+        pooled.messages += 1
         protocol.submit(exchange)
 
     def over(self, exchange: WholeExchange) -> None:
@@ -264,12 +270,17 @@ class WholeMessages:
         elif message.groups is None and not exchange.mail.left_over:  # as nearly always
             message.outcome = exchange.result
             self._state.delivered(message.size)
-            wake(message.future)
+            if not message.future.done():
+                message.future.set_result(None)
         else:
             self._settle(shared, message, exchange.mail, exchange.result)
         if shared.forsaken and shared.exchanges:
             self._abandon(shared)
-        self._go_on(shared)
+        idle = not (shared.exchanges or shared.following is not None or self._state.waiters)
+        if idle and shared.held:
+            self._release(shared)
+        else:
+            self._go_on(shared)
 
     def _not_accepted(
         self, shared: SharedConnection, message: WholeMessage, mail: PreparedMail | None, error: Exception

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -153,7 +154,13 @@ class PoolSending:
             if self._model.complete_headers:
                 content = added_to_octets(content, sender) + content
             whole = WholeMessage(sender, everyone, content, options, timeout, divide_recipients)
-            return await self._messages.send(whole)
+            self._messages.submit(whole)
+            try:  # as send has it: a coroutine less for every message
+                await whole.future
+            except asyncio.CancelledError:
+                self._messages.cancel(whole)
+                raise
+            return whole.verdict()
         everyone = recipient_list(recipients)
         hooked = hooked_by(self._model, message, sender, everyone, mail_options, rcpt_options)
         submission: Submission

@@ -15,6 +15,7 @@ from .._envelope.commands import envelope_commands
 from .._session import PreparedMail
 from .._session.transaction import Outcome
 from ..esmtp import split_recipients
+from ..response import SMTPResponse
 from ..status import Delivery
 from .connection import PooledConnection
 
@@ -126,6 +127,17 @@ class WholeMessage:
     def set_exception(self, error: Exception) -> None:
         """There is no connection for it."""
         self.messages.failed(self, error)
+
+    def verdict(self) -> tuple[dict[str, SMTPResponse], str]:
+        """What became of it, once that is known.
+
+        :return: the recipients that were refused with the replies to them, and the text of the final reply
+        :raises SMTPException: if it was not accepted
+        """
+        if self.error is not None:
+            raise self.error
+        refused, response = self.outcome
+        return refused, response.message
 
     # -- its transactions ----------------------------------------------------------------------------
 

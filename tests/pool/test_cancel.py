@@ -6,6 +6,7 @@ Each attempt is cancelled at one suspension more than the one before, until ther
 import asyncio
 import collections
 from collections.abc import AsyncIterator
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -68,6 +69,23 @@ async def assert_nothing_left(pool: SMTPPool, peer: Peer, *, usable: bool = True
 
 
 # -- a message ---------------------------------------------------------------------------------------
+
+
+async def test_an_object() -> None:
+    message = EmailMessage()
+    message["From"], message["To"] = SENDER, RECIPIENTS[0]
+
+    async def attempt(run: Any) -> None:
+        async with Peer(extensions=PIPELINING, strict=True) as peer:
+            pool = pool_for(peer, max_connections=1)
+            result = await run(pool.send_message(message))
+            if result is not None:
+                assert len(peer.accepted) == 1
+            await asyncio.wait_for(pool.aclose(), PATIENCE)
+            assert pool.stats().busy == pool.stats().waiting == 0
+            await peer.hung_up()
+
+    assert await each_cancellation(attempt) >= 2
 
 
 @pytest.mark.parametrize("pace", PACES)
