@@ -173,12 +173,15 @@ cdef inline bint is_called(object name, str lower) noexcept:
 @cython.wraparound(False)
 def pick_fields(headers, names):
     cdef tuple wanted = names
-    cdef list found = [[] for _ in wanted]
+    cdef list found = [()] * len(wanted)
     cdef Py_ssize_t i
     for name, value in headers:
         for i in range(len(wanted)):
             if is_called(name, wanted[i]):
-                (<list>found[i]).append(value)
+                if not found[i]:
+                    found[i] = [value]
+                else:
+                    (<list>found[i]).append(value)
                 break
     return found
 

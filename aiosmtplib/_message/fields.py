@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._codec import pick_fields, plain_addresses
@@ -73,18 +73,22 @@ def extract_recipients(message: EmailMessage | Message) -> list[str]:
 _FIELDS = ("sender", "from", "to", "cc", "bcc")
 _RESENT = ("resent-sender", "resent-from", "resent-to", "resent-cc", "resent-bcc")
 _ALL_FIELDS = ("resent-date", *_FIELDS, *_RESENT)
+_NOTHING: list[Sequence[Any]] = [()] * len(_FIELDS)
 
 
-def address_fields(message: EmailMessage | Message) -> list[list[Any]]:
+def address_fields(message: EmailMessage | Message) -> list[Sequence[Any]]:
     """The values of ``Sender``, ``From``, ``To``, ``Cc`` and ``Bcc``, or of their Resent forms, as stored.
 
-    :return: for each of the five fields the list of its values
+    :return: for each of the five fields its values
     :raises ValueError: for more than one Resent block
     :raises TypeError: if ``message`` is not a message object
     """
     kind: type = type(message)
     if _is_stored(kind):
-        all_found: list[list[Any]] = pick_fields(message.raw_items(), _ALL_FIELDS)
+        stored = message._headers  # type: ignore[union-attr]  # raw_items copies it
+        if not stored:
+            return _NOTHING
+        all_found: list[Sequence[Any]] = pick_fields(stored, _ALL_FIELDS)
     elif hasattr(message, "get_all"):
         all_found = [message.get_all(name, []) for name in _ALL_FIELDS]
     else:
@@ -107,7 +111,7 @@ def _is_stored(kind: type) -> bool:
     return Rules.accepts(kind)
 
 
-def sender_in(message: EmailMessage | Message, fields: list[list[Any]]) -> str | None:
+def sender_in(message: EmailMessage | Message, fields: list[Sequence[Any]]) -> str | None:
     """:func:`extract_sender`, for the result of :func:`address_fields`."""
     for place in (0, 1):
         for value in fields[place][:1]:
@@ -126,7 +130,7 @@ def sender_in(message: EmailMessage | Message, fields: list[list[Any]]) -> str |
     return None
 
 
-def recipients_in(message: EmailMessage | Message, fields: list[list[Any]]) -> list[str]:
+def recipients_in(message: EmailMessage | Message, fields: list[Sequence[Any]]) -> list[str]:
     """:func:`extract_recipients`, for the result of :func:`address_fields`."""
     found = []
     for place in (2, 3, 4):

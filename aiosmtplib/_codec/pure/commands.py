@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 _CONTROLS = bytes(range(0x20)) + b"\x7f"
 
@@ -73,18 +74,21 @@ def plain_addresses(value: str) -> list[str] | None:
     return found
 
 
-def pick_fields(headers: Iterable[tuple[str, object]], names: tuple[str, ...]) -> list[list[object]]:
-    """The values of header fields, a list for each name, in their order.
+def pick_fields(headers: Iterable[tuple[str, object]], names: tuple[str, ...]) -> list[Sequence[object]]:
+    """The values of header fields, for each name in their order.
 
     :param names: in lower case, ASCII, each once; the case in ``headers`` does not matter (RFC 5322 section
         1.2.2)
     :raises TypeError: if ``names`` are not a tuple of ``str``, or ``headers`` not of pairs
     """
-    found: dict[str, list[object]] = {name: [] for name in names}
+    found: dict[str, Any] = dict.fromkeys(names, ())
     for name, value in headers:
         if name.isascii() and (lower := name.lower()) in found:
-            found[lower].append(value)
-    return [found[name] for name in names]
+            if not found[lower]:
+                found[lower] = [value]
+            else:
+                found[lower].append(value)
+    return list(found.values())
 
 
 def encode_recipients(recipients: Iterable[str], tail: bytes) -> bytes | None:
