@@ -185,6 +185,8 @@ def _parsed(message: EmailMessage | Message, name: str, value: Any) -> Any:
 
 def _plain(text: str) -> list[str] | None:
     """The addresses of a list of plain ones; ``None`` where it has to be looked at more closely."""
+    if text.isalnum() and text.isascii():
+        return [text]  # a local name, such as root
     return None if "=?" in text else plain_addresses(text)
 
 

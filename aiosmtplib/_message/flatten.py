@@ -300,7 +300,12 @@ def _without_digits(content: bytes) -> bytes:
 
 def _copied(message: Any) -> Any:
     """A copy of a message and of all its parts. The header fields are shared until one is deleted."""
-    copied = copy(message)
+    kind = type(message)
+    if kind is EmailMessage or kind is Message:
+        copied: Any = kind.__new__(kind)  # as copy does, in a third of the time
+        copied.__dict__.update(message.__dict__)
+    else:
+        copied = copy(message)
     payload = copied._payload
     if isinstance(payload, list):
         copied._payload = [_copied(part) if isinstance(part, Message) else part for part in payload]

@@ -27,7 +27,10 @@ class AsciiRegistry(HeaderRegistry):
     """A registry that makes header objects in ASCII; see :func:`ascii_specs`."""
 
     def __call__(self, name: str, value: Any) -> Any:
-        return ascii_specs(super().__call__(name, value))
+        header = super().__call__(name, value)
+        if isinstance(value, str) and value.isascii() and "=?" not in value:
+            return header  # as nearly always; to look at its tree takes as long as a tenth of parsing it
+        return ascii_specs(header)
 
 
 def ascii_specs(header: Any) -> Any:

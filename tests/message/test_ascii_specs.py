@@ -14,6 +14,7 @@ from typing import Literal
 import pytest
 
 import aiosmtplib
+from aiosmtplib._message.specs import AsciiRegistry
 from aiosmtplib.email import extract_recipients, flatten_message
 
 from ..support.clients import session
@@ -110,6 +111,12 @@ def test_address_objects() -> None:
         "=?utf-8?q?=C3=84?=: =?utf-8?q?=C3=96?= <=?utf-8?q?=C3=BC?=@xn--bcher-kva.example>;, a@b.example"
     )
     assert extract_recipients(message) == ["ü@bücher.example", "a@b.example"]
+
+
+@pytest.mark.parametrize("text", ["=?utf-8?q?j=C3=B6?=@example.com", "jö@example.com", "j@example.com"])
+def test_header_objects_of_the_registry_are_ascii_in_their_addresses(text: str) -> None:
+    """Long fields are folded from what it parses, and encoded words are decoded there."""
+    assert str(AsciiRegistry()("To", text)._parse_tree).isascii()
 
 
 async def test_it_is_sent_to_whom_the_envelope_names() -> None:

@@ -47,6 +47,7 @@ SENDERS: list[tuple[Fields, str | None]] = [
     ([("From", "=?utf-8?q?N=C3=A9=2C?= <a@b>")], "a@b"),
     ([("From", "a@[127.0.0.1]")], "a@[127.0.0.1]"),
     ([("From", "B. Smith <b@example.com")], "b@example.com"),
+    ([("From", "root")], "root"),
     # RFC 5322 section 3.6.6
     ([("Resent-Date", DATE), ("Resent-From", "r@s"), ("From", "a@b")], "r@s"),
     ([("Resent-Date", DATE), ("Resent-From", "r@s"), ("Resent-Sender", "q@s"), ("Sender", "a@b")], "q@s"),
@@ -110,6 +111,7 @@ RECIPIENTS: list[tuple[Fields, list[str]]] = [
     ([("To", '"Last, First" <a@b>, (c, d) e@f')], ["a@b", "e@f"]),
     ([("To", "Ü <a@b>, é@d")], ["a@b", "é@d"]),
     ([("To", "=?utf-8?q?N=C3=A9=2C?= <a@b>, c@d")], ["a@b", "c@d"]),
+    ([("To", "postmaster"), ("Cc", "0"), ("Bcc", "é")], ["postmaster", "0", "é"]),
     ([("To", "a@[IPv6:::1], postmaster")], ["a@[IPv6:::1]", "postmaster"]),
     (
         [
