@@ -302,7 +302,7 @@ def _copied(message: Any) -> Any:
     """A copy of a message and of all its parts. The header fields are shared until one is deleted."""
     kind = type(message)
     if kind is EmailMessage or kind is Message:
-        copied: Any = kind.__new__(kind)  # as copy does, in a third of the time
+        copied: Any = object.__new__(kind)  # as copy does, in a third of the time
         copied.__dict__.update(message.__dict__)
     else:
         copied = copy(message)
