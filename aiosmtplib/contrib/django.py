@@ -1,6 +1,7 @@
-"""The e-mail backend for Django: ``EMAIL_BACKEND = "aiosmtplib.contrib.django.EmailBackend"``.
+"""The e-mail backend for Django: ``"aiosmtplib.contrib.django.EmailBackend"``.
 
-It is Django's SMTP backend over a pool of :mod:`aiosmtplib.blocking`. All settings, and how a message becomes
+That is the ``BACKEND`` of an entry of ``MAILERS``, which Django has from 6.1 on, or ``EMAIL_BACKEND``. It is
+Django's SMTP backend over a pool of :mod:`aiosmtplib.blocking`. All settings, and how a message becomes
 envelope and octets, are Django's own.
 """
 
@@ -65,12 +66,26 @@ class EmailBackend(smtp.EmailBackend):  # type: ignore[misc]  # Django has no ty
     given to ``send_messages`` together go out together: if one is refused, and ``fail_silently`` is not set,
     some of those behind it may have been sent before its error is raised.
 
-    :cvar pool_options: more options of :class:`aiosmtplib.SMTPPool`, for a class that is derived from this
-        one, such as ``{"max_connections": 4}``
+    :param args: what Django's backend takes
+    :param alias: the name of the entry of ``MAILERS``; ``None`` where the settings are those of before
+    :param pool_options: more options of :class:`aiosmtplib.SMTPPool`, such as ``{"max_connections": 4}``
+    :param options: what Django's backend takes, from the ``OPTIONS`` of ``MAILERS``
+    :cvar pool_options: the same for a class that is derived from this one; the parameter adds to it
     """
 
     connection: Any
     pool_options: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+
+    def __init__(
+        self,
+        *args: Any,
+        alias: str | None = None,
+        pool_options: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        # Handed on even if it is None: Django warns of whoever calls without an alias, which is this line.
+        super().__init__(*args, alias=alias, **options)
+        self._more_options = pool_options or {}
 
     def _pool(self) -> SMTPPool:
         """The pool for the options of this backend."""
@@ -92,7 +107,7 @@ class EmailBackend(smtp.EmailBackend):  # type: ignore[misc]  # Django has no ty
                 "client_cert": self.ssl_certfile or None,
                 "client_key": self.ssl_keyfile or None,
             }
-        options |= self.pool_options
+        options |= {**self.pool_options, **self._more_options}
         options |= {name: conceal(options.get(name)) for name in _SECRETS}
         plain = tuple((name, value) for name, value in options.items() if name not in _SECRETS)
         key = plain, tuple(_digest(options[name]) for name in _SECRETS)

@@ -1,9 +1,10 @@
-"""The e-mail backend for Django: its settings, its connections, its errors."""
+"""The e-mail backend for Django: its connections, its options, its errors."""
 
 import smtplib
 import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, ClassVar
 from unittest import mock
 
@@ -18,37 +19,25 @@ from ..support.threaded_servers import Serve, in_thread, serve_embedded
 
 pytest.importorskip("django")
 
-from django.conf import settings
 from django.core import mail
-from django.core.mail.utils import DNS_NAME
-from django.test.utils import override_settings
-
-if not settings.configured:
-    settings.configure(EMAIL_BACKEND="aiosmtplib.contrib.django.EmailBackend")
 
 from aiosmtplib.contrib.django import EmailBackend
 
-__all__ = ("serve_embedded",)
+from .django_settings import at, backend, fqdn
+
+__all__ = (
+    "fqdn",
+    "serve_embedded",
+)
 
 ME, YOU = "me@example.com", "you@example.com"
 ARGS: tuple[Any, ...] = ("Hi", "Hello!\n.\n", ME, [YOU])
-
-
-@pytest.fixture(autouse=True)
-def _name() -> Iterator[None]:
-    with mock.patch.object(DNS_NAME, "_fqdn", "me.example", create=True):
-        yield
 
 
 @pytest.fixture
 def peer() -> Iterator[Peer]:
     with in_thread(Peer(extensions=PIPELINING)) as peer, at(peer):
         yield peer
-
-
-def at(server: Any, **options: Any) -> Any:
-    """Settings for this server, which runs when they are made."""
-    return override_settings(EMAIL_HOST=server.host, EMAIL_PORT=server.port, **options)
 
 
 def test_django_sends_over_it(peer: Peer) -> None:
@@ -76,51 +65,60 @@ def test_threads_share_the_connections(peer: Peer) -> None:
 def test_one_of_many_that_is_refused() -> None:
     with in_thread(Peer({"RCPT": actions.in_turn("250 Ok", "550 5.1.1 No", "250 Ok")})) as peer, at(peer):
         messages = [mail.EmailMessage(*ARGS) for _ in range(3)]
-        assert mail.get_connection(fail_silently=True).send_messages(messages) == 2
+        assert backend(fail_silently=True).send_messages(messages) == 2
     refusing = Peer({"RCPT": "550 5.1.1 No"})
     with in_thread(refusing), at(refusing), pytest.raises(smtplib.SMTPRecipientsRefused):
-        mail.get_connection().send_messages(messages)
+        backend().send_messages(messages)
 
 
 def test_many_messages_go_out_together(peer: Peer) -> None:
     peer.actions["."] = actions.in_turn(actions.when_received(b"MAIL"), *["250 Ok"])
     messages = [mail.EmailMessage(*ARGS) for _ in range(20)]
-
-    class One(EmailBackend):
-        pool_options = {"max_connections": 1}  # noqa: RUF012
-
-    assert One().send_messages(iter(messages)) == 20
+    one = backend(pool_options={"max_connections": 1})
+    assert one.send_messages(iter(messages)) == 20
     assert len(peer.conversations) == 1
 
 
+def test_options_of_the_pool_add_to_those_of_the_class(peer: Peer) -> None:
+    class Named(EmailBackend):
+        pool_options = MappingProxyType({"local_hostname": "news.example", "max_messages": 1})
+
+    message = mail.EmailMessage(*ARGS)
+    for more in ({}, {"max_messages": 2}):
+        assert [backend(Named, pool_options=more).send_messages([message]) for _ in range(2)] == [1, 1]
+    assert peer.commands.count(b"EHLO news.example") == len(peer.conversations) == 3
+    with pytest.raises(TypeError, match="nonsense"):
+        backend(pool_options={"nonsense": 1}).open()
+
+
 def test_open_and_close(peer: Peer) -> None:
-    backend = EmailBackend()
-    assert backend.connection is None
-    assert backend.open() is True
-    assert backend.open() is False
-    assert backend.send_messages([mail.EmailMessage(*ARGS)]) == 1
-    assert backend.connection is not None
-    backend.close()
-    backend.close()
-    assert backend.connection is None
-    with backend:
-        backend.send_messages([mail.EmailMessage(*ARGS)])
+    ours = backend()
+    assert ours.connection is None
+    assert ours.open() is True
+    assert ours.open() is False
+    assert ours.send_messages([mail.EmailMessage(*ARGS)]) == 1
+    assert ours.connection is not None
+    ours.close()
+    ours.close()
+    assert ours.connection is None
+    with ours:
+        ours.send_messages([mail.EmailMessage(*ARGS)])
     assert len(peer.conversations) == 1
 
 
 def test_nothing_to_send() -> None:
-    assert EmailBackend(host="nowhere.invalid").send_messages([]) == 0
+    assert EmailBackend(alias="default", host="nowhere.invalid").send_messages([]) == 0
 
 
 def test_a_message_to_nobody_is_none(peer: Peer) -> None:
     messages = [mail.EmailMessage("Hi", "", ME, to) for to in ([YOU], [], [YOU])]
-    assert EmailBackend().send_messages(messages) == 2
+    assert backend().send_messages(messages) == 2
 
 
 def test_a_message_that_is_none_is_an_error_and_those_before_it_are_sent(peer: Peer) -> None:
     messages = [mail.EmailMessage("Hi", "", ME, [YOU], bcc=bcc) for bcc in ([], ["a@b@c"])]
     with pytest.raises(ValueError, match="[Ii]nvalid address"):
-        EmailBackend(fail_silently=True).send_messages(messages)
+        backend(fail_silently=True).send_messages(messages)
     assert len(peer.accepted) == 1
 
 
@@ -145,7 +143,7 @@ def test_errors_are_those_of_smtplib(
             mail.send_mail(*ARGS)
         assert type(caught.value.__cause__) is cause
         assert caught.value.delivery is caught.value.__cause__.delivery  # type: ignore[attr-defined,union-attr]
-        assert mail.send_mail(*ARGS, fail_silently=True) == 0
+        assert backend(fail_silently=True).send_messages([mail.EmailMessage(*ARGS)]) == 0
 
 
 def test_the_refused_recipients_are_named() -> None:
@@ -161,22 +159,22 @@ def test_a_server_that_is_not_there_is_an_oserror_or_silence() -> None:
         pass
     with at(peer):
         with pytest.raises(ConnectionError) as caught:
-            EmailBackend().open()
+            backend().open()
         assert isinstance(caught.value, errors.SMTPConnectError)
-        backend = EmailBackend(fail_silently=True)
-        assert backend.open() is None
-        assert backend.send_messages([mail.EmailMessage(*ARGS)]) == 0
+        silent = backend(fail_silently=True)
+        assert silent.open() is None
+        assert silent.send_messages([mail.EmailMessage(*ARGS)]) == 0
 
 
 def test_credentials(serve: Serve) -> None:
     server = serve(users={"user": "open sesame"})
-    with at(server, EMAIL_HOST_USER="user", EMAIL_HOST_PASSWORD="open sesame"):
+    with at(server, username="user", password="open sesame"):
         mail.send_mail(*ARGS)
         with pytest.raises(smtplib.SMTPAuthenticationError) as caught:
-            EmailBackend(password="another").open()
+            backend(password="another").open()
         # Without a password there is no login, as with Django's own.
         with pytest.raises(smtplib.SMTPException):
-            EmailBackend(password="").send_messages([mail.EmailMessage(*ARGS)])
+            backend(password="").send_messages([mail.EmailMessage(*ARGS)])
     assert [each.username for each in server.messages] == ["user"]
     frames = [entry.frame for entry in caught.traceback if entry.path.name == "django.py"]
     assert frames
@@ -188,7 +186,7 @@ def test_a_proxy() -> None:
         class Proxied(EmailBackend):
             pool_options: ClassVar[dict[str, Any]] = {"proxy": proxy}
 
-        return Proxied()
+        return backend(Proxied)
 
     with in_thread(Peer()) as peer, in_thread(Proxy("http", peer, login=LOGIN)) as proxy, at(peer):
         for _ in range(2):  # the same pool, and the same connection
@@ -204,7 +202,7 @@ def test_a_proxy() -> None:
 
 def test_a_login_that_is_not_offered(peer: Peer) -> None:
     with pytest.raises(smtplib.SMTPException, match="AUTH extension is not supported"):
-        EmailBackend(username="user", password="x").open()
+        backend(username="user", password="x").open()
 
 
 @pytest.mark.parametrize("implicit", [False, True])
@@ -212,16 +210,16 @@ def test_tls_is_verified(implicit: bool) -> None:
     class Trusting(EmailBackend):
         ssl_context = certs.client_context()
 
-    options = {"EMAIL_USE_SSL" if implicit else "EMAIL_USE_TLS": True, "EMAIL_TIMEOUT": 9}
+    options = {"host": "localhost", "use_ssl" if implicit else "use_tls": True, "timeout": 9}
     peer = Peer(tls=certs.server_context(), implicit_tls=implicit)
-    with in_thread(peer), at(peer, **options), override_settings(EMAIL_HOST="localhost"):
+    with in_thread(peer), at(peer, **options):
         with pytest.raises(ssl.SSLError):
             mail.send_mail(*ARGS)
-        assert Trusting().send_messages([mail.EmailMessage(*ARGS)]) == 1
+        assert backend(Trusting).send_messages([mail.EmailMessage(*ARGS)]) == 1
 
 
 def test_starttls_is_insisted_upon_or_not_used(peer: Peer) -> None:
-    with override_settings(EMAIL_USE_TLS=True), pytest.raises(smtplib.SMTPException) as caught:
+    with at(peer, use_tls=True), pytest.raises(smtplib.SMTPException) as caught:
         mail.send_mail(*ARGS)
     assert "STARTTLS extension not supported by server" in str(caught.value)
     assert not peer.accepted
@@ -237,16 +235,16 @@ def test_what_cannot_be_sent_is_a_value_error(peer: Peer) -> None:
 
     for number in (1, 2):
         with pytest.raises(ValueError):
-            Unchecked(fail_silently=True).send_messages([mail.EmailMessage(*ARGS)] * number)
+            backend(Unchecked, fail_silently=True).send_messages([mail.EmailMessage(*ARGS)] * number)
     assert not peer.accepted
 
 
-def test_a_connection_of_the_programs_own_is_used_as_django_does() -> None:
-    backend = EmailBackend()
-    backend.connection = own = mock.Mock()
-    assert backend.send_messages([mail.EmailMessage(*ARGS)]) == 1
+def test_a_connection_of_the_programs_own_is_used_as_django_does(peer: Peer) -> None:
+    ours = backend()
+    ours.connection = own = mock.Mock()
+    assert ours.send_messages([mail.EmailMessage(*ARGS)]) == 1
     own.sendmail.assert_called_once()
-    backend.close()
+    ours.close()
     own.quit.assert_called_once()
 
 
