@@ -5,6 +5,7 @@ what the extra brings along and what is asked for by name.
 """
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -21,6 +22,19 @@ SOURCES = ("aiosmtplib", "pytest_aiosmtplib", "setup.py", "pyproject.toml", "REA
 
 #: Returns the interpreter of an environment with these extras and packages.
 Environment = Callable[..., Path]
+
+
+def python_for(needed: tuple[int, int], code: str = "pass") -> str | None:
+    """An interpreter for this version or a later one that runs this code: this one, or one beside it."""
+    candidates = [sys.executable] if sys.version_info >= needed else []
+    for minor in range(needed[1], 20):
+        installed = Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python")
+        candidates += filter(None, [shutil.which(f"python3.{minor}"), *map(str, installed)])
+    for candidate in candidates:
+        # A shim of pyenv is found and does not run.
+        if subprocess.run([candidate, "-c", code], capture_output=True).returncode == 0:
+            return candidate
+    return None
 
 
 def install(python: object, *what: object) -> None:

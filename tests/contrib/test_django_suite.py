@@ -5,7 +5,6 @@ Python for; nothing of them is kept here. What cannot hold is listed, with the r
 """
 
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ..support.clean_run import run
-from .environments import Environment, environment
+from .environments import Environment, environment, python_for
 
 __all__ = ("environment",)
 
@@ -30,7 +29,8 @@ OTHERWISE = {
     "test_auth_attempted": "the text of the error is our own",
     "test_direct_construction_deprecated": "warns of classes of Django's by their module",
 }
-SERIES = {"5.2": (3, 10), "6.1": (3, 12)}
+#: What Python each needs, and what its tests import that came with 3.12.5.
+SERIES = {"5.2": ((3, 10), "pass"), "6.1": ((3, 12), "from email.errors import HeaderWriteError")}
 
 #: Of the sdist, which has thousands of files, what the tests of mail need.
 NEEDED = re.compile(r"[^/]+/tests/([^/]+|(mail|templates)/.*)")
@@ -54,25 +54,14 @@ exec(compile(pathlib.Path("runtests.py").read_text(), "runtests.py", "exec"), sc
 """
 
 
-def python_for(needed: tuple[int, int]) -> str | None:
-    """An interpreter for this version or a later one: this one, or what is installed beside it."""
-    if sys.version_info >= needed:
-        return sys.executable
-    for minor in range(needed[1], 20):
-        installed = Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python")
-        for found in filter(None, [shutil.which(f"python3.{minor}"), *map(str, installed)]):
-            # A shim of pyenv is found and does not run. Django's tests need what came with 3.12.5.
-            code = "from email.errors import HeaderWriteError"
-            if subprocess.run([found, "-c", code], capture_output=True).returncode == 0:
-                return found
-    return None
-
-
 @pytest.mark.parametrize("series", SERIES)
 def test_suite(series: str, environment: Environment, tmp_path: Path) -> None:
-    base = python_for(SERIES[series])
+    needed, code = SERIES[series]
+    base = python_for(needed, code)
     if base is None:
-        pytest.skip(f"Django {series} needs Python {'.'.join(map(str, SERIES[series]))}")
+        pytest.skip(
+            f"The tests of Django {series} need a Python of {'.'.join(map(str, needed))} that can: {code}"
+        )
     python = environment("django", f"django=={series}.*", "aiosmtpd", base=base)
     version = run(python, "-c", "import django; print(django.__version__)").strip()
     # The sdist alone has the tests. It is not built.
