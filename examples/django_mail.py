@@ -3,12 +3,19 @@
 import os
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives, get_connection, send_mail
+from django.core.mail import EmailMultiAlternatives, mailers, send_mail
+
+BACKEND = "aiosmtplib.contrib.django.EmailBackend"
+SERVER = {"host": "localhost", "port": int(os.environ.get("SMTP_PORT", "1025"))}
 
 settings.configure(
-    EMAIL_BACKEND="aiosmtplib.contrib.django.EmailBackend",
-    EMAIL_HOST="localhost",
-    EMAIL_PORT=int(os.environ.get("SMTP_PORT", "1025")),
+    MAILERS={
+        "default": {"BACKEND": BACKEND, "OPTIONS": {**SERVER, "timeout": 30}},
+        "news": {
+            "BACKEND": BACKEND,
+            "OPTIONS": {**SERVER, "pool_options": {"max_connections": 4, "max_messages": 100}},
+        },
+    }
 )
 
 
@@ -22,7 +29,7 @@ def main() -> None:
         )
         letter.attach_alternative("<p>There is some.</p>", "text/html")
         letters.append(letter)
-    sent += get_connection().send_messages(letters)
+    sent += mailers["news"].send_messages(letters)
     print(sent, "sent")
 
 

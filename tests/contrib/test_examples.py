@@ -21,7 +21,7 @@ from ..support.proxies import Proxy
 from ..support.redis_server import RedisServer, redis_server
 from ..support.scripted_server import Peer
 from ..support.threaded_servers import Serve, in_thread, serve_embedded
-from .environments import ROOT, Environment, environment
+from .environments import ROOT, Environment, environment, python_for
 
 __all__ = ("environment", "serve_embedded")
 
@@ -42,6 +42,7 @@ class Run:
 
     :ivar extra: the extra that it needs
     :ivar packages: what else it imports
+    :ivar python: the oldest Python that these run on
     :ivar driver: code that uses it, where it is no program by itself
     :ivar output: what is printed
     :ivar messages: how many the server must have then
@@ -51,6 +52,7 @@ class Run:
 
     extra: str = ""
     packages: tuple[str, ...] = ()
+    python: tuple[int, int] = (3, 10)
     driver: str | None = None
     output: str = ""
     messages: int = 1
@@ -175,9 +177,23 @@ asyncio.run(drive())
         output="no order\nfailed todo 550 5.1.1 No such mailbox here\n",
         postgres=True,
     ),
-    "django_mail": Run(extra="django", output="101 sent\n", messages=101),
+    "django_mail": Run(
+        extra="django", packages=("django>=6.1",), python=(3, 12), output="101 sent\n", messages=101
+    ),
+    "django_settings": Run(
+        extra="django",
+        packages=("django<6.1",),
+        driver="""
+import os
+os.environ["DJANGO_SETTINGS_MODULE"] = "django_settings"
+from django.core.mail import get_connection, send_mail
+print(send_mail("Hi", "Hi!", "me@example.com", ["you@example.com"]), get_connection().timeout)
+""",
+        output="1 30\n",
+    ),
     "django_backend": Run(
         extra="django",
+        packages=("django<6.1",),
         driver="""
 import os
 from django.conf import settings
@@ -218,13 +234,18 @@ def test_example(
 ) -> None:
     (tmp_path / "dkim.pem").write_text(KEY, encoding="ascii")
     example = RUNS[name]
+    base = python_for(example.python)
+    if base is None:
+        pytest.skip(f"{name} needs Python {'.'.join(map(str, example.python))}")
     server = serve(refuse=["nobody@example.com"])
     variables = clean()
     if example.redis:
         variables["REDIS_URL"] = request.getfixturevalue("redis").url
     if example.postgres:
         variables["DATABASE_URL"] = request.getfixturevalue("postgres").url
-    python = environment(example.extra, *example.packages)
+    if example.extra == "django":
+        variables["PYTHONWARNINGS"] = "error"  # of Django, among others: what it takes no longer some day
+    python = environment(example.extra, *example.packages, base=base)
     program = [str(EXAMPLES / f"{name}.py")] if example.driver is None else ["-c", example.driver]
     with in_thread(Proxy("socks5", server, login=("user", "p@ssword"))) as proxy:
         variables |= {"SMTP_PORT": str(server.port), "SMTP_PROXY": proxy.url("user:p%40ssword@")}
