@@ -84,15 +84,24 @@ asyncio.run(drive())
     "Django": Driven(
         ("django",),
         """
-from django.core.mail import EmailMultiAlternatives, send_mail
-settings.configure(EMAIL_BACKEND="__main__.EmailBackend", EMAIL_HOST="localhost", EMAIL_PORT=1025)
-mail = EmailMultiAlternatives("Hi", "Hello!", "me@example.com", ["you@example.com"], bcc=["b@example.com"])
-mail.attach_alternative("<p>Hello!</p>", "text/html")
-print(mail.send())  # -> 1
-print(send_mail("Hi", "Hello!", "me@example.com", ["you@example.com"]))  # -> 1
-print(send_mail("Hi", "Hi", "me@example.com", ["nobody@example.com"], fail_silently=True))  # -> 0
+import warnings
+warnings.simplefilter("error")
+from django.conf import settings
+from django.core import mail
+server = {"host": "localhost", "port": 1025}
+if hasattr(mail, "mailers"):
+    settings.configure(MAILERS={"default": {"BACKEND": "__main__.EmailBackend", "OPTIONS": server}})
+else:
+    settings.configure(EMAIL_BACKEND="__main__.EmailBackend", EMAIL_HOST="localhost", EMAIL_PORT=1025)
+hi = mail.EmailMultiAlternatives("Hi", "Hello!", "me@example.com", ["you@example.com"], bcc=["b@example.com"])
+hi.attach_alternative("<p>Hello!</p>", "text/html")
+print(hi.send())  # -> 1
+print(mail.send_mail("Hi", "Hello!", "me@example.com", ["you@example.com"]))  # -> 1
+refused = mail.EmailMessage("Hi", "Hi", "me@example.com", ["nobody@example.com"])
+with EmailBackend(alias="silent", fail_silently=True, **server) as silent:
+    print(silent.send_messages([refused]))  # -> 0
 try:
-    send_mail("Hi", "Hi", "me@example.com", ["nobody@example.com"])
+    refused.send()
 except aiosmtplib.SMTPRecipientsRefused as error:
     print(error.recipients[0].code)  # -> 550
 """,
