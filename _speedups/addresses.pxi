@@ -92,7 +92,7 @@ cdef class Addresses(Words):
         if type(name) is not (<tuple>rules.named)[0] or type(path) is not (<tuple>rules.named)[1]:
             return None
         path = leaves.text_of(path)
-        if not PyUnicode_IS_ASCII(path):
+        if not PyUnicode_IS_ASCII(path) or "@" not in path:
             return None
         quoted = PyList_GET_SIZE(name) == 1 and type((<list>name)[0]) is rules.quoted_string
         if quoted:
@@ -103,6 +103,8 @@ cdef class Addresses(Words):
                         if not isinstance(text, str):
                             return None  # the parser found an encoded word
                     parts.append("".join(part))
+                    if parts[-1] != parts[-1].strip(" \t"):
+                        return None
                 else:
                     parts.append(leaves.text_of(part))
                     if parts[-1].strip(" \t"):

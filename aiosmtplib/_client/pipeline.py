@@ -151,6 +151,12 @@ class Pipeline(MessageWindow):
     def message_done(self, exchange: MessageExchange) -> None:
         self._bytes -= exchange.size
         message: QueuedMessage = exchange.message
+        if exchange.error is None and not message.parts and not exchange.mail.left_over:  # as nearly always
+            refused, response = exchange.result
+            self._over(
+                message, SendResult(message.index, message.item, Delivery.DELIVERED, response, refused, None)
+            )
+            return
         result = exchange.to_result()
         if message.parts or (exchange.mail.left_over and exchange.error is None):
             message.parts = (*message.parts, (exchange.mail.recipients, result))
@@ -172,24 +178,19 @@ class Pipeline(MessageWindow):
 
     def _over(self, message: QueuedMessage, result: SendResult[Any]) -> None:
         message.result = result
-        self._collect()
+        messages = self._messages
+        while messages and messages[0].result is not None:  # those that no other has to come before
+            self.ready.append(messages.popleft().result)  # type: ignore[arg-type]  # it is there
         self.consumer.set_soon()
         if self.feeder is not None:
             self.feed_if_room()
 
     def _done(self, message: QueuedMessage, result: SendResult[Any]) -> None:
-        message.result = result
-        self._collect()
+        self._over(message, result)
         self.consumer.set()
 
     def _fail(self, message: QueuedMessage, error: Exception) -> None:
         self._done(message, failed(message.index, message.item, error))
-
-    def _collect(self) -> None:
-        """Let the results be taken that no other has to come before."""
-        messages = self._messages
-        while messages and messages[0].result is not None:
-            self.ready.append(messages.popleft().result)  # type: ignore[arg-type]  # it is there
 
     def _go_on(self) -> None:
         self._protocol.go_on()

@@ -29,10 +29,20 @@ def test_as_the_standard_library_writes_them(kind: str, name: str) -> None:
 
 @needs_known_words
 @pytest.mark.parametrize("name", TWINS)
-def test_encoded_words_within_quotes_are_left_to_the_library(name: str) -> None:
-    """Its parser decodes them, though they are none there (RFC 2047 section 5)."""
+@pytest.mark.parametrize(
+    "value",
+    [
+        # Its parser decodes what is no encoded word within quotes (RFC 2047 section 5).
+        '"=?utf-8?q?x?= é" <u@example.com>',
+        '" é" <u@example.com>',
+        '"é " <u@example.com>',
+        '"é" <>',
+        "Zoë <>",
+    ],
+)
+def test_odd_addresses_are_left_to_the_library(value: str, name: str) -> None:
     message = EmailMessage()
-    message["To"] = '"=?utf-8?q?x?= é" <u@example.com>'
+    message["To"] = value
     assert Twin(name)(message["To"]) is None
 
 

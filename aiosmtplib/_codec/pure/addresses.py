@@ -105,22 +105,24 @@ def _encoded_address(token: Any, rules: Any) -> str | None:
     name = token[0]
     quoted = len(name) == 1 and type(name[0]) is rules.quoted_string
     if quoted:
-        if not all(
-            isinstance(text, str) for part in name[0] if type(part) is rules.in_quotes for text in part
-        ):
-            return None  # the parser found an encoded word
-        parts = ["".join(part) if type(part) is rules.in_quotes else text_of(part, rules) for part in name[0]]
-        blanks = [
-            part for part, token in zip(parts, name[0], strict=True) if type(token) is not rules.in_quotes
-        ]
-        if any(blank.strip(" \t") for blank in blanks):
-            return None  # a comment
+        parts = []
+        for part in name[0]:
+            if type(part) is not rules.in_quotes:
+                parts.append(text_of(part, rules))
+                if parts[-1].strip(" \t"):
+                    return None  # a comment
+            elif all(isinstance(text, str) for text in part):
+                parts.append("".join(part))
+                if parts[-1] != parts[-1].strip(" \t"):
+                    return None
+            else:
+                return None  # the parser found an encoded word
         text = "".join(parts)
     else:
         text = text_of(name, rules)
         if _is_divided(text):
             return None
-    if not path.isascii():
+    if not path.isascii() or "@" not in path:
         return None
     lines = fold_words("", text, rules.limit, rules.words, quoted)
     if lines is None or len(lines) > 1 or len(lines[0]) + len(path) > rules.limit:
