@@ -317,7 +317,7 @@ class Connection(Capabilities):
 
     def _on_connection_lost(self, protocol: SMTPProtocol) -> None:
         if protocol is self.protocol:
-            self.protocol = self.transport = None
+            self.protocol = self.transport = self._goodbye = None
             self._last_transcript = protocol.transcript
             self._forget_server()
             if not self._opening:

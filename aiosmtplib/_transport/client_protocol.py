@@ -28,7 +28,6 @@ class ClientProtocol(StreamProtocol, TaskProtocol):
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
         super().__init__(loop)
-        self._gone = False
         self._closed: asyncio.Future[None] | None = None
 
     # -- callbacks of asyncio ------------------------------------------------------------------------
@@ -50,7 +49,8 @@ class ClientProtocol(StreamProtocol, TaskProtocol):
         error = SMTPServerDisconnected("Connection lost")
         error.__cause__ = exc
         self._lose(error)
-        self._gone = True
+        # That of TLS refers back to this, and has a buffer of 256 KiB, which only the collector would free.
+        self.transport = None
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
 
@@ -139,8 +139,8 @@ class ClientProtocol(StreamProtocol, TaskProtocol):
             if isinstance(error, SMTPException):
                 self.attach_transcript(error)
             self._lose(lost)
-            assert self.transport is not None
-            self.transport.abort()  # if it was lost before, this is another one
+            if self.transport is not None:
+                self.transport.abort()  # if it was lost before, this is another one
             raise
         self._reserved_for = None
         # Whoever queued up meanwhile did so by what the server had said before (RFC 3207 section 4.2).
@@ -161,7 +161,7 @@ class ClientProtocol(StreamProtocol, TaskProtocol):
         TLS ends with an exchange of its own. A program whose event loop ended before it would leave a socket
         behind. A server that takes no part in it is not waited for.
         """
-        if self.transport is None or self._gone:
+        if self.transport is None:
             return
         loop = asyncio.get_running_loop()
         self._closed = loop.create_future()
@@ -170,7 +170,7 @@ class ClientProtocol(StreamProtocol, TaskProtocol):
             await self._closed
         finally:
             timer.cancel()
-            if not self._gone:
+            if self.transport is not None:
                 self.transport.abort()
 
     # -- TLS -----------------------------------------------------------------------------------------
@@ -178,8 +178,10 @@ class ClientProtocol(StreamProtocol, TaskProtocol):
     async def _handshake(
         self, tls_context: ssl.SSLContext, server_hostname: str | None, timeout: float | None
     ) -> None:
-        assert self._loop is not None and self.transport is not None
+        assert self._loop is not None
         loop, plain = self._loop, self.transport
+        if plain is None:
+            raise self._interruption()
 
         async def upgrade() -> None:
             # On a connection that has ended, asyncio would begin all the same, and keep a timer for a minute.
@@ -194,7 +196,7 @@ class ClientProtocol(StreamProtocol, TaskProtocol):
             raise SMTPTimeoutError("Timed out while upgrading transport") from error
         except ConnectionResetError as error:
             raise SMTPServerDisconnected(f"Connection lost during the TLS handshake: {error}") from error
-        if self.lost or self.transport is plain:
+        if self.lost or self.transport is None or self.transport is plain:
             raise self._interruption()
         # All that was known about the server is forgotten (RFC 3207 section 4.2); no second greeting comes.
         self._session = self._session.renewed()

@@ -48,11 +48,11 @@ class WriteProgress:
     __slots__ = ("_gone", "_interval", "_looked", "_loop", "_timer", "_transport")
 
     _loop: asyncio.AbstractEventLoop
-    _transport: asyncio.WriteTransport
 
     def __init__(self, looked: Callable[[bool], bool]) -> None:
         self._looked = looked
         self._timer = Deadline(self._look)
+        self._transport: Any = None
         self._gone: Gone = (0, 0)
         self._interval = 0.0
 
@@ -76,6 +76,7 @@ class WriteProgress:
         """Look no more, and forget who wants to know."""
         self._timer.end()
         self._looked = bool
+        self._transport = None
 
     def _look_soon(self) -> None:
         self._gone = gone(self._transport)

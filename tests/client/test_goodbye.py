@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import warnings
+from asyncio.sslproto import SSLProtocol
 from typing import Any
 
 import pytest
@@ -150,19 +151,33 @@ async def test_send_says_goodbye_with_the_content(extensions: tuple[str, ...], c
     assert len(peer.accepted) == 1
 
 
+@pytest.mark.parametrize("tls", ["", "TLS", "STARTTLS"])
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("extensions", [(), PIPELINING])
-async def test_a_client_is_freed_without_the_collector(extensions: tuple[str, ...]) -> None:
-    def left() -> int:
-        return sum(isinstance(each, SMTP | SMTPProtocol) for each in gc.get_objects())
+async def test_a_client_is_freed_without_the_collector(
+    extensions: tuple[str, ...], together: bool, tls: str
+) -> None:
+    """With all that belongs to its connection: the buffers of one by TLS are of 256 KiB and more.
 
-    async with Peer({}, extensions=extensions) as peer:
-        await send_to(peer)  # whatever is made once, has been
+    :param together: whether the replies to the content and to QUIT come together
+    """
+
+    def left() -> int:
+        found = [each for each in gc.get_objects() if isinstance(each, SMTP | SMTPProtocol | SSLProtocol)]
+        return len([each for each in found if not getattr(each, "_server_side", False)])
+
+    replies: dict[str, Action] = {".": when_received(b"QUIT\r\n")} if together and extensions else {}
+    context = certs.server_context() if tls else None
+    options = {"tls_context": certs.client_context(), "use_tls": tls == "TLS"} if tls else {}
+    async with Peer(replies, extensions=extensions, tls=context, implicit_tls=tls == "TLS") as peer:
+        await send_to(peer, **options)  # whatever is made once, has been
         gc.collect()
         before = left()
         gc.disable()
         try:
             for _ in range(3):
-                await send_to(peer)
+                await send_to(peer, **options)
+            await peer.hung_up()
             assert left() == before
         finally:
             gc.enable()
