@@ -6,9 +6,11 @@ object on stdout: the CPU and the time of a message in µs, and the most memory 
 
 import asyncio
 import json
+import re
 import resource
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import aiosmtplib
@@ -21,6 +23,16 @@ async def some(options: dict[str, Any], count: int) -> None:
         await aiosmtplib.send(TEXT, sender="s@example.com", recipients=["r@example.org"], **options)
 
 
+def most_memory() -> float:
+    """The most memory that this process has had at once, in MiB."""
+    try:
+        # What getrusage says has that of the process that started this one.
+        found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    except OSError:  # elsewhere than on Linux
+        found = None
+    return int(found[1] if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
+
+
 async def main(options: dict[str, Any], messages: int, at_once: int) -> None:
     if at_once == 1:
         await some(options, 5)  # whatever is made once, has been
@@ -30,7 +42,7 @@ async def main(options: dict[str, Any], messages: int, at_once: int) -> None:
     figures = {
         "cpu": cpu / messages * 1e6,
         "wall": wall / messages * 1e6,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "memory": most_memory(),
     }
     print(json.dumps(figures))
 
