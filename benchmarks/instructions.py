@@ -26,7 +26,7 @@ __all__ = ("CEILINGS", "per_message")
 
 CLIENT = Path(__file__).with_name("instructions_client.py")
 #: By door: connections, and how many instructions a message of 2 KiB may take.
-CEILINGS = {"send_many": (10, 80_000), "sendmail": (10, 103_000), "pool": (10, 119_000)}
+CEILINGS = {"send_many": (10, 76_000), "sendmail": (10, 99_000), "pool": (10, 103_000)}
 FEW, MORE = 500, 1500
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import functools
 import math
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -103,11 +105,30 @@ async def test_a_turn_that_is_given_back_goes_to_another() -> None:
     assert came == []
 
 
+class Clock:
+    """The time of a loop, which stands still until the next timer fires."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.Handle:
+        def fire() -> None:
+            self.now = when
+            callback()
+
+        return asyncio.get_running_loop().call_soon(fire)
+
+
 async def test_who_asked_too_early_is_called_when_it_is_its_turn() -> None:
-    loop, came = asyncio.get_running_loop(), asyncio.Event()
-    turns = Turns(loop, TokenBucket(0.1), came.set)
-    turns.due = loop.time() + 0.01
+    clock: Any = Clock()
+    came = asyncio.Event()
+    turns = Turns(clock, TokenBucket(0.1), came.set)
+    turns.due = clock.now + 0.01
     assert not turns.is_due()
+    assert not came.is_set()
     await came.wait()
     assert turns.is_due()
     turns.give_back()
