@@ -77,8 +77,7 @@ _ENCODED: Final = (
     ("Resent-To", '"re: a🎉a🎉aa🎉a" <u31317744@example.com>, "é (2)" <u56@example.com>'),
     (
         "Resent-To",
-        '"İstanbul é" <u7@example.com>, "Jürgen  株式会社サンプル" <u17@example.com>, '
-        '" é " <u893@example.com>',
+        '"İstanbul é" <u7@example.com>, "Jürgen  株式会社サンプル" <u17@example.com>, "é" <u893@example.com>',
     ),
     ("Content-Type", 'application/pdf; name="пример"'),
     ("Content-Type", 'application/pdf; name="! éé ééé Müller of don\'t =q?8b8 x=1.pdf"'),

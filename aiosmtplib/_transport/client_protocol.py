@@ -16,7 +16,7 @@ from ..status import SMTPStatus
 from .exchange import injected_before_tls
 from .stream_protocol import StreamProtocol
 from .task_protocol import TaskProtocol
-from .timers import in_time
+from .timers import in_time_here
 from .wakeup import wake
 
 #: How long the server may take to close its side after a goodbye, in seconds.
@@ -190,7 +190,7 @@ class ClientProtocol(StreamProtocol, TaskProtocol):
                 self.transport = secured or plain  # also if nobody waits any more: it has to be closed
 
         try:
-            await in_time(upgrade(), timeout)
+            await in_time_here(upgrade(), timeout)
         except (TimeoutError, asyncio.TimeoutError, ConnectionAbortedError) as error:  # two on Python 3.10
             # With the latter asyncio ends a handshake for which it has waited long enough, whatever we do.
             raise SMTPTimeoutError("Timed out while upgrading transport") from error
