@@ -354,6 +354,18 @@ async def test_what_comes_before_the_handshake_ends_the_connection() -> None:
     assert wire.closed and not protocol.is_connected
 
 
+async def test_a_connection_that_is_lost_before_the_handshake() -> None:
+    """Just after the reply, so that there is nothing any more to begin it on."""
+    protocol, _ = wired()
+    task = asyncio.ensure_future(protocol.start_tls(certs.client_context(), timeout=PATIENCE))
+    await turns()
+    protocol.data_received(b"220 go\r\n")
+    protocol.connection_lost(None)
+    with pytest.raises(aiosmtplib.SMTPServerDisconnected, match=r"^Connection lost$"):
+        await task
+    assert protocol.transport is None
+
+
 async def test_what_goes_just_before_the_time_is_over_counts() -> None:
     """Between two looks. Then nothing goes any more."""
     protocol, wire = wired()
