@@ -175,6 +175,9 @@ def pick_fields(headers, names):
     cdef tuple wanted = names
     cdef list found = [()] * len(wanted)
     cdef Py_ssize_t i
+    for name in wanted:
+        if not PyUnicode_Check(name):
+            raise TypeError(f"expected str, got {type(name).__name__}")
     for name, value in headers:
         for i in range(len(wanted)):
             if is_called(name, wanted[i]):

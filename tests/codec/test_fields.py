@@ -67,3 +67,6 @@ def test_pick_fields(codec: ModuleType) -> None:
     fields = [("To", 1), ("X-To", 2), ("tO", 3), ("Tö", 4), ("\u212aey", 7), ("", 5), ("From", 6)]
     assert codec.pick_fields(iter(fields), ("to", "from", "cc", "key")) == [[1, 3], [6], (), ()]
     assert codec.pick_fields([], ()) == []
+    for names in ((None,), ("to", 7)):
+        with pytest.raises(TypeError):
+            codec.pick_fields(fields, names)

@@ -81,6 +81,7 @@ def pick_fields(headers: Iterable[tuple[str, object]], names: tuple[str, ...]) -
         1.2.2)
     :raises TypeError: if ``names`` are not a tuple of ``str``, or ``headers`` not of pairs
     """
+    "".join(names)  # a TypeError where one is no str
     found: dict[str, Any] = dict.fromkeys(names, ())
     for name, value in headers:
         if name.isascii() and (lower := name.lower()) in found:
