@@ -15,8 +15,19 @@ from typing import Any
 
 __all__ = ("call_at_random",)
 
-#: Names that would end the process, or make an object that is never freed, by what Python promises.
-LEFT_OUT = {"__class__", "__reduce__", "__reduce_ex__", "__subclasshook__", "__init_subclass__", "__del__"}
+#: Names that would end the process, take all memory (a deque times two thousand million), or make an object
+#: that is never freed, by what Python promises.
+LEFT_OUT = {
+    "__class__",
+    "__del__",
+    "__imul__",
+    "__init_subclass__",
+    "__mul__",
+    "__reduce__",
+    "__reduce_ex__",
+    "__rmul__",
+    "__subclasshook__",
+}
 
 
 NUMBERS = (0, 1, 2, 3, -1, 7, 250, 354, 421, 1 << 16, 1 << 31, 1 << 63, -(1 << 63), 10**30)
