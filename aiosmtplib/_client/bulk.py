@@ -130,7 +130,6 @@ class MessageWindow(ABC):
     :ivar exhausted: whether no more will be pulled
     :ivar source_error: what the source of the messages raised, or ``None``
     :ivar attended: whether the caller waits for a result: only then is anything pulled or begun
-    :ivar postponed: whether something was not begun since the caller was away
     :ivar withdrawn: whether those that have not begun are not to be sent
     """
 
@@ -143,7 +142,7 @@ class MessageWindow(ABC):
         self.loop = asyncio.get_running_loop()
         self.exhausted = False
         self.attended = False
-        self.postponed = False
+        self._postponed = False
         self.withdrawn = False
         self.source_error: BaseException | None = None
         self.size = size
@@ -198,14 +197,16 @@ class MessageWindow(ABC):
     # -- pulling -------------------------------------------------------------------------------------
 
     def attend(self) -> None:
-        """The caller is back: begin what was postponed."""
-        self.postponed = False
-        self._go_on()
+        """The caller waits for a result, until ``attended`` is unset."""
+        self.attended = True
+        if self._postponed:
+            self._postponed = False
+            self._go_on()
 
     def is_paused(self) -> bool:
         """Whether nothing is to begin now. What asks is begun when the caller is back."""
-        self.postponed = not self.attended
-        return self.postponed
+        self._postponed = not self.attended
+        return self._postponed
 
     def withdraw(self) -> None:
         """Pull nothing any more, and do not send what has not begun."""
@@ -215,8 +216,7 @@ class MessageWindow(ABC):
 
     def fill(self, source: Iterator[Any]) -> None:
         """Pull what there is room for."""
-        # Most often it is full: that is to be seen at once.
-        while self.held < self.size and not self.exhausted and self._has_room():
+        while not self.exhausted and self._has_room():
             try:
                 item = next(source)
             except StopIteration:

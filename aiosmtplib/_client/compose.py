@@ -61,9 +61,7 @@ class Composer:
         :raises SMTPNotSupported: if it needs an extension that the server does not announce
         :raises SMTPSenderRefused: if it is larger than the server takes
         """
-        # Most servers announce no CHUNKING, and for most messages nothing need be asked.
-        may_be_chunked = envelope.binary or "chunking" in self.extensions
-        if not may_be_chunked or not self._by_bdat(envelope, many):
+        if not self._by_bdat(envelope, many):
             wire, size = encode_message(content)
             return self._mail(envelope, wire, size, False)
         # What arrives must not depend on how it went, and by DATA the last line has an end.

@@ -151,12 +151,6 @@ class Pipeline(MessageWindow):
     def message_done(self, exchange: MessageExchange) -> None:
         self._bytes -= exchange.size
         message: QueuedMessage = exchange.message
-        if exchange.error is None and not message.parts and not exchange.mail.left_over:  # as nearly always
-            refused, response = exchange.result
-            self._over(
-                message, SendResult(message.index, message.item, Delivery.DELIVERED, response, refused, None)
-            )
-            return
         result = exchange.to_result()
         if message.parts or (exchange.mail.left_over and exchange.error is None):
             message.parts = (*message.parts, (exchange.mail.recipients, result))

@@ -68,9 +68,7 @@ class SendMany(Generic[Item]):
         try:
             if window is None:
                 window = await self._opened()
-            window.attended = True
-            if window.postponed:
-                window.attend()
+            window.attend()
             while not window.withdrawn:
                 if self._feeding is None and not window.exhausted:
                     window.fill(self._source)

@@ -194,7 +194,6 @@ class WholeMessages:
                     self._release(shared)
 
     def _release(self, shared: SharedConnection) -> None:
-        self._roomy.pop(shared, None)
         shared.held = False
         protocol = shared.pooled.client.protocol
         lost = protocol is None or protocol.lost  # the state of the pool need not have heard of it
@@ -256,7 +255,7 @@ class WholeMessages:
         exchange.shared = shared
         message.exchange = exchange
         shared.exchanges.append(exchange)
-        pooled.messages += 1
+        pooled.begin()
         protocol.submit(exchange)
 
     def over(self, exchange: WholeExchange) -> None:
@@ -269,18 +268,12 @@ class WholeMessages:
             self._not_accepted(shared, message, exchange.mail, exchange.error)
         elif message.groups is None and not exchange.mail.left_over:  # as nearly always
             message.outcome = exchange.result
-            self._state.delivered(message.size)
-            if not message.future.done():
-                message.future.set_result(None)
+            self._tell(message)
         else:
             self._settle(shared, message, exchange.mail, exchange.result)
         if shared.forsaken and shared.exchanges:
             self._abandon(shared)
-        idle = not (shared.exchanges or shared.following is not None or self._state.waiters)
-        if idle and shared.held:
-            self._release(shared)
-        else:
-            self._go_on(shared)
+        self._go_on(shared)
 
     def _not_accepted(
         self, shared: SharedConnection, message: WholeMessage, mail: PreparedMail | None, error: Exception
@@ -338,6 +331,10 @@ class WholeMessages:
             except SMTPServerDisconnected as closed:
                 while not message.is_over(None, closed):
                     pass
+        self._tell(message)
+
+    def _tell(self, message: WholeMessage) -> None:
+        """Count a message that is over, and let its task know."""
         error = message.error
         if error is None:
             self._state.delivered(message.size)

@@ -382,10 +382,7 @@ class PoolState(MessageCounts, Generic[Client, Waiter]):
         return len(self._opening) + len(self.idle) + len(self._busy) + len(self._being_closed)
 
     def _assign(self, pooled: PooledConnection[Client], now: float) -> None:
-        # As _move does, which this is too often to ask.
-        del self.idle[pooled]
-        pooled.state = BUSY
-        self._busy[pooled] = None
+        self._move(pooled, BUSY)
         pooled.held_since = now
         pooled.held_from = pooled.messages
 
